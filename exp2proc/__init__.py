@@ -1,0 +1,71 @@
+"""exp2proc: trace runs of the exp2 attribution experiment -> lean per-sample npz files.
+
+    import exp2proc
+    report = exp2proc.convert(traces_root="traces", tokenizer_model="Qwen3-8B", out_root="out")
+    sample = exp2proc.load_sample("out/math/qwen-8B/run/ex_000000.npz")
+
+The names below are the whole public interface. They are imported when first used, so that
+`import exp2proc` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .errors import Exp2procError, PlanError
+    from .options import Options
+    from .pipeline import Interrupted, convert
+    from .planning import Plan, make_plan
+    from .report import Counts, Report, RowError, RunReport
+    from .samples import Sample, load_sample
+    from .tally import Progress
+
+_HOME = {
+    "Counts": "report",
+    "Exp2procError": "errors",
+    "Interrupted": "pipeline",
+    "Options": "options",
+    "Plan": "planning",
+    "PlanError": "errors",
+    "Progress": "tally",
+    "Report": "report",
+    "RowError": "report",
+    "RunReport": "report",
+    "Sample": "samples",
+    "convert": "pipeline",
+    "load_sample": "samples",
+    "make_plan": "planning",
+}
+
+__all__ = [
+    "Counts",
+    "Exp2procError",
+    "Interrupted",
+    "Options",
+    "Plan",
+    "PlanError",
+    "Progress",
+    "Report",
+    "RowError",
+    "RunReport",
+    "Sample",
+    "convert",
+    "load_sample",
+    "make_plan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'exp2proc' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

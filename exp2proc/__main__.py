@@ -1,0 +1,7 @@
+"""`python -m exp2proc`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

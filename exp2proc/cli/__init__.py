@@ -1,0 +1,104 @@
+"""The command line: parse, call one public function, render what it returns.
+
+Each command is a module of this folder with `add_arguments(parser)` and `run(args) -> exit code`.
+Modules are imported when their command is used, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Any, NoReturn
+
+from .. import __version__
+
+COMMANDS = {
+    "convert": "convert trace runs to samples",
+    "demo": "write a small exp2 tree and convert it: needs nothing",
+    "cache": "show or clear what is remembered between runs",
+}
+
+_EPILOG = """\
+examples:
+  exp2proc demo
+  exp2proc convert --traces_root exp/exp2/output/traces --tokenizer_model models/Qwen3-8B
+  exp2proc convert --trace_dir RUN --layout proc_1 --out_dir OUT
+
+exit codes: 0 all done; 1 some rows failed, all others written; 2 nothing could start;
+130 interrupted (Ctrl-C); 143 terminated.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    _tolerant_streams()
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        print("exp2proc: interrupted; nothing was written by this command", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (| head): not an error, and nothing more to say.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _run(words: list[str]) -> int:
+    command = next((word for word in words if not word.startswith("-")), None)
+    parser = _Parser(
+        prog="exp2proc",
+        description="Convert trace runs of the exp2 attribution experiment into lean per-sample"
+        " npz files.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"exp2proc {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    module: Any = None
+    for name, summary in COMMANDS.items():
+        if name != command:
+            commands.add_parser(name, help=summary)
+            continue
+        module = import_module(f".{name}", __name__)
+        sub = commands.add_parser(
+            name, help=summary, description=module.__doc__, epilog=module.EXAMPLES
+        )
+        module.add_arguments(sub)
+    args = parser.parse_args(_underscored(words))
+    args.words = words
+    return int(module.run(args))
+
+
+def _underscored(words: list[str]) -> list[str]:
+    """`--trace-dir=x` as `--trace_dir=x`: options may be spelled either way."""
+    spelled: list[str] = []
+    for at, word in enumerate(words):
+        if word == "--":
+            return spelled + words[at:]
+        name, equals, value = word.partition("=")
+        if name.startswith("--") and len(name) > 2:
+            word = "--" + name[2:].replace("-", "_") + equals + value
+        spelled.append(word)
+    return spelled
+
+
+def _tolerant_streams() -> None:
+    """A terminal that cannot show a character shows its escape instead of a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -1,0 +1,142 @@
+"""Convert trace runs to samples, every mismatch collected."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .selection import add_execution, add_selection, options_of
+
+if TYPE_CHECKING:
+    from ..planning import Plan
+    from ..report import Report
+
+EXAMPLES = """\
+examples:
+  all runs below a folder, with one tokenizer:
+    exp2proc convert --traces_root exp/exp2/output/traces --tokenizer_model models/Qwen3-8B
+  two models:
+    exp2proc convert --traces_root traces --tokenizer_model qwen-8B=models/Qwen3-8B \\
+        --tokenizer_model llama-8B=models/Llama-3.1-8B --out_root OUT
+  go on after an interruption:
+    exp2proc convert --traces_root traces --tokenizer_model models/Qwen3-8B --resume
+  without text:
+    exp2proc convert --trace_dir RUN --layout proc_1 --out_dir OUT
+
+Options may be spelled with underscores or dashes.
+exit codes: 0 all done; 1 some rows failed, all others written; 2 nothing could start, nothing
+written; 130 interrupted (Ctrl-C); 143 terminated.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `exp2proc convert`."""
+    add_selection(parser)
+    add_execution(parser)
+    add_reporting(parser)
+
+
+def add_reporting(parser: argparse.ArgumentParser) -> None:
+    """Options that say what is told, where."""
+    told = parser.add_argument_group("report")
+    told.add_argument(
+        "--report", metavar="FILE.json", type=Path, help="write the JSON report to a file"
+    )
+    told.add_argument(
+        "--json", action="store_true", help="print the JSON report on stdout, and nothing else"
+    )
+    told.add_argument("--quiet", action="store_true", help="no progress, no summary of success")
+    told.add_argument("--verbose", action="store_true", help="tracebacks of internal errors")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plan, convert, report."""
+    from ..errors import PlanError
+    from ..planning import make_plan
+
+    options = options_of(args)
+    _hear_sigterm()
+    try:
+        plan = make_plan(options)
+    except PlanError as err:
+        return refuse(err, args)
+    except _terminated():
+        print("exp2proc: terminated; nothing was written", file=sys.stderr)
+        return 143
+    return carry_out(plan, args)
+
+
+def carry_out(plan: Plan, args: argparse.Namespace) -> int:
+    """Convert a plan with progress, then report."""
+    from .. import progress
+    from ..pipeline import run_plan
+
+    with progress.reporter(plan.row_count, quiet=args.quiet) as on_progress:
+        report = run_plan(plan, on_progress)
+    _deliver(report, args)
+    return report.exit_code
+
+
+def _deliver(report: Report, args: argparse.Namespace) -> None:
+    from .. import summary
+
+    data: dict[str, Any] = report.to_dict()
+    if args.report is not None:
+        _write_report(args.report, data)
+    if args.json:
+        print(json.dumps(data, indent=2))
+        return
+    shown = summary.Summary(
+        report, quiet=args.quiet, verbose=args.verbose, resume=_resume_command(args.words)
+    )
+    shown.print()
+
+
+def _write_report(path: Path, data: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as err:
+        temporary.unlink(missing_ok=True)
+        print(f"exp2proc: the report {path}: {err.strerror or err}", file=sys.stderr)
+
+
+def _resume_command(words: list[str]) -> str:
+    kept = [word for word in words if word not in ("--overwrite", "--resume")]
+    return shlex.join(["exp2proc", *kept, "--resume"])
+
+
+def refuse(err: Any, args: argparse.Namespace) -> int:
+    """Say everything that keeps a run from starting; exit code 2."""
+    if args.json:
+        problems = [{"code": p.code, "message": p.message, "hint": p.hint} for p in err.problems]
+        print(json.dumps({"exit_code": 2, "problems": problems}, indent=2))
+    else:
+        from .. import summary
+
+        summary.print_problems(err.problems)
+    return 2
+
+
+def _terminated() -> type[BaseException]:
+    from ..pipeline import Terminated
+
+    return Terminated
+
+
+def _hear_sigterm() -> None:
+    """SIGTERM ends the run in good order, as Ctrl-C does."""
+    terminated = _terminated()
+
+    def handle(number: int, frame: object) -> None:
+        raise terminated
+
+    signal.signal(signal.SIGTERM, handle)

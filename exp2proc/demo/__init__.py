@@ -1,0 +1,1 @@
+"""A small exp2 output tree made from nothing: texts, a tokenizer, traces. Tests use it too."""

@@ -1,0 +1,219 @@
+"""The catalogue of everything that can go wrong: code, when it happens, what to do.
+
+Every failure of the program is an `Exp2procError` with a code of this catalogue. A row's failure
+costs that row; a planning failure (see `PLAN_CODES`) stops the run before anything is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class ErrorKind:
+    """One entry of the catalogue.
+
+    Attributes:
+        code: the stable, lower-case name used in reports, logs and tests.
+        when: the condition, in one clause.
+        hint: what the user can do about it.
+    """
+
+    code: str
+    when: str
+    hint: str
+
+
+def _catalogue(*kinds: ErrorKind) -> dict[str, ErrorKind]:
+    return {kind.code: kind for kind in kinds}
+
+
+ROW_ERRORS: Final = _catalogue(
+    ErrorKind(
+        "prompt-length-mismatch",
+        'the tokenizer cuts " " + prompt into another number of tokens than the trace has',
+        "The tokenizer is probably not the one the trace was made with: pass the model's own with"
+        " --tokenizer_model TAG=DIR.",
+    ),
+    ErrorKind(
+        "generation-length-mismatch",
+        "the tokenizer cuts target + eos into another number of tokens than the trace has",
+        "Check that the tokenizer (and its eos token) is the one the trace was made with, and that"
+        " the dataset's targets were not cut.",
+    ),
+    ErrorKind(
+        "dataset-no-match",
+        "no dataset row has this (prompt_sha1, target_sha1)",
+        "Pass the dataset cache that the trace run was made from with --dataset_jsonl.",
+    ),
+    ErrorKind(
+        "missing-hops",
+        "an FT-IFR method's trace has no vh",
+        "Trace the run again with hops, or pass --allow_missing_ft_hops to write it without hop.",
+    ),
+    ErrorKind(
+        "manifest-invalid",
+        "a manifest line is not a JSON object with the fields of a row",
+        "Repair or remove that line of manifest.jsonl.",
+    ),
+    ErrorKind(
+        "unsafe-path",
+        "the row's `file` is not a plain *.npz name inside the run folder",
+        "A row may only name a file in its own run folder, such as ex_000000.npz.",
+    ),
+    ErrorKind(
+        "trace-missing",
+        "the row's npz does not exist or cannot be opened",
+        "Copy the missing file into the run folder, or trace that example again.",
+    ),
+    ErrorKind(
+        "trace-corrupt",
+        "the npz is not a readable zip of plain arrays (truncated, bad CRC, pickled, encrypted)",
+        "Copy the file again from where it was made, or trace that example again.",
+    ),
+    ErrorKind(
+        "trace-missing-field",
+        "the npz lacks an array that is needed",
+        "The trace was written by another or an interrupted program: trace that example again.",
+    ),
+    ErrorKind(
+        "trace-shape-mismatch",
+        "an array of the npz has another shape or dtype than the row's lengths demand",
+        "The npz does not belong to this manifest row: trace that example again.",
+    ),
+    ErrorKind(
+        "manifest-trace-disagree",
+        "prompt_len or gen_len differ between the manifest row and its npz",
+        "The manifest and the npz come from different runs: restore the pair, or trace it again.",
+    ),
+    ErrorKind(
+        "degenerate-offsets",
+        "the tokenizer gives most tokens of a non-empty text an empty piece",
+        "This tokenizers release gives wrong offsets for this model: upgrade the tokenizers"
+        " package.",
+    ),
+    ErrorKind(
+        "output-exists",
+        "the output file is already there",
+        "Pass --resume to keep outputs that are complete, or --overwrite to make them again.",
+    ),
+    ErrorKind(
+        "output-unwritable",
+        "the operating system refuses to write the output",
+        "Free space or fix the permissions of the output folder, then run again with --resume.",
+    ),
+    ErrorKind(
+        "worker-lost",
+        "the worker process died on this row, twice",
+        "Usually out of memory: run again with --resume and fewer --jobs.",
+    ),
+    ErrorKind(
+        "internal",
+        "a bug of exp2proc",
+        "Please report it with the output of --verbose.",
+    ),
+)
+
+PLAN_ERRORS: Final = _catalogue(
+    ErrorKind("usage", "the options do not go together", "See exp2proc convert --help."),
+    ErrorKind(
+        "no-runs",
+        "there is no trace run where one was named",
+        "A trace run is a folder with a manifest.jsonl.",
+    ),
+    ErrorKind(
+        "manifest-unreadable",
+        "a run's manifest.jsonl cannot be opened",
+        "Check the file's permissions.",
+    ),
+    ErrorKind(
+        "no-dataset",
+        "no dataset cache was found for a run",
+        "Pass it with --dataset_jsonl FILE, or its folder with --data_root DIR.",
+    ),
+    ErrorKind(
+        "no-tokenizer",
+        "no tokenizer was given for a run",
+        "Pass --tokenizer_model DIR for all runs, or TAG=DIR for the runs of one model_tag.",
+    ),
+    ErrorKind(
+        "tokenizer-invalid",
+        "a tokenizer does not load, has no eos_token or gives no offsets",
+        "Pass a folder with the model's tokenizer.json and tokenizer_config.json.",
+    ),
+    ErrorKind(
+        "output-is-trace",
+        "an output folder is a trace run",
+        "Choose another --out_dir or --out_root: traces are never written to.",
+    ),
+    ErrorKind(
+        "output-collision",
+        "two runs would write the same file",
+        "Convert them one at a time with their own --out_dir, or put the runs below a folder named"
+        " traces.",
+    ),
+    ErrorKind(
+        "outputs-exist",
+        "outputs are already there",
+        "Pass --resume to keep outputs that are complete, or --overwrite to make all again.",
+    ),
+)
+
+SAMPLE_ERRORS: Final = _catalogue(
+    ErrorKind(
+        "sample-invalid",
+        "an exported npz cannot be read or is not a sample",
+        "Make it again: exp2proc convert --resume replaces outputs that are not complete.",
+    ),
+    ErrorKind(
+        "no-tokens",
+        "a sample of layout proc_1 was asked for its token pieces",
+        "Convert the run with --layout proc to have them.",
+    ),
+)
+
+ROW_CODES: Final = frozenset(ROW_ERRORS)
+PLAN_CODES: Final = frozenset(PLAN_ERRORS)
+CATALOGUE: Final = {**ROW_ERRORS, **PLAN_ERRORS, **SAMPLE_ERRORS}
+
+
+class Exp2procError(Exception):
+    """Anything that goes wrong, with a code of the catalogue.
+
+    Attributes:
+        code: a key of `CATALOGUE`.
+        message: what happened, with the numbers.
+        hint: what to do; the catalogue's unless a better one is known.
+    """
+
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        kind = CATALOGUE[code]
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = kind.hint if hint is None else hint
+
+    def __reduce__(self) -> tuple[type[Exp2procError], tuple[str, str, str]]:
+        # Exceptions pickle as cls(*args); this one takes more than its args.
+        return (type(self), (self.code, self.message, self.hint))
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class PlanError(Exp2procError):
+    """Nothing could start. Carries every problem that planning found, not only the first.
+
+    Attributes:
+        problems: the `Exp2procError`s, at least one.
+    """
+
+    def __init__(self, problems: list[Exp2procError]) -> None:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(first.code, first.message + more, first.hint)
+        self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[type[PlanError], tuple[list[Exp2procError]]]:  # type: ignore[override]
+        return (type(self), (list(self.problems),))

@@ -1,0 +1,110 @@
+"""What a caller may ask of `convert`, checked for what does not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from .errors import Exp2procError
+from .runs import DEFAULT_DATA_ROOT, DEFAULT_OUT_ROOT, Run
+from .samples import LAYOUTS, Layout
+
+Backend = Literal["loky", "threading", "sequential"]
+BACKENDS: Final[tuple[Backend, ...]] = ("loky", "threading", "sequential")
+
+PathLike = str | Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one conversion; see `exp2proc.convert` for their meaning."""
+
+    trace_dir: tuple[Path, ...] = ()
+    traces_root: Path | None = None
+    dataset_jsonl: tuple[Path, ...] = ()
+    data_root: Path = Path(DEFAULT_DATA_ROOT)
+    tokenizer_model: tuple[str, ...] = ()
+    layout: Layout = "proc"
+    out_root: Path | None = None
+    out_dir: Path | None = None
+    limit: int | None = None
+    overwrite: bool = False
+    resume: bool = False
+    allow_missing_ft_hops: bool = False
+    jobs: int | Literal["auto"] = "auto"
+    backend: Backend = "loky"
+    fail_fast: bool = False
+    cache: bool = True
+
+    @property
+    def output_root(self) -> Path:
+        """`out_root`, or the layout's default."""
+        return Path(DEFAULT_OUT_ROOT[self.layout]) if self.out_root is None else self.out_root
+
+    def problems(self) -> list[Exp2procError]:
+        """What does not go together."""
+        found: list[str] = []
+        if bool(self.trace_dir) == (self.traces_root is not None):
+            found.append("give either --trace_dir (once or more) or --traces_root")
+        if self.overwrite and self.resume:
+            found.append("--overwrite and --resume exclude each other")
+        if self.layout not in LAYOUTS:
+            found.append(f"layout is {self.layout!r}: it may be {' or '.join(LAYOUTS)}")
+        if self.backend not in BACKENDS:
+            found.append(f"backend is {self.backend!r}: it may be {', '.join(BACKENDS)}")
+        if self.limit is not None and self.limit < 0:
+            found.append(f"limit is {self.limit}: it counts rows")
+        if self.jobs != "auto" and (not isinstance(self.jobs, int) or self.jobs < 1):
+            found.append(f"jobs is {self.jobs}: it may be auto or a number from 1")
+        return [Exp2procError("usage", message) for message in found]
+
+
+def paths(value: PathLike | Sequence[PathLike] | None) -> tuple[Path, ...]:
+    """One path, several or none, as a tuple."""
+    if value is None:
+        return ()
+    return (Path(value),) if isinstance(value, (str, Path)) else tuple(map(Path, value))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerChoice:
+    """Which tokenizer serves which runs.
+
+    Attributes:
+        by_tag: model_tag -> folder or hub name.
+        plain: serves the rest, or None.
+    """
+
+    by_tag: dict[str, str]
+    plain: str | None
+
+    def of(self, run: Run) -> str | None:
+        """The tokenizer of a run, or None when none was given for it."""
+        return self.by_tag.get(run.model_tag, self.plain)
+
+
+def parse_tokenizers(values: Sequence[str]) -> TokenizerChoice:
+    """Read `--tokenizer_model` values: `NAME_OR_DIR`, or `TAG=NAME_OR_DIR`.
+
+    A value is a tagged one when what stands before its first "=" is a folder name and the whole is
+    not an existing path.
+
+    Raises:
+        Exp2procError: `usage`, when two plain ones or two of one tag are given.
+    """
+    by_tag: dict[str, str] = {}
+    plain: str | None = None
+    for value in values:
+        tag, equals, name = value.partition("=")
+        if not value:
+            raise Exp2procError("usage", "--tokenizer_model is empty")
+        if equals and "/" not in tag and not Path(value).expanduser().exists():
+            if by_tag.setdefault(tag, name) != name:
+                raise Exp2procError("usage", f"--tokenizer_model gives {tag} two tokenizers")
+        elif plain not in (None, value):
+            raise Exp2procError("usage", "--tokenizer_model is given twice without a TAG")
+        else:
+            plain = value
+    return TokenizerChoice(by_tag, plain)

@@ -1,0 +1,121 @@
+"""Writing samples so that a file at its final path is always complete.
+
+A sample is written beside its place under a temporary name and then renamed. The name says which
+process on which machine is writing it, so that what a killed run left behind can be told from what
+a live one is still working on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+import socket
+import time
+from contextlib import suppress
+from typing import Final
+
+_SUFFIX: Final = ".exp2proc-tmp"
+_TEMPORARY: Final = re.compile(r"\.([0-9a-f]{8})-(\d+)-\d+" + re.escape(_SUFFIX))
+_FOREIGN_AGE: Final = 3600.0
+"""Seconds after which another machine's temporary file counts as left behind."""
+
+_counter = itertools.count()
+
+
+def _machine() -> str:
+    """Names the machine and its process namespace: process numbers mean nothing outside it."""
+    try:
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        namespace = 0
+    return hashlib.blake2b(
+        f"{socket.gethostname()} {namespace}".encode(), digest_size=4
+    ).hexdigest()
+
+
+_MACHINE: Final = _machine()
+
+
+def write_sample(path: str, data: bytes, *, replace: bool) -> None:
+    """Write `data` to `path`, whole or not at all.
+
+    Args:
+        path: the final path; its folder exists.
+        data: the content.
+        replace: whether a file that is already there may be replaced.
+
+    Raises:
+        FileExistsError: it is there and `replace` is false.
+        OSError: the operating system refuses, with its own reason.
+    """
+    folder, _ = os.path.split(path)
+    for last in (False, True):
+        temporary = f"{folder}/.{_MACHINE}-{os.getpid()}-{next(_counter)}{_SUFFIX}"
+        try:
+            _write(temporary, data)
+            if not replace and os.path.lexists(path):
+                raise FileExistsError(17, "File exists", path)
+            os.replace(temporary, path)
+            return
+        except FileNotFoundError:
+            # Another process may have taken the file for a leftover: write it once more.
+            if last or not os.path.isdir(folder):
+                raise
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+def _write(path: str, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    fd = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+    finally:
+        os.close(fd)
+
+
+def sweep(folder: str) -> int:
+    """Remove the temporary files that killed runs left in `folder`; returns how many."""
+    removed = 0
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(_SUFFIX)]
+    except OSError:
+        return 0
+    for name in names:
+        match = _TEMPORARY.fullmatch(name)
+        path = os.path.join(folder, name)
+        if match and _is_left_behind(path, match[1], int(match[2])):
+            with suppress(OSError):
+                os.unlink(path)
+                removed += 1
+    return removed
+
+
+def _is_left_behind(path: str, machine: str, pid: int) -> bool:
+    if machine != _MACHINE:
+        try:
+            return time.time() - os.stat(path).st_mtime > _FOREIGN_AGE
+        except OSError:
+            return False
+    return not is_alive(pid)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine is running (a zombie is not)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return stream.read().rpartition(b")")[2].split()[:1] != [b"Z"]
+    except OSError:
+        return True

@@ -1,0 +1,242 @@
+"""The main job: plan -> shards -> workers -> outcomes -> report."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from . import cache as caching
+from .errors import Exp2procError
+from .execution import Execution, available_cores, scratch_folder
+from .options import Backend, Options, PathLike, paths
+from .outcomes import Outcome
+from .outputs import sweep
+from .planning import Plan, make_plan
+from .report import Report, StopReason
+from .runs import DEFAULT_DATA_ROOT
+from .samples import Layout
+from .shards import TextWork, make_shards, text_seconds
+from .tally import OnProgress, Tally
+from .worker import UNWRITABLE_LIMIT, Existing, Settings, TokenizerSource, is_unwritable, preload
+
+_WORTH_PROCESSES: Final = 1.5
+"""Seconds of estimated work above which starting worker processes pays."""
+
+
+class Terminated(BaseException):
+    """Raised by a signal handler to end a run in good order, as Ctrl-C does."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended a conversion.
+
+    Attributes:
+        report: what was done until then.
+    """
+
+    def __init__(self, report: Report) -> None:
+        super().__init__("interrupted")
+        self.report = report
+
+
+def convert(
+    *,
+    trace_dir: PathLike | Sequence[PathLike] | None = None,
+    traces_root: PathLike | None = None,
+    dataset_jsonl: PathLike | Sequence[PathLike] | None = None,
+    data_root: PathLike = DEFAULT_DATA_ROOT,
+    tokenizer_model: str | Path | Sequence[str | Path] = (),
+    layout: Layout = "proc",
+    out_root: PathLike | None = None,
+    out_dir: PathLike | None = None,
+    limit: int | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    allow_missing_ft_hops: bool = False,
+    jobs: int | Literal["auto"] = "auto",
+    backend: Backend = "loky",
+    fail_fast: bool = False,
+    cache: bool = True,
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """Convert trace runs to samples. The options are those of `exp2proc convert`.
+
+    Args:
+        trace_dir: one run folder or several; or
+        traces_root: a folder below which every folder with a manifest.jsonl is a run.
+        dataset_jsonl: dataset caches; by default the one each run's path names.
+        data_root: where caches of bare dataset names are.
+        tokenizer_model: folders or hub names; "TAG=NAME" serves the runs of one model_tag.
+        layout: `proc` (with token pieces) or `proc_1` (without text).
+        out_root: root of the output folders, by default `exp/<layout>/output`.
+        out_dir: output folder of the only run.
+        limit: the first rows of each run only.
+        overwrite: make outputs that are there again.
+        resume: keep outputs that are there, complete and newer than their trace.
+        allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
+        jobs: workers, or "auto": by estimated work and the cores this process may use.
+        backend: "loky" (processes), "threading" or "sequential".
+        fail_fast: stop at the first row that fails.
+        cache: remember what texts became between runs.
+        on_progress: called in this process whenever rows have ended.
+
+    Returns:
+        What was done, with an error for every row that failed.
+
+    Raises:
+        PlanError: nothing could start and nothing was written; it carries every reason.
+        Interrupted: on Ctrl-C; it carries the report of what was done.
+    """
+    single = isinstance(tokenizer_model, (str, Path))
+    options = Options(
+        trace_dir=paths(trace_dir),
+        traces_root=None if traces_root is None else Path(traces_root),
+        dataset_jsonl=paths(dataset_jsonl),
+        data_root=Path(data_root),
+        tokenizer_model=tuple(
+            map(str, (tokenizer_model,) if single else tokenizer_model)  # type: ignore[arg-type]
+        ),
+        layout=layout,
+        out_root=None if out_root is None else Path(out_root),
+        out_dir=None if out_dir is None else Path(out_dir),
+        limit=limit,
+        overwrite=overwrite,
+        resume=resume,
+        allow_missing_ft_hops=allow_missing_ft_hops,
+        jobs=jobs,
+        backend=backend,
+        fail_fast=fail_fast,
+        cache=cache,
+    )
+    report = run_plan(make_plan(options), on_progress)
+    if report.stopped == "interrupted":
+        raise Interrupted(report)
+    return report
+
+
+def run_plan(plan: Plan, on_progress: OnProgress | None = None) -> Report:
+    """Carry out a plan.
+
+    Ctrl-C (and `Terminated`) end it early with a report that says so.
+    """
+    began = time.monotonic()
+    tally = Tally(plan, on_progress)
+    for number, error in plan.failures.items():
+        tally.add(_failed(number, error))
+    for number in plan.pending:
+        tally.add(Outcome(number, "pending"))
+    stopped: StopReason | None = None
+    try:
+        if plan.options.fail_fast and tally.failed:
+            stopped = "fail_fast"
+        else:
+            unreachable = _prepare_outputs(plan)
+            for number, error in unreachable.items():
+                tally.add(_failed(number, error))
+            stopped = _execute(plan, tally, unreachable)
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    except Terminated:
+        stopped = "terminated"
+    finally:
+        for planned in plan.runs:
+            sweep(str(planned.run.out_dir))
+    report = tally.report(stopped)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _failed(number: int, error: Exp2procError) -> Outcome:
+    return Outcome(number, "failed", error=(error.code, error.message, error.hint))
+
+
+def _prepare_outputs(plan: Plan) -> dict[int, Exp2procError]:
+    """Make the output folders; returns an error for each row of those that cannot be made."""
+    errors: dict[int, Exp2procError] = {}
+    barred: dict[int, Exp2procError] = {}
+    for run, planned in enumerate(plan.runs):
+        out = planned.run.out_dir
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            sweep(str(out))
+        except OSError as err:
+            barred[run] = Exp2procError("output-unwritable", f"{out}: {err.strerror or err}")
+    if barred:
+        for text in plan.texts:
+            errors.update((row.number, barred[row.run]) for row in text.rows if row.run in barred)
+    return errors
+
+
+def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopReason | None:
+    texts = plan.texts
+    if skip:
+        kept = (t._replace(rows=tuple(r for r in t.rows if r.number not in skip)) for t in texts)
+        texts = [text for text in kept if text.rows]
+    options = plan.options
+    jobs = _jobs(options, texts)
+    shards = make_shards(texts, plan.folders(), jobs)
+    jobs = max(1, min(jobs, len(shards)))
+    with scratch_folder() as scratch:
+        settings = _settings(plan, scratch, jobs)
+        execution = Execution(shards, settings, jobs, options.backend, scratch)
+        try:
+            stopped = _follow(execution, tally, fail_fast=options.fail_fast)
+            if stopped is None:
+                return None
+        except BaseException:
+            execution.close()
+            tally.add_missed(execution.salvage())
+            raise
+        execution.close()
+        tally.add_missed(execution.salvage())
+        return stopped
+
+
+def _jobs(options: Options, texts: list[TextWork]) -> int:
+    if options.backend == "sequential":
+        return 1
+    if options.jobs != "auto":
+        return options.jobs
+    return 1 if sum(map(text_seconds, texts)) < _WORTH_PROCESSES else available_cores()
+
+
+def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReason | None:
+    unwritable = 0
+    for outcome in execution.outcomes():
+        tally.add(outcome)
+        unwritable = unwritable + 1 if is_unwritable(outcome) else 0
+        if unwritable >= UNWRITABLE_LIMIT:
+            return "unwritable"
+        if fail_fast and outcome.status == "failed":
+            return "fail_fast"
+    return None
+
+
+def _settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
+    options = plan.options
+    existing: Existing = "keep" if options.resume else "replace" if options.overwrite else "refuse"
+    run_id = uuid.uuid4().hex
+    sources: list[TokenizerSource] = []
+    for number, tokenizer in enumerate(plan.tokenizers):
+        portable: Path | None = None
+        if tokenizer.portable is not None and (jobs > 1 or tokenizer.loaded is None):
+            portable = scratch / f"tokenizer-{number}"
+            portable.write_bytes(tokenizer.portable)
+        source = TokenizerSource(
+            tokenizer.name, tokenizer.fingerprint, None if portable is None else str(portable)
+        )
+        if tokenizer.loaded is not None:
+            preload(source, run_id, tokenizer.loaded.tokenizer)
+        sources.append(source)
+    return Settings(
+        run_id=run_id,
+        layout=options.layout,
+        existing=existing,
+        allow_missing_ft_hops=options.allow_missing_ft_hops,
+        tokenizers=tuple(sources),
+        cache_folder=os.fspath(caching.cache_folder()) if options.cache else None,
+    )

@@ -1,0 +1,210 @@
+"""The exported sample: the schema of each layout, packing, loading, validation.
+
+A sample is one npz. Layout `proc` (with token pieces) and layout `proc_1` (without text) are the
+formats that collaborators load with plain `np.load`; keys, order, dtypes and shapes are fixed.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from . import codec, npz
+from .errors import Exp2procError
+from .npz import Member, NpzError, NpzReader
+from .spans import NONE, SampleSpans, Span, size
+
+Layout = Literal["proc", "proc_1"]
+LAYOUTS: Final[tuple[Layout, ...]] = ("proc", "proc_1")
+
+KEYS: Final[dict[Layout, tuple[str, ...]]] = {
+    "proc": ("attr", "tok", "span_in", "span_cot", "span_out", "rise", "mas", "recovery"),
+    "proc_1": ("attr", "span_in", "span_cot", "span_out", "length", "rise", "mas", "recovery"),
+}
+"""The keys of each layout in the order of the file; `hop` comes last where there is one."""
+
+_MAX_ITEMS: Final = npz.MAX_MEMBER // 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One exported sample.
+
+    L is the number of tokens: prompt plus generation without the final EOS. Spans are closed
+    ranges over these tokens, (-1, -1) where there is none.
+
+    Attributes:
+        attr: float32[L], row attribution.
+        span_in, span_cot, span_out: the prompt, the chain of thought, the explained output.
+        rise, mas: faithfulness of the attribution (lower is better); NaN when not measured.
+        recovery: Recovery@10% (higher is better); NaN when not measured.
+        hop: float32[H, L], attribution by hop, or None.
+        tok: str[L], token pieces; None in layout proc_1. Pieces may overlap or be empty.
+    """
+
+    attr: npt.NDArray[np.float32]
+    span_in: Span
+    span_cot: Span
+    span_out: Span
+    rise: float
+    mas: float
+    recovery: float
+    hop: npt.NDArray[np.float32] | None = None
+    tok: npt.NDArray[np.str_] | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """`proc` with token pieces, `proc_1` without."""
+        return "proc_1" if self.tok is None else "proc"
+
+    @property
+    def tokens_in(self) -> list[str]:
+        """The token pieces of the prompt."""
+        return self._pieces(self.span_in)
+
+    @property
+    def tokens_cot(self) -> list[str]:
+        """The token pieces of the chain of thought."""
+        return self._pieces(self.span_cot)
+
+    @property
+    def tokens_out(self) -> list[str]:
+        """The token pieces of the explained output."""
+        return self._pieces(self.span_out)
+
+    def is_finite(self) -> bool:
+        """Whether every number of `attr` and `hop` is finite."""
+        hop = self.hop
+        return bool(np.isfinite(self.attr).all()) and (hop is None or bool(np.isfinite(hop).all()))
+
+    def _pieces(self, span: Span) -> list[str]:
+        if self.tok is None:
+            raise Exp2procError(
+                "no-tokens",
+                "a sample of layout proc_1 has no token pieces",
+            )
+        return [] if span == NONE else [str(piece) for piece in self.tok[span[0] : span[1] + 1]]
+
+
+def encode(
+    spans: SampleSpans,
+    attr: npt.NDArray[np.float32],
+    scores: tuple[float, float, float],
+    hop: npt.NDArray[np.float32] | None,
+    tok: Member | None,
+) -> bytes:
+    """The bytes of a sample's npz.
+
+    Args:
+        spans: in sample indices.
+        attr: float32[L].
+        scores: RISE, MAS, Recovery@10%; NaN when absent.
+        hop: float32[H, L] or None.
+        tok: the packed token pieces (layout `proc`), or None (layout `proc_1`).
+    """
+    span_in, span_cot, span_out = spans
+    members = [("attr", npz.pack(attr, codec.VECTOR_LEVEL))]
+    if tok is not None:
+        members.append(("tok", tok))
+    members += (
+        ("span_in", npz.pack_ints(span_in)),
+        ("span_cot", npz.pack_ints(span_cot)),
+        ("span_out", npz.pack_ints(span_out)),
+    )
+    if tok is None:
+        members.append(("length", npz.pack_ints(map(size, spans))))
+    members += [(k, npz.pack_float(v)) for k, v in zip(_SCORES, scores, strict=True)]
+    if hop is not None:
+        members.append(("hop", npz.pack(hop, codec.VECTOR_LEVEL)))
+    return npz.archive(members)
+
+
+_SCORES: Final = ("rise", "mas", "recovery")
+
+
+def load_sample(path: str | Path) -> Sample:
+    """Load one exported sample of either layout, every array checked against its schema.
+
+    Raises:
+        Exp2procError: `sample-invalid` when it cannot be read or is not a sample.
+    """
+    try:
+        with NpzReader(path) as reader:
+            layout = _layout(reader)
+            arrays: dict[str, npt.NDArray[Any]] = {
+                key: reader.array(key, _MAX_ITEMS) for key in reader.keys
+            }
+    except NpzError as err:
+        raise _invalid(path, str(err)) from None
+    except OSError as err:
+        raise _invalid(path, err.strerror or str(err)) from None
+    problem = schema_problem(arrays, layout)
+    if problem is not None:
+        raise _invalid(path, problem)
+
+    def span(key: str) -> Span:
+        start, end = arrays[key].tolist()
+        return start, end
+
+    fields: dict[str, Any] = {key: float(arrays[key]) for key in _SCORES}
+    return Sample(
+        attr=arrays["attr"],
+        span_in=span("span_in"),
+        span_cot=span("span_cot"),
+        span_out=span("span_out"),
+        hop=arrays.get("hop"),
+        tok=arrays.get("tok"),
+        **fields,
+    )
+
+
+def _invalid(path: str | Path, why: str) -> Exp2procError:
+    return Exp2procError("sample-invalid", f"{os.path.basename(path)}: {why}")
+
+
+def _layout(reader: NpzReader) -> Layout:
+    keys = reader.keys
+    for layout in LAYOUTS:
+        if keys in (KEYS[layout], (*KEYS[layout], "hop")):
+            return layout
+    raise NpzError(f"its keys are {', '.join(keys) or 'none'}: not those of a sample")
+
+
+def schema_problem(arrays: dict[str, npt.NDArray[Any]], layout: Layout) -> str | None:
+    """What is wrong with a sample's arrays, or None. Keys and their order are not looked at."""
+    attr = arrays["attr"]
+    if attr.dtype != np.float32 or attr.ndim != 1:
+        return f"attr is {_kind(attr)}, not float32[L]"
+    length = len(attr)
+    for key in ("span_in", "span_cot", "span_out"):
+        span = arrays[key]
+        if span.dtype != np.int64 or span.shape != (2,):
+            return f"{key} is {_kind(span)}, not int64[2]"
+        start, end = span.tolist()
+        if (start, end) != NONE and not 0 <= start <= end < length:
+            return f"{key} is [{start}, {end}], outside 0..{length - 1}"
+    for key in _SCORES:
+        if arrays[key].dtype != np.float64 or arrays[key].shape != ():
+            return f"{key} is {_kind(arrays[key])}, not a float64 scalar"
+    if layout == "proc":
+        tok = arrays["tok"]
+        if tok.dtype.kind != "U" or tok.shape != (length,):
+            return f"tok is {_kind(tok)}, not str[{length}]"
+    else:
+        sizes = arrays["length"]
+        wanted = [size((s[0], s[1])) for s in (arrays[k].tolist() for k in KEYS["proc_1"][1:4])]
+        if sizes.dtype != np.int64 or sizes.shape != (3,) or sizes.tolist() != wanted:
+            return f"length is {_kind(sizes)} {sizes.tolist()}, not int64[3] {wanted}"
+    hop = arrays.get("hop")
+    if hop is not None and (hop.dtype != np.float32 or hop.ndim != 2 or hop.shape[1] != length):
+        return f"hop is {_kind(hop)}, not float32[H, {length}]"
+    return None
+
+
+def _kind(array: npt.NDArray[Any]) -> str:
+    return f"{array.dtype.name}{list(array.shape)}"
