@@ -1,0 +1,138 @@
+"""The container against numpy: what one writes the other reads, and damage is always noticed."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from exp2proc import codec, npz
+
+_dtypes = st.sampled_from(["<f4", ">f4", "<f2", "<f8", "<i8", ">i4", "|u1", "|b1", "<U5", "<U1"])
+_arrays = _dtypes.flatmap(
+    lambda dtype: hnp.arrays(np.dtype(dtype), hnp.array_shapes(min_dims=0, max_dims=3, min_side=0))
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("npz")
+
+
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+@given(_arrays, st.booleans(), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_reads_what_numpy_writes(
+    folder: Path, array: np.ndarray, fortran: bool, compressed: bool
+) -> None:
+    array = np.asfortranarray(array) if fortran else array
+    path = folder / "a.npz"
+    (np.savez_compressed if compressed else np.savez)(path, first=np.arange(3), x=array)
+    with npz.NpzReader(path) as reader:
+        assert reader.keys == ("first", "x")
+        assert "x" in reader
+        assert "y" not in reader
+        assert same(np.ascontiguousarray(reader.array("x", array.size)).reshape(array.shape), array)
+
+
+@given(_arrays)
+@settings(max_examples=150, deadline=None)
+def test_numpy_reads_what_is_written(folder: Path, array: np.ndarray) -> None:
+    path = folder / "b.npz"
+    scalar = npz.pack_float(float("nan"))
+    members = [("x", npz.pack(array, 6)), ("ints", npz.pack_ints([-1, 5])), ("f", scalar)]
+    path.write_bytes(npz.archive(members))
+    with np.load(path, allow_pickle=False) as loaded:
+        assert loaded.files == ["x", "ints", "f"]
+        assert same(loaded["x"], array)
+        assert same(loaded["ints"], np.array([-1, 5], np.int64))
+        assert loaded["f"].shape == ()
+        assert np.isnan(loaded["f"])
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert all(i.compress_type == zipfile.ZIP_DEFLATED for i in archive.infolist())
+
+
+def test_large_files_are_read_in_parts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    big, small = rng.random(400_000), np.arange(7)
+    np.savez(tmp_path / "big.npz", big=big, small=small)
+    with npz.NpzReader(tmp_path / "big.npz") as reader:
+        assert same(reader.array("small", 7), small)
+        assert same(reader.array("big", big.size), big)
+
+
+def test_every_flipped_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
+    """A file with one byte changed gives the same array or an NpzError, never another array."""
+    path = tmp_path / "c.npz"
+    array = np.random.default_rng(1).random(40).astype(np.float32)
+    np.savez_compressed(path, x=array)
+    good = path.read_bytes()
+    noticed = 0
+    for at in range(len(good)):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0x41]) + good[at + 1 :])
+        try:
+            with npz.NpzReader(path) as reader:
+                if "x" in reader:
+                    assert same(reader.array("x", 40), array)
+        except npz.NpzError:
+            noticed += 1
+    assert noticed > len(good) // 2
+
+
+def test_every_truncation_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "d.npz"
+    np.savez_compressed(path, x=np.arange(100))
+    good = path.read_bytes()
+    for length in range(len(good)):
+        path.write_bytes(good[:length])
+        with pytest.raises(npz.NpzError):
+            npz.NpzReader(path)
+
+
+def test_more_than_can_be_used_is_never_inflated(tmp_path: Path) -> None:
+    path = tmp_path / "e.npz"
+    np.savez_compressed(path, x=np.zeros(3_000_000, np.float32))
+    with npz.NpzReader(path) as reader, pytest.raises(npz.OversizeError) as caught:
+        reader.array("x", 1000)
+    assert caught.value.shape == (3_000_000,)
+
+
+def test_no_file_is_left_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    (tmp_path / "f.npz").write_bytes(b"not a zip archive, but longer than its directory's end")
+    for _ in range(20):
+        with pytest.raises(npz.NpzError):
+            npz.NpzReader(tmp_path / "f.npz")
+    if before is None:
+        pytest.skip("this system does not list open files")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@given(st.binary(max_size=3000), st.integers(1, 9))
+def test_codec_round_trip(data: bytes, level: int) -> None:
+    packed = codec.compress(data, level)
+    assert codec.decompress(packed, len(data)) == data
+    assert codec.head(packed, 10) == data[:10]
+    for wrong in (len(data) + 1, len(data) - 1):
+        if wrong >= 0:
+            with pytest.raises(codec.InflateError):
+                codec.decompress(packed, wrong)
+
+
+def test_headers_are_those_of_numpy() -> None:
+    array = np.arange(336, dtype=np.float32)
+    stream = io.BytesIO()
+    np.save(stream, array)
+    member = npz.pack(array, 1)
+    assert codec.decompress(member.data, member.size) == stream.getvalue()

@@ -1,0 +1,127 @@
+"""Loading tokenizers, carrying them to workers, and saying what is wrong with one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.texts import HARD
+
+from exp2proc.demo.tree import DemoTree
+from exp2proc.errors import Exp2procError
+from exp2proc.tokenizer import fingerprint, load_tokenizer, restore_tokenizer
+
+
+@pytest.fixture(params=["qwen3", "deepseek"])
+def folder(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.getfixturevalue(request.param)
+    return path
+
+
+def test_the_portable_form_is_the_same_tokenizer(folder: Path) -> None:
+    loaded = load_tokenizer(str(folder))
+    assert loaded.portable is not None
+    restored = restore_tokenizer(loaded.portable)
+    assert restored is not None
+    assert restored.eos_token == loaded.tokenizer.eos_token
+    for text in HARD.values():
+        ids, offsets = loaded.tokenizer.encode(text)
+        assert restored.encode(text) == (ids, offsets)
+        assert restored.decode(ids) == loaded.tokenizer.decode(ids)
+
+
+def test_another_tokenizer_is_not_taken_for_the_one_that_was_probed(
+    deepseek: Path, demo: DemoTree
+) -> None:
+    """The probes of one with the body of another, and damage of every sort: no tokenizer."""
+    first, second = (load_tokenizer(str(path)).portable for path in (deepseek, demo.tokenizer))
+    assert first is not None
+    assert second is not None
+    probes, _, _ = first.partition(b"\n")
+    _, _, body = second.partition(b"\n")
+    assert restore_tokenizer(probes + b"\n" + body) is None
+    for damaged in (b"", b"{}", first[: len(first) // 2], b"\xff" + first, second[:-1]):
+        assert restore_tokenizer(damaged) is None
+
+
+def test_truncation_set_in_the_file_is_not_applied(demo: DemoTree) -> None:
+    path = demo.tokenizer / "tokenizer.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["truncation"] = {
+        "direction": "Right",
+        "max_length": 4,
+        "strategy": "LongestFirst",
+        "stride": 0,
+    }
+    config["padding"] = {
+        "strategy": {"Fixed": 16},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "x",
+    }
+    plain = len(load_tokenizer(str(demo.tokenizer)).tokenizer.encode("one two three four")[0])
+    path.write_text(json.dumps(config), encoding="utf-8")
+    loaded = load_tokenizer(str(demo.tokenizer))
+    assert len(loaded.tokenizer.encode("one two three four")[0]) == plain > 4
+    assert loaded.portable is not None
+    restored = restore_tokenizer(loaded.portable)
+    assert restored is not None
+    assert len(restored.encode("one two three four")[0]) == plain
+
+
+def _edit(path: Path, **changes: object) -> None:
+    config = {**json.loads(path.read_text(encoding="utf-8")), **changes}
+    path.write_text(json.dumps(config), encoding="utf-8")
+
+
+def test_what_is_wrong_is_said(demo: DemoTree, tmp_path: Path) -> None:
+    def problem(name: Path | str) -> str:
+        with pytest.raises(Exp2procError) as caught:
+            load_tokenizer(str(name))
+        assert caught.value.code == "tokenizer-invalid"
+        assert "\n" not in caught.value.message
+        return caught.value.message
+
+    assert "no such folder" in problem(tmp_path / "nowhere")
+    assert "no such folder" in problem("./nowhere")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "does not load" in problem(empty)
+    _edit(demo.tokenizer / "tokenizer_config.json", eos_token=None)
+    assert "no eos_token" in problem(demo.tokenizer)
+    (demo.tokenizer / "tokenizer.json").write_text("{broken", encoding="utf-8")
+    assert "does not load" in problem(demo.tokenizer)
+
+
+def test_fingerprint_follows_the_files(demo: DemoTree, tmp_path: Path) -> None:
+    before = fingerprint(str(demo.tokenizer))
+    assert before is not None
+    shutil.copytree(demo.tokenizer, tmp_path / "copy")
+    assert fingerprint(str(tmp_path / "copy")) == before
+    (tmp_path / "copy" / "model.safetensors").write_bytes(b"weights do not matter")
+    assert fingerprint(str(tmp_path / "copy")) == before
+    _edit(tmp_path / "copy" / "tokenizer_config.json", eos_token="<|endoftext|>")
+    assert fingerprint(str(tmp_path / "copy")) != before
+    assert fingerprint("some/hub-name") is None
+
+
+def test_loading_is_silent_and_offline(deepseek: Path) -> None:
+    """No advice of transformers is shown, and a local folder asks nobody for anything."""
+    script = (
+        "import socket, sys\n"
+        "def refuse(*args, **kwargs): raise AssertionError('network')\n"
+        "socket.socket.connect = refuse\n"
+        "from exp2proc.tokenizer import load_tokenizer\n"
+        "tokenizer = load_tokenizer(sys.argv[1]).tokenizer\n"
+        "assert len(tokenizer.encode('x ' * 200_000)[0]) > 100_000\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(deepseek)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
