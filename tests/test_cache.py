@@ -79,16 +79,16 @@ def test_a_file_that_is_no_database_is_started_afresh(tmp_path: Path) -> None:
 
 
 def test_bounded_in_size_the_unused_go_first(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, limit=400_000)
-    old, kept = _values(100), {b"k" * 20: os.urandom(1000)}
+    cache = Cache(tmp_path, limit=600_000)
+    old, kept = _values(100, 3000), {b"k" * 20: os.urandom(1000)}
     cache.put({**old, **kept})
     with sqlite3.connect(cache.path) as db:
         db.execute("UPDATE entries SET used = used - 30")
     db.close()
     assert cache.get(list(kept)) == kept  # used today
-    for number in range(6):
+    for number in range(7):
         cache.put({bytes([number]) * 20: os.urandom(50_000)})
-        assert cache.size().size <= 400_000
+        assert cache.size().size <= 600_000
     assert cache.get(list(kept)) == kept
     assert len(cache.get(list(old))) < 100
 

@@ -1,0 +1,51 @@
+"""Checked by mypy --strict, never run: the public interface as a caller uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import exp2proc
+
+
+def show(progress: exp2proc.Progress) -> None:
+    done: int = progress.done
+    planned: int = progress.planned
+    print(done, planned, progress.failed)
+
+
+report: exp2proc.Report = exp2proc.convert(
+    traces_root="traces",
+    dataset_jsonl=["a.jsonl", Path("b.jsonl")],
+    tokenizer_model=["qwen-8B=models/qwen", Path("models/llama")],
+    out_root=Path("out"),
+    layout="proc",
+    jobs="auto",
+    backend="loky",
+    on_progress=show,
+)
+code: int = report.exit_code
+for error in report.errors:
+    where: str = error.trace_dir
+    file: str | None = error.file
+    print(where, file, error.code, error.message, error.hint)
+for run in report.runs:
+    converted: int = run.counts.converted
+
+try:
+    exp2proc.convert(trace_dir="run", tokenizer_model="models/qwen", jobs=2, limit=10)
+except exp2proc.PlanError as refusal:
+    for problem in refusal.problems:
+        message: str = problem.message
+except exp2proc.Interrupted as interrupted:
+    partial: exp2proc.Report = interrupted.report
+
+sample: exp2proc.Sample = exp2proc.load_sample(Path("ex_000000.npz"))
+attr: npt.NDArray[np.float32] = sample.attr
+hop: npt.NDArray[np.float32] | None = sample.hop
+tok: npt.NDArray[np.str_] | None = sample.tok
+span: tuple[int, int] = sample.span_in
+score: float = sample.rise
+pieces: list[str] = sample.tokens_out
