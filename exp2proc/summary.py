@@ -19,7 +19,7 @@ from .report import Report, RowError, RunReport
 _MAX_RUNS: Final = 40
 _MAX_EXAMPLES: Final = 3
 _MAX_PROBLEMS: Final = 10
-_LOG_WIDTH: Final = 120
+_LOG_WIDTH: Final = 140
 
 
 def printable(text: str) -> str:
@@ -130,8 +130,9 @@ def _numbers(run: RunReport) -> tuple[int, ...]:
 
 
 def run_name(run: RunReport) -> str:
-    """A run's name as its path below `traces` spells it."""
-    return "/".join(part for part in (run.dataset, run.model_tag, run.run_tag) if part)
+    """A run's name, short: dataset, model and run tag; a cache's path without its folders."""
+    dataset = run.dataset.rpartition("/")[2].removesuffix(".jsonl")
+    return "/".join(part for part in (dataset, run.model_tag, run.run_tag) if part)
 
 
 def print_errors(out: Console, errors: Sequence[RowError], *, verbose: bool = False) -> None:
