@@ -32,7 +32,7 @@ DEFAULT_LIMIT: Final = 1 << 30
 def cache_folder() -> Path:
     """`EXP2PROC_CACHE_DIR`, else the user's cache folder of this platform."""
     if moved := os.environ.get("EXP2PROC_CACHE_DIR"):
-        return Path(moved).expanduser()
+        return Path(os.path.expanduser(moved))
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("exp2proc", appauthor=False))
@@ -148,25 +148,39 @@ class Cache:
     @contextmanager
     def _opened(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
         """A connection whose failures end the block it is used in, and nothing else."""
-        if not create and not self.path.exists():
-            with closing(sqlite3.connect(":memory:")) as db:
-                db.execute(_SCHEMA)
+        with closing(self._connect(create=create)) as db:
+            try:
                 yield db
-            return
+            except sqlite3.OperationalError:
+                pass  # locked, full, read-only: a miss now, perhaps not next time
+            except (sqlite3.Error, OverflowError, TypeError):
+                self._start_afresh()
+
+    def _connect(self, *, create: bool) -> sqlite3.Connection:
+        """The file; an empty database in memory where there is none or it cannot be used."""
+        db: sqlite3.Connection | None = None
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=10)) as db:
+            if create:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            if create or os.path.exists(self.path):
+                db = sqlite3.connect(self.path, timeout=10)
                 # Entries prove themselves by digest, so waiting for the disk would buy nothing.
                 db.execute("PRAGMA synchronous = OFF")
                 db.execute(_SCHEMA)
-                yield db
-        except sqlite3.OperationalError:
-            pass  # locked, full, read-only: a miss now, perhaps not next time
-        except (sqlite3.Error, OverflowError, TypeError):
-            with suppress(OSError):
-                self.clear()  # "not a database", "malformed"
-        except OSError:
+                return db
+        except (sqlite3.OperationalError, OSError):
             pass
+        except sqlite3.Error:
+            self._start_afresh()
+        if db is not None:
+            db.close()
+        db = sqlite3.connect(":memory:")
+        db.execute(_SCHEMA)
+        return db
+
+    def _start_afresh(self) -> None:
+        with suppress(OSError):
+            self.clear()  # "not a database", "malformed"
 
 
 _SCHEMA: Final = """
