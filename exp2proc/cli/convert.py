@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,14 +100,17 @@ def _deliver(report: Report, args: argparse.Namespace) -> None:
 
 
 def _write_report(path: Path, data: dict[str, Any]) -> None:
+    from ..summary import printable
+
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
     except OSError as err:
-        temporary.unlink(missing_ok=True)
-        print(f"exp2proc: the report {path}: {err.strerror or err}", file=sys.stderr)
+        with suppress(OSError):
+            temporary.unlink()
+        print(printable(f"exp2proc: the report {path}: {err.strerror or err}"), file=sys.stderr)
 
 
 def _resume_command(words: list[str]) -> str:
