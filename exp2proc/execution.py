@@ -22,29 +22,40 @@ from .errors import Exp2procError
 from .journal import read_journals
 from .options import Backend
 from .outcomes import Outcome
-from .outputs import is_alive
+from .outputs import MACHINE, is_alive
 from .shards import Shard, TextWork, single_rows, without_rows
 from .worker import Existing, Settings, ShardResult, convert_rows, convert_shard, stop_threads
 
-_PREFIX = "exp2proc-"
+_PREFIX = f"exp2proc-{MACHINE}-"
 _HOPELESS = 3
 """Losses in a row without a single row begun, after which workers are given up."""
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder for the run's own notes; those of killed runs on this machine are removed."""
-    root = Path(tempfile.gettempdir())
+    """A folder for the run's own notes; those of killed runs on this machine are removed.
+
+    Where there is no room for one the path is of a folder that does not exist.
+    """
+    try:
+        root = tempfile.gettempdir()
+        _remove_left_behind(root)
+        folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
+    except OSError:
+        yield Path(os.devnull, "none")
+        return
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_left_behind(root: str) -> None:
     with suppress(OSError):
         for entry in os.scandir(root):
             pid = entry.name.removeprefix(_PREFIX).partition("-")[0]
             if entry.name.startswith(_PREFIX) and pid.isdigit() and not is_alive(int(pid)):
                 shutil.rmtree(entry.path, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def available_cores() -> int:
