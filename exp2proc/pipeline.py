@@ -216,6 +216,15 @@ def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReaso
     return None
 
 
+def _written(path: Path, data: bytes) -> Path | None:
+    """None where there is no room: workers then load the tokenizer by its name."""
+    try:
+        path.write_bytes(data)
+    except OSError:
+        return None
+    return path
+
+
 def _settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
     options = plan.options
     existing: Existing = "keep" if options.resume else "replace" if options.overwrite else "refuse"
@@ -224,8 +233,7 @@ def _settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
     for number, tokenizer in enumerate(plan.tokenizers):
         portable: Path | None = None
         if tokenizer.portable is not None and (jobs > 1 or tokenizer.loaded is None):
-            portable = scratch / f"tokenizer-{number}"
-            portable.write_bytes(tokenizer.portable)
+            portable = _written(scratch / f"tokenizer-{number}", tokenizer.portable)
         source = TokenizerSource(
             tokenizer.name, tokenizer.fingerprint, None if portable is None else str(portable)
         )

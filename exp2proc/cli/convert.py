@@ -100,6 +100,8 @@ def _deliver(report: Report, args: argparse.Namespace) -> None:
 
 
 def _write_report(path: Path, data: dict[str, Any]) -> None:
+    from ..summary import printable
+
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +110,7 @@ def _write_report(path: Path, data: dict[str, Any]) -> None:
     except OSError as err:
         with suppress(OSError):
             temporary.unlink()
-        print(f"exp2proc: the report {path}: {err.strerror or err}", file=sys.stderr)
+        print(printable(f"exp2proc: the report {path}: {err.strerror or err}"), file=sys.stderr)
 
 
 def _resume_command(words: list[str]) -> str:
