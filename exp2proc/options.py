@@ -6,14 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
+from .engines import BACKENDS
 from .errors import Exp2procError
 from .runs import DEFAULT_DATA_ROOT, DEFAULT_OUT_ROOT, Run
 from .samples import LAYOUTS, Layout
 
-Backend = Literal["loky", "threading", "sequential"]
-BACKENDS: Final[tuple[Backend, ...]] = ("loky", "threading", "sequential")
+Backend = Literal["loky", "threading", "sequential", "dask", "ray"]
 
 PathLike = str | Path
 
@@ -35,7 +35,9 @@ class Options:
     resume: bool = False
     allow_missing_ft_hops: bool = False
     jobs: int | Literal["auto"] = "auto"
-    backend: Backend = "loky"
+    backend: Backend | None = None
+    scheduler: str | None = None
+    address: str | None = None
     fail_fast: bool = False
     cache: bool = True
 
@@ -53,8 +55,12 @@ class Options:
             found.append("--overwrite and --resume exclude each other")
         if self.layout not in LAYOUTS:
             found.append(f"layout is {self.layout!r}: it may be {' or '.join(LAYOUTS)}")
-        if self.backend not in BACKENDS:
+        if self.backend is not None and self.backend not in BACKENDS:
             found.append(f"backend is {self.backend!r}: it may be {', '.join(BACKENDS)}")
+        if self.scheduler is not None and self.backend != "dask":
+            found.append("--scheduler goes with --backend dask")
+        if self.address is not None and self.backend != "ray":
+            found.append("--address goes with --backend ray")
         if self.limit is not None and self.limit < 0:
             found.append(f"limit is {self.limit}: it counts rows")
         if self.jobs != "auto" and (not isinstance(self.jobs, int) or self.jobs < 1):

@@ -6,12 +6,15 @@ import os
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from . import cache as caching
+from .engines import Engine, open_engine
+from .environment import this_environment
 from .errors import Exp2procError
-from .execution import Execution, available_cores, scratch_folder
+from .execution import Execution, scratch_folder
 from .options import Backend, Options, PathLike, paths
 from .outcomes import Outcome
 from .outputs import sweep
@@ -19,12 +22,11 @@ from .planning import Plan, make_plan
 from .report import Report, StopReason
 from .runs import DEFAULT_DATA_ROOT
 from .samples import Layout
-from .shards import TextWork, make_shards, text_seconds
+from .shards import make_shards, text_seconds
+from .sight import check_workers, tokenizer_path
 from .tally import OnProgress, Tally
+from .tokenizer import fingerprint
 from .worker import UNWRITABLE_LIMIT, Existing, Settings, TokenizerSource, is_unwritable, preload
-
-_WORTH_PROCESSES: Final = 1.5
-"""Seconds of estimated work above which starting worker processes pays."""
 
 
 class Terminated(BaseException):
@@ -58,7 +60,9 @@ def convert(
     resume: bool = False,
     allow_missing_ft_hops: bool = False,
     jobs: int | Literal["auto"] = "auto",
-    backend: Backend = "loky",
+    backend: Backend | None = None,
+    scheduler: str | None = None,
+    address: str | None = None,
     fail_fast: bool = False,
     cache: bool = True,
     on_progress: OnProgress | None = None,
@@ -79,7 +83,10 @@ def convert(
         resume: keep outputs that are there, complete and newer than their trace.
         allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
         jobs: workers, or "auto": by estimated work and the cores this process may use.
-        backend: "loky" (processes), "threading" or "sequential".
+        backend: "loky" (processes), "threading", "sequential", "dask" or "ray"; by default what an
+            active `joblib.parallel_config` says, else "loky".
+        scheduler: of a Dask cluster; by default one is started on this machine.
+        address: of a Ray cluster; by default one is started on this machine.
         fail_fast: stop at the first row that fails.
         cache: remember what texts became between runs.
         on_progress: called in this process whenever rows have ended.
@@ -109,21 +116,33 @@ def convert(
         allow_missing_ft_hops=allow_missing_ft_hops,
         jobs=jobs,
         backend=backend,
+        scheduler=scheduler,
+        address=address,
         fail_fast=fail_fast,
         cache=cache,
     )
-    report = run_plan(make_plan(options), on_progress)
+    with open_engine(options) as engine:
+        report = run_plan(make_plan(options), on_progress, engine)
     if report.stopped == "interrupted":
         raise Interrupted(report)
     return report
 
 
-def run_plan(plan: Plan, on_progress: OnProgress | None = None) -> Report:
-    """Carry out a plan.
+def run_plan(
+    plan: Plan, on_progress: OnProgress | None = None, engine: Engine | None = None
+) -> Report:
+    """Carry out a plan, on an open engine or on the one that its options ask for.
 
     Ctrl-C (and `Terminated`) end it early with a report that says so.
+
+    Raises:
+        PlanError: the workers of a cluster cannot be reached or do not see what they need.
     """
+    if engine is None:
+        with open_engine(plan.options) as engine:
+            return run_plan(plan, on_progress, engine)
     began = time.monotonic()
+    check_workers(plan, engine)
     tally = Tally(plan, on_progress)
     for number, error in plan.failures.items():
         tally.add(_failed(number, error))
@@ -137,11 +156,13 @@ def run_plan(plan: Plan, on_progress: OnProgress | None = None) -> Report:
             unreachable = _prepare_outputs(plan)
             for number, error in unreachable.items():
                 tally.add(_failed(number, error))
-            stopped = _execute(plan, tally, unreachable)
+            stopped = _execute(plan, tally, unreachable, engine)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except Terminated:
         stopped = "terminated"
+    except Exp2procError:
+        stopped = "cluster_lost"
     finally:
         for planned in plan.runs:
             sweep(str(planned.run.out_dir))
@@ -171,18 +192,20 @@ def _prepare_outputs(plan: Plan) -> dict[int, Exp2procError]:
     return errors
 
 
-def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopReason | None:
+def _execute(
+    plan: Plan, tally: Tally, skip: dict[int, Exp2procError], engine: Engine
+) -> StopReason | None:
     texts = plan.texts
     if skip:
         kept = (t._replace(rows=tuple(r for r in t.rows if r.number not in skip)) for t in texts)
         texts = [text for text in kept if text.rows]
     options = plan.options
-    jobs = _jobs(options, texts)
-    shards = make_shards(texts, plan.folders(), jobs)
-    jobs = max(1, min(jobs, len(shards)))
+    workers = engine.workers(sum(map(text_seconds, texts)))
+    shards = make_shards(texts, plan.folders(), workers)
+    workers = max(1, min(workers, len(shards)))
     with scratch_folder() as scratch:
-        settings = _settings(plan, scratch, jobs)
-        execution = Execution(shards, settings, jobs, options.backend, scratch)
+        settings = _remote_settings(plan) if engine.remote else _settings(plan, scratch, workers)
+        execution = Execution(shards, settings, engine, workers, scratch)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
             if stopped is None:
@@ -194,14 +217,6 @@ def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopRe
         execution.close()
         tally.add_missed(execution.salvage())
         return stopped
-
-
-def _jobs(options: Options, texts: list[TextWork]) -> int:
-    if options.backend == "sequential":
-        return 1
-    if options.jobs != "auto":
-        return options.jobs
-    return 1 if sum(map(text_seconds, texts)) < _WORTH_PROCESSES else available_cores()
 
 
 def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReason | None:
@@ -226,8 +241,6 @@ def _written(path: Path, data: bytes) -> Path | None:
 
 
 def _settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
-    options = plan.options
-    existing: Existing = "keep" if options.resume else "replace" if options.overwrite else "refuse"
     run_id = uuid.uuid4().hex
     sources: list[TokenizerSource] = []
     for number, tokenizer in enumerate(plan.tokenizers):
@@ -240,11 +253,33 @@ def _settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
         if tokenizer.loaded is not None:
             preload(source, run_id, tokenizer.loaded.tokenizer)
         sources.append(source)
+    settings = _common_settings(plan, run_id, tuple(sources))
+    folder = os.fspath(caching.cache_folder()) if plan.options.cache else None
+    return replace(settings, cache_folder=folder)
+
+
+def _remote_settings(plan: Plan) -> Settings:
+    """For workers on other machines: tokenizers by name, to be compared with the planner's.
+
+    They use no cache: the locks of its file do not hold on every shared file system.
+    """
+    sources = []
+    for tokenizer in plan.tokenizers:
+        name, planned = tokenizer_path(tokenizer.name), tokenizer.fingerprint
+        planned = planned or fingerprint(name)
+        sources.append(TokenizerSource(name, tokenizer.fingerprint, None, planned))
+    settings = _common_settings(plan, uuid.uuid4().hex, tuple(sources))
+    return replace(settings, planner=this_environment())
+
+
+def _common_settings(plan: Plan, run_id: str, sources: tuple[TokenizerSource, ...]) -> Settings:
+    options = plan.options
+    existing: Existing = "keep" if options.resume else "replace" if options.overwrite else "refuse"
     return Settings(
         run_id=run_id,
         layout=options.layout,
         existing=existing,
         allow_missing_ft_hops=options.allow_missing_ft_hops,
-        tokenizers=tuple(sources),
-        cache_folder=os.fspath(caching.cache_folder()) if options.cache else None,
+        tokenizers=sources,
+        cache_folder=None,
     )

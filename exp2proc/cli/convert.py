@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .selection import add_execution, add_selection, options_of
 
 if TYPE_CHECKING:
+    from ..engines import Engine
     from ..planning import Plan
     from ..report import Report
 
@@ -58,28 +59,29 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, convert, report."""
+    from ..engines import open_engine
     from ..errors import PlanError
     from ..planning import make_plan
 
     options = options_of(args)
     _hear_sigterm()
     try:
-        plan = make_plan(options)
+        with open_engine(options) as engine:
+            return carry_out(make_plan(options), args, engine)
     except PlanError as err:
         return refuse(err, args)
     except _terminated():
         print("exp2proc: terminated; nothing was written", file=sys.stderr)
         return 143
-    return carry_out(plan, args)
 
 
-def carry_out(plan: Plan, args: argparse.Namespace) -> int:
+def carry_out(plan: Plan, args: argparse.Namespace, engine: Engine | None = None) -> int:
     """Convert a plan with progress, then report."""
     from .. import progress
     from ..pipeline import run_plan
 
     with progress.reporter(plan.row_count, quiet=args.quiet) as on_progress:
-        report = run_plan(plan, on_progress)
+        report = run_plan(plan, on_progress, engine)
     _deliver(report, args)
     return report.exit_code
 

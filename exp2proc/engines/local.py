@@ -1,0 +1,124 @@
+"""On this machine: worker processes (joblib's loky), threads, or none."""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from . import Lost, T, Task, WorkersLost
+from .active import Active
+
+if TYPE_CHECKING:
+    from ..options import Options
+    from ..shards import Shard
+    from ..worker import ShardResult
+
+_WORTH_PROCESSES: Final = 1.5
+"""Seconds of estimated work above which starting worker processes pays."""
+
+
+def connect(options: Options, active: Active | None) -> LocalEngine:
+    """The engine of this machine; nothing is started before there is work."""
+    backend = options.backend or (active.engine if active is not None else "loky")
+    jobs = None if options.jobs == "auto" else options.jobs
+    if jobs is None and active is not None:
+        jobs = active.n_jobs
+    return LocalEngine(backend, jobs)
+
+
+class LocalEngine:
+    """joblib's own engines on this machine.
+
+    Args:
+        backend: loky, threading or sequential.
+        jobs: workers, or None: by estimated work and the cores this process may use.
+    """
+
+    remote = False
+
+    def __init__(self, backend: str, jobs: int | None) -> None:
+        self._backend = backend
+        self._asked = jobs
+        self._running: Any = None
+
+    def workers(self, seconds: float) -> int:
+        """See `Engine.workers`."""
+        if self._backend == "sequential":
+            return 1
+        if self._asked is not None:
+            return self._asked
+        return 1 if seconds < _WORTH_PROCESSES else available_cores()
+
+    def run(
+        self, task: Task, shards: Iterable[Shard], workers: int
+    ) -> Iterator[ShardResult | Lost]:
+        """See `Engine.run`."""
+        from joblib import Parallel, delayed
+
+        # One task and n_jobs=1 would run here: two keep it in a process that may die.
+        pool = Parallel(
+            n_jobs=max(2, workers),
+            backend=self._backend,
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch="2*n_jobs",
+        )
+        try:
+            with deaf_children():
+                self._running = pool(delayed(task)(shard) for shard in shards)
+            yield from self._running
+            self._running = None
+        except BrokenExecutor as err:
+            end_workers()  # those still alive would go on writing rows that are tried again
+            raise WorkersLost from err
+
+    def everywhere(self, check: Callable[[], T]) -> Iterator[tuple[str, T | BaseException]]:
+        """See `Engine.everywhere`."""
+        return iter(())
+
+    def stop(self) -> list[ShardResult]:
+        """See `Engine.stop`; worker processes are killed, which costs no finished file."""
+        if self._running is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # joblib counts aloud what it cancels
+                self._running.close()
+            self._running = None
+        if self._backend == "loky":
+            end_workers()
+        return []
+
+    def close(self) -> None:
+        """See `Engine.close`: loky's workers end by themselves, or serve the next run."""
+
+
+def available_cores() -> int:
+    """The cores that this process may use: affinity and container limits respected."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes started inside do not hear Ctrl-C: it is for the parent to end them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_workers() -> None:
+    """Kill loky's worker processes."""
+    from joblib.externals.loky import reusable_executor
+
+    executor = reusable_executor._executor
+    if executor is not None:
+        executor.shutdown(wait=True, kill_workers=True)
