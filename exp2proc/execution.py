@@ -125,7 +125,8 @@ class Execution:
         self._scratch = scratch
         self._convert = convert
         self._journals: list[str] = []
-        self._ended_late: list[Outcome] = []
+        self._at_hand: list[Outcome] = []
+        self._suspects: list[Shard] = []
 
     def outcomes(self) -> Iterator[Outcome]:
         """The outcome of every row, in the order they end.
@@ -143,11 +144,11 @@ class Execution:
         """End what is under way; nothing that is lost by it has been written in part."""
         stop_threads(self._settings.run_id)
         for result in self._engine.stop():
-            self._ended_late += result.outcomes
+            self._at_hand = [*self._at_hand, *result.outcomes]
 
     def salvage(self) -> list[Outcome]:
         """Outcomes of rows that ended, whether or not they came through `outcomes` before."""
-        ended = {outcome.number: outcome for outcome in self._ended_late}
+        ended = {outcome.number: outcome for outcome in self._at_hand}
         for folder in self._journals:
             ended.update(read_journals(folder).ended)
         return list(ended.values())
@@ -159,9 +160,11 @@ class Execution:
             journal = self._new_journal()
             try:
                 yield from self._round(feed, journal)
-                if not feed.has_more():
-                    return
-                continue
+                if feed.has_more():
+                    continue
+                for shard in self._suspects:
+                    yield self._alone(shard)
+                return
             except WorkersLost:
                 state = read_journals(journal)
             hopeless = 0 if state.ended or state.under_way else hopeless + 1
@@ -177,15 +180,17 @@ class Execution:
         for result in self._engine.run(task, feed, self._workers):
             shard = feed.returned(result.shard)
             if not isinstance(result, Lost):
+                self._at_hand = result.outcomes
                 yield from result.outcomes
                 continue
-            # The engine has tried it more than once: find the row that kills workers.
+            # The engine has tried it more than once: find the row that kills workers, which
+            # takes along what waits for the same worker.
             rows = {row.number for row in shard.rows()}
-            if len(rows) > 1:
-                for work in single_rows(shard, rows):
-                    feed.again(shard, (work,))
-            else:
-                yield from (_lost(number, result.why) for number in rows)
+            if len(rows) == 1:
+                self._suspects.append(shard)
+                continue
+            for work in single_rows(shard, rows):
+                feed.again(shard, (work,))
 
     def _after_loss(
         self, unfinished: list[Shard], state: JournalState, feed: _Feed

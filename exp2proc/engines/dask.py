@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..shards import Shard
     from ..worker import ShardResult
 
-_CONNECT: Final = 8.0
+_CONNECT: Final = 5.0
 """Seconds within which a scheduler has to answer, and to have a worker."""
 
 
