@@ -20,15 +20,12 @@ from .report import Report, StopReason
 from .runs import DEFAULT_DATA_ROOT
 from .samples import Layout
 from .shards import TextWork, make_shards, text_seconds
+from .signals import Terminated, undisturbed
 from .tally import OnProgress, Tally
 from .worker import UNWRITABLE_LIMIT, Existing, Settings, TokenizerSource, is_unwritable, preload
 
 _WORTH_PROCESSES: Final = 1.5
 """Seconds of estimated work above which starting worker processes pays."""
-
-
-class Terminated(BaseException):
-    """Raised by a signal handler to end a run in good order, as Ctrl-C does."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -143,8 +140,9 @@ def run_plan(plan: Plan, on_progress: OnProgress | None = None) -> Report:
     except Terminated:
         stopped = "terminated"
     finally:
-        for planned in plan.runs:
-            sweep(str(planned.run.out_dir))
+        with undisturbed():
+            for planned in plan.runs:
+                sweep(str(planned.run.out_dir))
     report = tally.report(stopped)
     report.seconds = time.monotonic() - began
     return report
@@ -185,15 +183,18 @@ def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopRe
         execution = Execution(shards, settings, jobs, options.backend, scratch)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
-            if stopped is None:
-                return None
         except BaseException:
-            execution.close()
-            tally.add_missed(execution.salvage())
+            _cut_short(execution, tally)
             raise
+        if stopped is not None:
+            _cut_short(execution, tally)
+        return stopped
+
+
+def _cut_short(execution: Execution, tally: Tally) -> None:
+    with undisturbed():
         execution.close()
         tally.add_missed(execution.salvage())
-        return stopped
 
 
 def _jobs(options: Options, texts: list[TextWork]) -> int:
