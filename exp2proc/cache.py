@@ -34,7 +34,7 @@ DEFAULT_LIMIT: Final = 1 << 30
 def cache_folder() -> Path:
     """`EXP2PROC_CACHE_DIR`, else the user's cache folder of this platform."""
     if moved := os.environ.get("EXP2PROC_CACHE_DIR"):
-        return Path(moved).expanduser()
+        return Path(os.path.expanduser(moved))
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("exp2proc", appauthor=False))
@@ -151,7 +151,7 @@ class Cache:
         self, action: Callable[[sqlite3.Connection], _T], *, create: bool = False
     ) -> _T | None:
         """What `action` returns; None when there is no cache, or none that works just now."""
-        if not create and not self.path.exists():
+        if not create and not os.path.exists(self.path):
             return None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

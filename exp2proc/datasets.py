@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 from .errors import Exp2procError
+from .files import open_regular
 
 MAX_LINE: Final = 1 << 26
 """Longest dataset line, in bytes (64 MiB); a longer one is skipped and counted."""
@@ -71,7 +72,7 @@ def index_dataset(path: Path, wanted: frozenset[TextKey] | set[TextKey]) -> Data
     """
     index = DatasetIndex(str(path))
     offset = 0
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         for line in _bounded_lines(stream):
             length = len(line)
             if length <= MAX_LINE:

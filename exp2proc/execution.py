@@ -22,29 +22,40 @@ from .errors import Exp2procError
 from .journal import read_journals
 from .options import Backend
 from .outcomes import Outcome
-from .outputs import is_alive
+from .outputs import MACHINE, is_alive
 from .shards import Shard, TextWork, single_rows, without_rows
-from .worker import Settings, ShardResult, convert_rows, convert_shard, stop_threads
+from .worker import Existing, Settings, ShardResult, convert_rows, convert_shard, stop_threads
 
-_PREFIX = "exp2proc-"
+_PREFIX = f"exp2proc-{MACHINE}-"
 _HOPELESS = 3
 """Losses in a row without a single row begun, after which workers are given up."""
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder for the run's own notes; those of killed runs on this machine are removed."""
-    root = Path(tempfile.gettempdir())
+    """A folder for the run's own notes; those of killed runs on this machine are removed.
+
+    Where there is no room for one the path is of a folder that does not exist.
+    """
+    try:
+        root = tempfile.gettempdir()
+        _remove_left_behind(root)
+        folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
+    except OSError:
+        yield Path(os.devnull, "none")
+        return
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_left_behind(root: str) -> None:
     with suppress(OSError):
         for entry in os.scandir(root):
             pid = entry.name.removeprefix(_PREFIX).partition("-")[0]
             if entry.name.startswith(_PREFIX) and pid.isdigit() and not is_alive(int(pid)):
                 shutil.rmtree(entry.path, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def available_cores() -> int:
@@ -113,6 +124,7 @@ class Execution:
                     yield from result.outcomes
                 return
             except BrokenExecutor:
+                _end_workers()  # those still alive would go on writing rows that are tried again
                 state = read_journals(journal)
             hopeless = 0 if state.ended or state.under_way else hopeless + 1
             if hopeless == _HOPELESS:
@@ -135,26 +147,34 @@ class Execution:
         return rest
 
     def _alone(self, work: TextWork) -> Outcome:
-        """Try a row that was under way when a worker died once more, with nothing beside it."""
+        """Try a row that was under way when a worker died once more, with nothing beside it.
+
+        It may have been written just before: what is there now is not what the plan ruled out.
+        """
         row = work.rows[0]
         folders = next(s.folders for s in self._shards if row.run in s.folders)
         shard = Shard(0, (work,), {row.run: folders[row.run]})
         try:
-            (result,) = self._round([shard], self._new_journal())
+            (result,) = self._round([shard], self._new_journal(), existing=_again(self._settings))
             return result.outcomes[0]
         except BrokenExecutor:
+            _end_workers()
             return _lost(row.number)
 
     def _new_journal(self) -> str:
         folder = self._scratch / f"journal-{len(self._journals)}"
-        folder.mkdir()
+        with suppress(OSError):  # without journals a killed worker costs more, and that is all
+            folder.mkdir(parents=True)
         self._journals.append(str(folder))
         return str(folder)
 
-    def _round(self, shards: Iterable[Shard], journal: str) -> Iterator[ShardResult]:
+    def _round(
+        self, shards: Iterable[Shard], journal: str, existing: Existing | None = None
+    ) -> Iterator[ShardResult]:
         from joblib import Parallel, delayed
 
-        settings = replace(self._settings, journal=journal)
+        existing = existing or self._settings.existing
+        settings = replace(self._settings, journal=journal, existing=existing)
         if self._backend == "loky":
             settings = replace(settings, parent=os.getpid())
         # One task and n_jobs=1 would run here: two keep it in a process that may die.
@@ -169,6 +189,10 @@ class Execution:
             self._running = pool(delayed(convert_shard)(shard, settings) for shard in shards)
         yield from self._running
         self._running = None
+
+
+def _again(settings: Settings) -> Existing:
+    return "replace" if settings.existing == "refuse" else settings.existing
 
 
 def _lost(number: int) -> Outcome:

@@ -67,20 +67,22 @@ def read_journals(folder: str) -> JournalState:
     """Read all journals of a folder; lines that a kill cut off are left out."""
     ended: dict[int, Outcome] = {}
     started: set[int] = set()
-    for entry in os.scandir(folder):
-        with open(entry.path, "rb") as stream:
-            for line in stream:
-                if not line.endswith(b"\n"):
-                    continue
-                try:
-                    noted = json.loads(line)
-                    if isinstance(noted, int):
-                        started.add(noted)
-                    else:
-                        number, status, with_hop, finite, error, trace = noted
-                        ended[number] = Outcome(
-                            number, status, with_hop, finite, error and tuple(error), trace
-                        )
-                except (ValueError, TypeError):
-                    continue
+    with suppress(OSError):  # a cleaner of temporary folders may have taken it
+        for entry in os.scandir(folder):
+            with open(entry.path, "rb") as stream:
+                for line in stream:
+                    _note(line, ended, started)
     return JournalState(ended, started - ended.keys())
+
+
+def _note(line: bytes, ended: dict[int, Outcome], started: set[int]) -> None:
+    if not line.endswith(b"\n"):
+        return
+    with suppress(ValueError, TypeError):  # a line that a full disk cut short
+        noted = json.loads(line)
+        if isinstance(noted, int):
+            started.add(noted)
+        else:
+            number, status, with_hop, finite, error, trace = noted
+            error = error and tuple(error)
+            ended[number] = Outcome(number, status, with_hop, finite, error, trace)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .errors import Exp2procError
+from .files import open_regular
 
 NAME: Final = "manifest.jsonl"
 
@@ -84,7 +85,7 @@ def read_manifest(path: Path, limit: int | None = None) -> Iterator[ManifestRow 
         OSError: it cannot be opened or read.
     """
     count = 0
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         previous: ManifestRow | BadLine | None = None
         for number, line, closed in _lines(stream):
             if limit is not None and count >= limit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,7 @@ def parse_tokenizers(values: Sequence[str]) -> TokenizerChoice:
         tag, equals, name = value.partition("=")
         if not value:
             raise Exp2procError("usage", "--tokenizer_model is empty")
-        if equals and "/" not in tag and not Path(value).expanduser().exists():
+        if equals and "/" not in tag and not os.path.exists(os.path.expanduser(value)):
             if by_tag.setdefault(tag, name) != name:
                 raise Exp2procError("usage", f"--tokenizer_model gives {tag} two tokenizers")
         elif plain not in (None, value):

@@ -18,8 +18,9 @@ from typing import Final
 
 _SUFFIX: Final = ".exp2proc-tmp"
 _TEMPORARY: Final = re.compile(r"\.([0-9a-f]{8})-(\d+)-\d+" + re.escape(_SUFFIX))
-_FOREIGN_AGE: Final = 3600.0
-"""Seconds after which another machine's temporary file counts as left behind."""
+_OLD: Final = 3600.0
+"""Seconds after which a temporary file counts as left behind whoever wrote it: another machine's
+processes cannot be seen, and a process number of this one may have been given anew."""
 
 _counter = itertools.count()
 
@@ -35,7 +36,8 @@ def _machine() -> str:
     ).hexdigest()
 
 
-_MACHINE: Final = _machine()
+MACHINE: Final = _machine()
+"""Names this machine, where process numbers mean what they say."""
 
 
 def write_sample(path: str, data: bytes, *, replace: bool) -> None:
@@ -52,7 +54,7 @@ def write_sample(path: str, data: bytes, *, replace: bool) -> None:
     """
     folder, _ = os.path.split(path)
     for last in (False, True):
-        temporary = f"{folder}/.{_MACHINE}-{os.getpid()}-{next(_counter)}{_SUFFIX}"
+        temporary = f"{folder}/.{MACHINE}-{os.getpid()}-{next(_counter)}{_SUFFIX}"
         try:
             _write(temporary, data)
             if not replace and os.path.lexists(path):
@@ -98,12 +100,12 @@ def sweep(folder: str) -> int:
 
 
 def _is_left_behind(path: str, machine: str, pid: int) -> bool:
-    if machine != _MACHINE:
-        try:
-            return time.time() - os.stat(path).st_mtime > _FOREIGN_AGE
-        except OSError:
-            return False
-    return not is_alive(pid)
+    if machine == MACHINE and not is_alive(pid):
+        return True
+    try:
+        return time.time() - os.stat(path).st_mtime > _OLD
+    except OSError:
+        return False
 
 
 def is_alive(pid: int) -> bool:

@@ -20,15 +20,12 @@ from .report import Report, StopReason
 from .runs import DEFAULT_DATA_ROOT
 from .samples import Layout
 from .shards import TextWork, make_shards, text_seconds
+from .signals import Terminated, undisturbed
 from .tally import OnProgress, Tally
 from .worker import UNWRITABLE_LIMIT, Existing, Settings, TokenizerSource, is_unwritable, preload
 
 _WORTH_PROCESSES: Final = 1.5
 """Seconds of estimated work above which starting worker processes pays."""
-
-
-class Terminated(BaseException):
-    """Raised by a signal handler to end a run in good order, as Ctrl-C does."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -143,8 +140,9 @@ def run_plan(plan: Plan, on_progress: OnProgress | None = None) -> Report:
     except Terminated:
         stopped = "terminated"
     finally:
-        for planned in plan.runs:
-            sweep(str(planned.run.out_dir))
+        with undisturbed():
+            for planned in plan.runs:
+                sweep(str(planned.run.out_dir))
     report = tally.report(stopped)
     report.seconds = time.monotonic() - began
     return report
@@ -185,15 +183,18 @@ def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopRe
         execution = Execution(shards, settings, jobs, options.backend, scratch)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
-            if stopped is None:
-                return None
         except BaseException:
-            execution.close()
-            tally.add_missed(execution.salvage())
+            _cut_short(execution, tally)
             raise
+        if stopped is not None:
+            _cut_short(execution, tally)
+        return stopped
+
+
+def _cut_short(execution: Execution, tally: Tally) -> None:
+    with undisturbed():
         execution.close()
         tally.add_missed(execution.salvage())
-        return stopped
 
 
 def _jobs(options: Options, texts: list[TextWork]) -> int:
@@ -216,6 +217,15 @@ def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReaso
     return None
 
 
+def _written(path: Path, data: bytes) -> Path | None:
+    """None where there is no room: workers then load the tokenizer by its name."""
+    try:
+        path.write_bytes(data)
+    except OSError:
+        return None
+    return path
+
+
 def _settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
     options = plan.options
     existing: Existing = "keep" if options.resume else "replace" if options.overwrite else "refuse"
@@ -224,8 +234,7 @@ def _settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
     for number, tokenizer in enumerate(plan.tokenizers):
         portable: Path | None = None
         if tokenizer.portable is not None and (jobs > 1 or tokenizer.loaded is None):
-            portable = scratch / f"tokenizer-{number}"
-            portable.write_bytes(tokenizer.portable)
+            portable = _written(scratch / f"tokenizer-{number}", tokenizer.portable)
         source = TokenizerSource(
             tokenizer.name, tokenizer.fingerprint, None if portable is None else str(portable)
         )

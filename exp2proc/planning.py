@@ -194,7 +194,7 @@ def _check_outputs(plan: Plan, problems: list[Exp2procError]) -> None:
         out = planned.run.out_dir
         real = os.path.realpath(out)
         owners[real].append(planned)
-        if real in traces or (out / NAME).exists():
+        if real in traces or os.path.exists(out / NAME):
             problems.append(
                 Exp2procError("output-is-trace", f"the output folder {out} is a trace run")
             )
@@ -242,7 +242,7 @@ def _check_collision(plan: Plan, shared: list[PlannedRun], problems: list[Exp2pr
 def _match_texts(plan: Plan, problems: list[Exp2procError]) -> list[dict[TextKey, TextPlace]]:
     """Find each run's dataset caches, and where in them its texts stand; by run."""
     options = plan.options
-    given = tuple(str(Path(path).expanduser()) for path in options.dataset_jsonl)
+    given = tuple(os.path.expanduser(path) for path in options.dataset_jsonl)
     wanted: dict[str, set[TextKey]] = defaultdict(set)
     for planned in plan.runs:
         if given:

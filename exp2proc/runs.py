@@ -46,7 +46,7 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
     """
     if traces_root is not None:
         root = _absolute(traces_root)
-        if not root.is_dir():
+        if not os.path.isdir(root):
             raise Exp2procError("no-runs", f"traces_root {root} is not a folder")
         found = sorted(_below(root))
         if not found:
@@ -54,20 +54,23 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
         return found
     found = list(dict.fromkeys(map(_absolute, trace_dirs)))
     for folder in found:
-        if not (folder / NAME).is_file():
-            what = f"holds no {NAME}" if folder.is_dir() else "is not a folder"
+        if not os.path.isfile(folder / NAME):
+            what = f"holds no {NAME}" if os.path.isdir(folder) else "is not a folder"
             raise Exp2procError("no-runs", f"trace_dir {folder} {what}")
     return found
 
 
 def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path.expanduser()))
+    return Path(os.path.abspath(os.path.expanduser(path)))
 
 
 def _below(root: Path) -> Iterator[Path]:
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
-        status = os.stat(folder)
+        try:
+            status = os.stat(folder)
+        except OSError:
+            continue  # it went away while the tree was walked
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()  # a link back up, or to a folder that was already visited
             continue
@@ -107,13 +110,14 @@ def dataset_candidates(run: Run, data_root: Path) -> Iterator[Path]:
     if not run.dataset:
         return
     bases = [Path.cwd(), *run.trace_dir.parents]
+    data_root = Path(os.path.expanduser(data_root))
     name = run.dataset.rpartition("/")[2]
     if not name.endswith(".jsonl"):
         name += ".jsonl"
     for relative in (
         Path(run.dataset),
-        data_root.expanduser() / f"{run.dataset}.jsonl",
-        data_root.expanduser() / name,
+        data_root / f"{run.dataset}.jsonl",
+        data_root / name,
     ):
         for base in bases:
             yield base / relative
@@ -121,4 +125,4 @@ def dataset_candidates(run: Run, data_root: Path) -> Iterator[Path]:
 
 def find_dataset(run: Run, data_root: Path) -> Path | None:
     """The first candidate that is a file."""
-    return next((path for path in dataset_candidates(run, data_root) if path.is_file()), None)
+    return next((path for path in dataset_candidates(run, data_root) if os.path.isfile(path)), None)

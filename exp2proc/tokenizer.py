@@ -141,16 +141,18 @@ def load_tokenizer(name: str) -> LoadedTokenizer:
 
 
 def _pretrained(name: str) -> Any:
-    folder = Path(name).expanduser()
-    local = folder.is_dir()
-    if not local and (folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1):
+    folder = os.path.expanduser(name)
+    local = os.path.isdir(folder)
+    if not local and (
+        os.path.exists(folder) or name.startswith((".", "/", "~")) or name.count("/") > 1
+    ):
         raise _invalid(name, "there is no such folder")
     with quiet_transformers():
         try:
             from transformers import AutoTokenizer
         except Exception as err:
             raise _invalid(name, f"transformers does not import ({_first_line(err)})") from err
-        where = str(folder) if local else name
+        where = folder if local else name
         try:
             return AutoTokenizer.from_pretrained(
                 where, local_files_only=True, trust_remote_code=False
@@ -206,8 +208,8 @@ def fingerprint(name: str) -> str | None:
     Two folders with the same fingerprint give the same alignments. None for a hub name, whose
     files only transformers can find.
     """
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
+    folder = os.path.expanduser(name)
+    if not os.path.isdir(folder):
         return None
     digest = hashlib.blake2b(digest_size=20)
     digest.update(f"{version('tokenizers')} {version('transformers')}".encode())

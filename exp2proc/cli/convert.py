@@ -6,9 +6,8 @@ import argparse
 import json
 import os
 import shlex
-import signal
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,16 +59,13 @@ def run(args: argparse.Namespace) -> int:
     """Plan, convert, report."""
     from ..errors import PlanError
     from ..planning import make_plan
+    from ..signals import hear_sigterm
 
-    options = options_of(args)
-    _hear_sigterm()
+    hear_sigterm()
     try:
-        plan = make_plan(options)
+        plan = make_plan(options_of(args))
     except PlanError as err:
         return refuse(err, args)
-    except _terminated():
-        print("exp2proc: terminated; nothing was written", file=sys.stderr)
-        return 143
     return carry_out(plan, args)
 
 
@@ -77,10 +73,12 @@ def carry_out(plan: Plan, args: argparse.Namespace) -> int:
     """Convert a plan with progress, then report."""
     from .. import progress
     from ..pipeline import run_plan
+    from ..signals import undisturbed
 
     with progress.reporter(plan.row_count, quiet=args.quiet) as on_progress:
         report = run_plan(plan, on_progress)
-    _deliver(report, args)
+    with undisturbed() if report.stopped else nullcontext():
+        _deliver(report, args)
     return report.exit_code
 
 
@@ -100,6 +98,8 @@ def _deliver(report: Report, args: argparse.Namespace) -> None:
 
 
 def _write_report(path: Path, data: dict[str, Any]) -> None:
+    from ..summary import printable
+
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def _write_report(path: Path, data: dict[str, Any]) -> None:
     except OSError as err:
         with suppress(OSError):
             temporary.unlink()
-        print(f"exp2proc: the report {path}: {err.strerror or err}", file=sys.stderr)
+        print(printable(f"exp2proc: the report {path}: {err.strerror or err}"), file=sys.stderr)
 
 
 def _resume_command(words: list[str]) -> str:
@@ -126,19 +126,3 @@ def refuse(err: Any, args: argparse.Namespace) -> int:
 
         summary.print_problems(err.problems)
     return 2
-
-
-def _terminated() -> type[BaseException]:
-    from ..pipeline import Terminated
-
-    return Terminated
-
-
-def _hear_sigterm() -> None:
-    """SIGTERM ends the run in good order, as Ctrl-C does."""
-    terminated = _terminated()
-
-    def handle(number: int, frame: object) -> None:
-        raise terminated
-
-    signal.signal(signal.SIGTERM, handle)
