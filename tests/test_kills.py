@@ -12,16 +12,11 @@ from pathlib import Path
 import pytest
 from support.cli import run_json
 from support.processes import Running, needs_proc, running, wait_until
-from support.workload import SLOW_ROW, Workload, many_rows, one_slow_row
+from support.workload import SLOW_ROW, Workload, one_slow_row
 
 from exp2proc.outputs import sweep
 
 pytestmark = needs_proc
-
-
-@pytest.fixture(scope="module")
-def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
-    return many_rows(tmp_path_factory.mktemp("many"))
 
 
 @pytest.fixture(scope="module")
