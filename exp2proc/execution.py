@@ -24,7 +24,15 @@ from .options import Backend
 from .outcomes import Outcome
 from .outputs import MACHINE, is_alive
 from .shards import Shard, TextWork, single_rows, without_rows
-from .worker import Existing, Settings, ShardResult, convert_rows, convert_shard, stop_threads
+from .worker import (
+    Existing,
+    Settings,
+    ShardResult,
+    convert_rows,
+    convert_shard,
+    follow_parent,
+    stop_threads,
+)
 
 _PREFIX = f"exp2proc-{MACHINE}-"
 _HOPELESS = 3
@@ -175,8 +183,9 @@ class Execution:
 
         existing = existing or self._settings.existing
         settings = replace(self._settings, journal=journal, existing=existing)
+        followers: dict[str, Any] = {}
         if self._backend == "loky":
-            settings = replace(settings, parent=os.getpid())
+            followers = {"initializer": follow_parent, "initargs": (os.getpid(),)}
         # One task and n_jobs=1 would run here: two keep it in a process that may die.
         pool = Parallel(
             n_jobs=max(2, self._jobs),
@@ -184,6 +193,7 @@ class Execution:
             return_as="generator_unordered",
             batch_size=1,
             pre_dispatch="2*n_jobs",
+            **followers,
         )
         with _deaf_children():
             self._running = pool(delayed(convert_shard)(shard, settings) for shard in shards)

@@ -6,6 +6,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
+
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(BaseException):
@@ -21,16 +24,20 @@ def hear_sigterm() -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
+def ignore_stops() -> list[Any]:
+    """Make Ctrl-C and SIGTERM do nothing from now on; returns the handlers that they had."""
+    return [signal.signal(number, signal.SIG_IGN) for number in _STOPS]
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Ctrl-C and SIGTERM do nothing inside: what runs there is the answer to one already."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    before = ignore_stops()
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in zip(_STOPS, before, strict=True):
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

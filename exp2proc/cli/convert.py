@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +73,13 @@ def carry_out(plan: Plan, args: argparse.Namespace) -> int:
     """Convert a plan with progress, then report."""
     from .. import progress
     from ..pipeline import run_plan
-    from ..signals import undisturbed
+    from ..signals import ignore_stops
 
     with progress.reporter(plan.row_count, quiet=args.quiet) as on_progress:
         report = run_plan(plan, on_progress)
-    with undisturbed() if report.stopped else nullcontext():
-        _deliver(report, args)
+    if report.exit_code in (130, 143):
+        ignore_stops()
+    _deliver(report, args)
     return report.exit_code
 
 
