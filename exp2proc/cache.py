@@ -12,13 +12,15 @@ import os
 import sqlite3
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from .alignment import Alignment
 from .npz import Member
+
+_T = TypeVar("_T")
 
 _FORMAT: Final = "exp2proc-1"
 _FILE: Final = "alignments.sqlite3"
@@ -86,40 +88,36 @@ class Cache:
 
     def known(self, keys: Sequence[bytes]) -> set[bytes]:
         """Which keys have an entry; whether it is whole shows when it is read."""
-        found: set[bytes] = set()
-        with self._opened() as db:
-            for some in _chunks(keys):
-                marks = ",".join("?" * len(some))
-                query = f"SELECT key FROM entries WHERE key IN ({marks})"
-                found.update(row[0] for row in db.execute(query, some))
-        return found
+
+        def look(db: sqlite3.Connection) -> set[bytes]:
+            return {row[0] for row in _select(db, "key", keys)}
+
+        return self._use(look) or set()
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values of these keys; missing and damaged entries are left out."""
-        found: dict[bytes, bytes] = {}
         today = int(time.time()) // _DAY
-        with self._opened() as db:
-            stale: list[bytes] = []
-            for some in _chunks(keys):
-                marks = ",".join("?" * len(some))
-                query = f"SELECT key, used, digest, value FROM entries WHERE key IN ({marks})"
-                for key, used, digest, value in db.execute(query, some):
-                    if isinstance(value, bytes) and digest == _digest(key, value):
-                        found[key] = value
-                        if used != today:
-                            stale.append(key)
+        found: dict[bytes, bytes] = {}
+
+        def read(db: sqlite3.Connection) -> None:
+            stale: list[tuple[int, bytes]] = []
+            for key, used, digest, value in _select(db, "key, used, digest, value", keys):
+                if isinstance(value, bytes) and digest == _digest(key, value):
+                    found[key] = value
+                    if used != today:
+                        stale.append((today, key))
             if stale:
                 with db:
-                    update = "UPDATE entries SET used = ? WHERE key = ?"
-                    db.executemany(update, ((today, key) for key in stale))
+                    db.executemany("UPDATE entries SET used = ? WHERE key = ?", stale)
+
+        self._use(read)
         return found
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
         """Remember these values, dropping the entries unused for longest when it gets too full."""
-        if not values or self.limit <= 0:
-            return
         today = int(time.time()) // _DAY
-        with self._opened(create=True) as db:
+
+        def write(db: sqlite3.Connection) -> None:
             with db:
                 db.executemany(
                     "INSERT OR REPLACE INTO entries (key, used, digest, value) VALUES (?,?,?,?)",
@@ -128,12 +126,16 @@ class Cache:
             if _in_use(db) > self.limit:
                 _trim(db, self.limit * 3 // 4)
 
+        if values and self.limit > 0:
+            self._use(write, create=True)
+
     def size(self) -> CacheSize:
         """What the cache holds now."""
-        entries = size = 0
-        with self._opened() as db:
-            entries = db.execute("SELECT count(*) FROM entries").fetchone()[0]
-            size = _in_use(db)
+
+        def count(db: sqlite3.Connection) -> tuple[int, int]:
+            return db.execute("SELECT count(*) FROM entries").fetchone()[0], _in_use(db)
+
+        entries, size = self._use(count) or (0, 0)
         return CacheSize(self.path, entries, size, self.limit)
 
     def clear(self) -> None:
@@ -145,42 +147,27 @@ class Cache:
         for path in (self.path, self.path.with_name(f"{_FILE}-journal")):
             path.unlink(missing_ok=True)
 
-    @contextmanager
-    def _opened(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
-        """A connection whose failures end the block it is used in, and nothing else."""
-        with closing(self._connect(create=create)) as db:
-            try:
-                yield db
-            except sqlite3.OperationalError:
-                pass  # locked, full, read-only: a miss now, perhaps not next time
-            except (sqlite3.Error, OverflowError, TypeError):
-                self._start_afresh()
-
-    def _connect(self, *, create: bool) -> sqlite3.Connection:
-        """The file; an empty database in memory where there is none or it cannot be used."""
-        db: sqlite3.Connection | None = None
+    def _use(
+        self, action: Callable[[sqlite3.Connection], _T], *, create: bool = False
+    ) -> _T | None:
+        """What `action` returns; None when there is no cache, or none that works just now."""
+        if not create and not os.path.exists(self.path):
+            return None
         try:
-            if create:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            if create or os.path.exists(self.path):
-                db = sqlite3.connect(self.path, timeout=10)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=10)) as db:
                 # Entries prove themselves by digest, so waiting for the disk would buy nothing.
                 db.execute("PRAGMA synchronous = OFF")
                 db.execute(_SCHEMA)
-                return db
-        except (sqlite3.OperationalError, OSError):
-            pass
+                return action(db)
+        except sqlite3.OperationalError:
+            return None  # locked, full, read-only: a miss now, perhaps not next time
         except sqlite3.Error:
-            self._start_afresh()
-        if db is not None:
-            db.close()
-        db = sqlite3.connect(":memory:")
-        db.execute(_SCHEMA)
-        return db
-
-    def _start_afresh(self) -> None:
-        with suppress(OSError):
-            self.clear()  # "not a database", "malformed"
+            with suppress(OSError):
+                self.clear()  # "not a database", "malformed"
+            return None
+        except OSError:
+            return None
 
 
 _SCHEMA: Final = """
@@ -201,8 +188,11 @@ def _digest(key: bytes, value: bytes) -> bytes:
     return hashlib.blake2b(value, digest_size=_DIGEST, key=key).digest()
 
 
-def _chunks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    return (keys[at : at + _CHUNK] for at in range(0, len(keys), _CHUNK))
+def _select(db: sqlite3.Connection, columns: str, keys: Sequence[bytes]) -> Iterator[Any]:
+    for at in range(0, len(keys), _CHUNK):
+        some = keys[at : at + _CHUNK]
+        marks = ",".join("?" * len(some))
+        yield from db.execute(f"SELECT {columns} FROM entries WHERE key IN ({marks})", some)
 
 
 def _in_use(db: sqlite3.Connection) -> int:

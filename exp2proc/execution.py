@@ -24,7 +24,14 @@ from .journal import JournalState, read_journals
 from .outcomes import Outcome
 from .outputs import MACHINE, is_alive
 from .shards import Shard, TextWork, single_rows, without_rows
-from .worker import Existing, Settings, ShardResult, convert_rows, convert_shard, stop_threads
+from .worker import (
+    Existing,
+    Settings,
+    ShardResult,
+    convert_rows,
+    convert_shard,
+    stop_threads,
+)
 
 _PREFIX = f"exp2proc-{MACHINE}-"
 _HOPELESS = 3
@@ -228,7 +235,7 @@ class Execution:
     def _task(self, journal: str, existing: Existing | None) -> Task:
         settings = replace(self._settings, existing=existing or self._settings.existing)
         if not self._engine.remote:
-            settings = replace(settings, journal=journal, parent=os.getpid())
+            settings = replace(settings, journal=journal)
         return partial(self._convert, settings=settings)
 
 

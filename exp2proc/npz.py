@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 import stat
 import struct
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -128,31 +129,33 @@ class NpzReader:
             NpzError: the member is damaged, encrypted, pickled or not an array.
         """
         entry = self._entries[f"{key}.npy"]
-        data = self._packed(key, entry)
         limit = min(max_items * 16 + _MAX_HEADER, MAX_MEMBER)
         if entry.size > limit:
-            dtype, _, shape, _ = _parse_header(key, self._head(key, entry, data))
+            dtype, _, shape, _ = _parse_header(key, self._head(key, entry))
             raise OversizeError(
-                f"{key} claims {entry.size} bytes ({dtype.name}{list(shape)});"
+                f"{key} claims {entry.size} bytes ({dtype.name}{shown(shape)});"
                 f" at most {max_items} elements can be used",
                 shape,
             )
-        raw = self._inflate(key, entry, data)
+        raw = self._inflate(key, entry, self._packed(key, entry))
         if codec.crc32(raw) != entry.crc:
             raise NpzError(f"{key}: bad CRC")
         dtype, fortran, shape, start = _parse_header(key, raw)
-        count = 1
-        for length in shape:
-            count *= length
+        count = math.prod(shape)
+        if count > max_items:
+            raise OversizeError(f"{key} has {count} elements, {max_items} at most", shape)
         if count * dtype.itemsize != len(raw) - start:
             raise NpzError(
-                f"{key}: the header claims {dtype.name}{list(shape)},"
+                f"{key}: the header claims {dtype.name}{shown(shape)},"
                 f" {count * dtype.itemsize} bytes, but {len(raw) - start} are there"
             )
-        if count == 0 or dtype.itemsize == 0:
-            return np.zeros(shape, dtype)
-        flat = np.frombuffer(raw, dtype, count, start)
-        return flat.reshape(shape, order="F" if fortran else "C")
+        try:
+            if count == 0 or dtype.itemsize == 0:
+                return np.zeros(shape, dtype)
+            flat = np.frombuffer(raw, dtype, count, start)
+            return flat.reshape(shape, order="F" if fortran else "C")
+        except (ValueError, TypeError) as err:  # shapes and dtypes that numpy spells but not has
+            raise NpzError(f"{key}: {err}") from None
 
     def _inflate(self, key: str, entry: _Entry, data: Bytes) -> Bytes:
         if entry.method == 0:
@@ -166,22 +169,24 @@ class NpzReader:
         except codec.InflateError as err:
             raise NpzError(f"{key}: {err}") from None
 
-    @staticmethod
-    def _head(key: str, entry: _Entry, data: Bytes) -> Bytes:
+    def _head(self, key: str, entry: _Entry) -> Bytes:
+        """The beginning of a member, at most `_MAX_HEADER` bytes of it."""
+        data = self._packed(key, entry, _MAX_HEADER)
         if entry.method == 0:
-            return data[:_MAX_HEADER]
+            return data
         try:
             return codec.head(data, _MAX_HEADER)
         except codec.InflateError as err:
             raise NpzError(f"{key}: {err}") from None
 
-    def _packed(self, key: str, entry: _Entry) -> bytes:
+    def _packed(self, key: str, entry: _Entry, most: int | None = None) -> bytes:
+        """The packed bytes of a member, or the first `most` of them."""
         if entry.flags & 0x41:
             raise NpzError(f"{key}: encrypted")
         if entry.method not in (0, 8):
             raise NpzError(f"{key}: compression method {entry.method} is not DEFLATE")
-        if entry.packed > MAX_MEMBER:
-            raise NpzError(f"{key}: {entry.packed} packed bytes")
+        if most is None and entry.packed > entry.size + entry.size // 8 + 1024:
+            raise NpzError(f"{key}: {entry.packed} bytes packed are too many for {entry.size}")
         local = self._read(entry.offset, _LOCAL.size)
         if local[:4] != b"PK\3\4":
             raise NpzError(f"{key}: no local header at byte {entry.offset}")
@@ -189,7 +194,9 @@ class NpzReader:
         start = entry.offset + _LOCAL.size + sum(names)
         if self._read(entry.offset + _LOCAL.size, names[0]) != f"{key}.npy".encode():
             raise NpzError(f"{key}: the local header names another member")
-        return self._read(start, entry.packed)
+        if start + entry.packed > self._size:
+            raise NpzError(f"{key}: its {entry.packed} bytes are not all there")
+        return self._read(start, entry.packed if most is None else min(entry.packed, most))
 
     def _read(self, offset: int, count: int) -> bytes:
         if offset < 0 or offset + count > self._size:
@@ -287,7 +294,7 @@ def _numpy_header(stream: io.BytesIO) -> tuple[np.dtype[np.generic], bool, tuple
     if dtype.hasobject:
         raise NpzError("holds pickled objects")
     if any(length < 0 for length in shape):
-        raise NpzError(f"negative length in shape {list(shape)}")
+        raise NpzError(f"negative length in shape {shown(shape)}")
     return dtype, fortran, shape
 
 
@@ -358,6 +365,12 @@ def archive(members: Iterable[tuple[str, Member]]) -> bytes:
     length = sum(map(len, directory))
     end = _END.pack(b"PK\5\6", 0, 0, len(directory), len(directory), length, offset, 0)
     return b"".join([*parts, *directory, end])
+
+
+def shown(numbers: Sequence[object]) -> str:
+    """Numbers for a message; hostile ones are many, and long."""
+    text = str(list(numbers))
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def is_missing(err: OSError) -> bool:

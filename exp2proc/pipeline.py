@@ -24,13 +24,10 @@ from .runs import DEFAULT_DATA_ROOT
 from .samples import Layout
 from .shards import make_shards, text_seconds
 from .sight import check_workers, tokenizer_path
+from .signals import Terminated, undisturbed
 from .tally import OnProgress, Tally
 from .tokenizer import fingerprint
 from .worker import UNWRITABLE_LIMIT, Existing, Settings, TokenizerSource, is_unwritable, preload
-
-
-class Terminated(BaseException):
-    """Raised by a signal handler to end a run in good order, as Ctrl-C does."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -164,8 +161,9 @@ def run_plan(
     except Exp2procError:
         stopped = "cluster_lost"
     finally:
-        for planned in plan.runs:
-            sweep(str(planned.run.out_dir))
+        with undisturbed():
+            for planned in plan.runs:
+                sweep(str(planned.run.out_dir))
     report = tally.report(stopped)
     report.seconds = time.monotonic() - began
     return report
@@ -208,15 +206,18 @@ def _execute(
         execution = Execution(shards, settings, engine, workers, scratch)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
-            if stopped is None:
-                return None
         except BaseException:
-            execution.close()
-            tally.add_missed(execution.salvage())
+            _cut_short(execution, tally)
             raise
+        if stopped is not None:
+            _cut_short(execution, tally)
+        return stopped
+
+
+def _cut_short(execution: Execution, tally: Tally) -> None:
+    with undisturbed():
         execution.close()
         tally.add_missed(execution.salvage())
-        return stopped
 
 
 def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReason | None:

@@ -59,7 +59,7 @@ class Summary:
             out.print(runs_table(self.report.runs))
         print_errors(out, self.report.errors, verbose=self.verbose)
         for line in self._closing():
-            out.print(line, soft_wrap=True)
+            out.print(line, soft_wrap=True)  # a command that goes on is there to be copied
 
     def _closing(self) -> Iterable[Text]:
         report, counts = self.report, self.report.counts

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import Exp2procError
-from .npz import NpzError, NpzReader, OversizeError, is_missing
+from .npz import NpzError, NpzReader, OversizeError, is_missing, shown
 from .spans import Span
 
 MAX_HOPS: Final = 1024
@@ -82,6 +82,8 @@ def read_trace(path: str | Path, prompt_len: int, gen_len: int, *, hops: bool) -
     with open_trace(os.fspath(path)) as npz:
         try:
             return _read(npz, prompt_len, gen_len, hops)
+        except OversizeError as err:
+            raise Exp2procError("trace-shape-mismatch", str(err)) from None
         except NpzError as err:
             raise Exp2procError("trace-corrupt", str(err)) from None
         except OSError as err:
@@ -130,12 +132,12 @@ def _numbers(
         array = npz.array(key, max_items)
     except OversizeError as err:
         if shape is not None and not _fits(err.shape, shape):
-            raise _mismatch(key, f"has shape {list(err.shape)}, expected {wanted}") from None
+            raise _mismatch(key, f"has shape {shown(err.shape)}, expected {wanted}") from None
         raise
     if array.dtype.kind not in "iuf":
         raise _mismatch(key, f"has dtype {array.dtype.name}, expected numbers")
     if shape is not None and not _fits(array.shape, shape):
-        raise _mismatch(key, f"has shape {list(array.shape)}, expected {wanted}")
+        raise _mismatch(key, f"has shape {shown(array.shape)}, expected {wanted}")
     return array
 
 
@@ -159,36 +161,38 @@ def _floats(npz: NpzReader, key: str, shape: tuple[int | None, ...]) -> npt.NDAr
         return array.astype("<f4", copy=False)
 
 
-def _integers(npz: NpzReader, key: str) -> list[int]:
-    """A short integer vector or scalar; floats are taken when they are whole."""
-    array = _numbers(npz, key, 64, None)
-    values = np.atleast_1d(array).ravel().tolist()
+def _whole(key: str, array: npt.NDArray[np.generic]) -> list[int]:
+    """The entries of a short array of integers; floats are taken when they are whole."""
+    values = array.ravel().tolist()
     if any(value != value or value in (_INF, -_INF) or int(value) != value for value in values):
-        raise _mismatch(key, f"holds {values}, expected integers")
+        raise _mismatch(key, f"holds {shown(values)}, expected integers")
     return [int(value) for value in values]
 
 
 _INF: Final = float("inf")
+_FEW: Final = 64
 
 
 def _scalar(npz: NpzReader, key: str) -> int:
-    values = _integers(npz, key)
-    if len(values) != 1:
-        raise _mismatch(key, f"has {len(values)} entries, expected one")
-    return values[0]
+    array = _numbers(npz, key, _FEW, None)
+    if array.size != 1:
+        raise _mismatch(key, f"has {array.size} entries, expected one")
+    return _whole(key, array)[0]
 
 
 def _span(npz: NpzReader, key: str, *, legacy: bool = False) -> Span | None:
     """A closed span, None when it is not there; `legacy` arrays may be of another size."""
     if key not in npz:
         return None
-    if legacy:
-        try:
-            values = _integers(npz, key)
-        except OversizeError:
+    try:
+        array = _numbers(npz, key, _FEW, None)
+    except OversizeError:
+        if legacy:
             return None
-        return (values[0], values[1]) if len(values) == 2 else None
-    values = _integers(npz, key)
-    if len(values) != 2:
-        raise _mismatch(key, f"has {len(values)} entries, expected a closed span of 2")
-    return values[0], values[1]
+        raise
+    if array.shape != (2,):
+        if legacy:
+            return None
+        raise _mismatch(key, f"has shape {shown(array.shape)}, expected a closed span [2]")
+    start, end = _whole(key, array)
+    return start, end

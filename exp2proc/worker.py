@@ -65,7 +65,6 @@ class Settings:
         tokenizers: by number.
         cache_folder: of the alignment cache, or None.
         journal: folder where each worker process notes what it does, or None.
-        parent: the process to end with, or 0.
         planner: the planning machine, which workers must equal; None: they are on it.
     """
 
@@ -76,7 +75,6 @@ class Settings:
     tokenizers: tuple[TokenizerSource, ...]
     cache_folder: str | None
     journal: str | None = None
-    parent: int = 0
     planner: Environment | None = None
 
 
@@ -89,8 +87,6 @@ class ShardResult(NamedTuple):
 
 def convert_shard(shard: Shard, settings: Settings) -> ShardResult:
     """Convert the rows of a shard, as a task of a pool. Never raises for a row's sake."""
-    if settings.parent:
-        _follow_parent(settings.parent)
     return ShardResult(shard.number, list(convert_rows(shard, settings)))
 
 
@@ -322,14 +318,8 @@ def _load(source: TokenizerSource, planner: Environment | None) -> OffsetTokeniz
     return load_tokenizer(source.name).tokenizer
 
 
-_following: set[int] = set()
-
-
-def _follow_parent(parent: int) -> None:
+def follow_parent(parent: int) -> None:
     """End this process soon after `parent` has ended, however that ended."""
-    if parent in _following or os.getpid() == parent:
-        return
-    _following.add(parent)
 
     def watch() -> None:
         while os.getppid() == parent:

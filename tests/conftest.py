@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.workload import Workload, many_rows
 
 from exp2proc.demo.tree import DemoTree, write_tree
 
@@ -75,3 +76,9 @@ def demo(_demo_template: DemoTree, tmp_path: Path) -> DemoTree:
     root = tmp_path / "demo"
     shutil.copytree(_demo_template.root, root)
     return DemoTree(root)
+
+
+@pytest.fixture(scope="session")
+def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
+    """Rows enough to be interrupted, and their undisturbed export. Not to be written to."""
+    return many_rows(tmp_path_factory.mktemp("many"))

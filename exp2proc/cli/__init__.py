@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from .. import __version__
+from ..signals import Terminated
 
 COMMANDS = {
     "convert": "convert trace runs to samples",
@@ -40,7 +41,11 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**kwargs)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+        from ..summary import printable
+
+        # Words of the command line may come from file names.
+        lines = "\n".join(map(printable, message.splitlines()))
+        self.exit(2, f"{self.prog}: {lines}\nTry: {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,8 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except KeyboardInterrupt:
-        print("exp2proc: interrupted; nothing was written by this command", file=sys.stderr)
+        print("exp2proc: interrupted", file=sys.stderr)
         return 130
+    except Terminated:
+        print("exp2proc: terminated", file=sys.stderr)
+        return 143
     except BrokenPipeError:
         # The reader of our output went away (| head): not an error, and nothing more to say.
         with suppress(OSError):

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shlex
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -62,26 +61,26 @@ def run(args: argparse.Namespace) -> int:
     from ..engines import open_engine
     from ..errors import PlanError
     from ..planning import make_plan
+    from ..signals import hear_sigterm
 
-    options = options_of(args)
-    _hear_sigterm()
+    hear_sigterm()
     try:
-        with open_engine(options) as engine:
+        with open_engine(options := options_of(args)) as engine:
             return carry_out(make_plan(options), args, engine)
     except PlanError as err:
         return refuse(err, args)
-    except _terminated():
-        print("exp2proc: terminated; nothing was written", file=sys.stderr)
-        return 143
 
 
 def carry_out(plan: Plan, args: argparse.Namespace, engine: Engine | None = None) -> int:
     """Convert a plan with progress, then report."""
     from .. import progress
     from ..pipeline import run_plan
+    from ..signals import ignore_stops
 
     with progress.reporter(plan.row_count, quiet=args.quiet) as on_progress:
         report = run_plan(plan, on_progress, engine)
+    if report.exit_code in (130, 143):
+        ignore_stops()
     _deliver(report, args)
     return report.exit_code
 
@@ -130,19 +129,3 @@ def refuse(err: Any, args: argparse.Namespace) -> int:
 
         summary.print_problems(err.problems)
     return 2
-
-
-def _terminated() -> type[BaseException]:
-    from ..pipeline import Terminated
-
-    return Terminated
-
-
-def _hear_sigterm() -> None:
-    """SIGTERM ends the run in good order, as Ctrl-C does."""
-    terminated = _terminated()
-
-    def handle(number: int, frame: object) -> None:
-        raise terminated
-
-    signal.signal(signal.SIGTERM, handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -59,6 +60,11 @@ class LocalEngine:
         """See `Engine.run`."""
         from joblib import Parallel, delayed
 
+        from ..worker import follow_parent
+
+        followers: dict[str, Any] = {}
+        if self._backend == "loky":
+            followers = {"initializer": follow_parent, "initargs": (os.getpid(),)}
         # One task and n_jobs=1 would run here: two keep it in a process that may die.
         pool = Parallel(
             n_jobs=max(2, workers),
@@ -66,6 +72,7 @@ class LocalEngine:
             return_as="generator_unordered",
             batch_size=1,
             pre_dispatch="2*n_jobs",
+            **followers,
         )
         try:
             with deaf_children():

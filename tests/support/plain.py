@@ -19,6 +19,11 @@ FT_IFR = {
     "ifr_multi_hop_split_hop",
 }
 
+NEEDED = {
+    *("v_row_all", "prompt_len", "gen_len", "indices_to_explain_gen", "sink_span_gen"),
+    *("thinking_span_gen", "faithfulness_scores", "recovery_scores"),
+}
+
 
 def sha1(text: str) -> str:
     return hashlib.sha1(text.encode("utf-8")).hexdigest()
@@ -62,8 +67,9 @@ def convert_row(
     row: dict[str, Any], trace: Path, out: Path, pieces: tuple[list[str], list[str]] | None
 ) -> None:
     """One trace to one sample; layout proc with `pieces`, proc_1 without."""
+    wanted = NEEDED | {"vh"} if pieces is None or row["attr_func"] in FT_IFR else NEEDED
     with np.load(trace, allow_pickle=False) as npz:
-        data = {key: npz[key] for key in npz.files}
+        data = {key: npz[key] for key in npz.files if key in wanted}
     p, g = row["prompt_len"], row["gen_len"]
     assert (int(data["prompt_len"]), int(data["gen_len"])) == (p, g)
     assert data["v_row_all"].shape == (p + g,)
@@ -87,7 +93,7 @@ def convert_row(
     sample["rise"] = np.float64(np.nan if scores is None else scores[1, 0])
     sample["mas"] = np.float64(np.nan if scores is None else scores[1, 1])
     sample["recovery"] = np.float64(np.nan if recovery is None else recovery[1])
-    if "vh" in data and (pieces is None or row["attr_func"] in FT_IFR):
+    if "vh" in data:
         sample["hop"] = data["vh"][:, :length].astype(np.float32)
     out.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out, **sample)

