@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -27,7 +27,6 @@ from .shards import Shard, TextWork, single_rows, without_rows
 from .worker import (
     Existing,
     Settings,
-    ShardResult,
     convert_rows,
     convert_shard,
     stop_threads,
@@ -113,7 +112,6 @@ class Execution:
         engine: where the workers are.
         workers: how many; 1 on this machine converts in this process.
         scratch: a folder for journals.
-        convert: what a worker does with a shard: `convert(shard, settings=settings)`.
     """
 
     def __init__(
@@ -123,14 +121,12 @@ class Execution:
         engine: Engine,
         workers: int,
         scratch: Path,
-        convert: Callable[..., ShardResult] = convert_shard,
     ) -> None:
         self._shards = shards
         self._settings = settings
         self._engine = engine
         self._workers = workers
         self._scratch = scratch
-        self._convert = convert
         self._journals: list[str] = []
         self._at_hand: list[Outcome] = []
         self._suspects: list[Shard] = []
@@ -236,7 +232,7 @@ class Execution:
         settings = replace(self._settings, existing=existing or self._settings.existing)
         if not self._engine.remote:
             settings = replace(settings, journal=journal)
-        return partial(self._convert, settings=settings)
+        return partial(convert_shard, settings=settings)
 
 
 def _again(settings: Settings) -> Existing:

@@ -27,6 +27,9 @@ examples:
         --tokenizer_model llama-8B=models/Llama-3.1-8B --out_root OUT
   go on after an interruption:
     exp2proc convert --traces_root traces --tokenizer_model models/Qwen3-8B --resume
+  on a cluster (extras dask and ray):
+    exp2proc convert --traces_root traces --tokenizer_model models/Qwen3-8B \\
+        --backend dask --scheduler tcp://head:8786
   without text:
     exp2proc convert --trace_dir RUN --layout proc_1 --out_dir OUT
 

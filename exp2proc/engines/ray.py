@@ -121,14 +121,17 @@ class RayEngine(TaskEngine):
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         remote = self._ray.remote(num_cpus=0)(_call)
-        asked = {
-            node["NodeManagerHostname"]: remote.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(check)
+        asked = [
+            (
+                node["NodeManagerHostname"],
+                remote.options(
+                    scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                ).remote(check),
+            )
             for node in self._ray.nodes()
             if node["Alive"] and node["Resources"].get("CPU")
-        }
-        for name, reference in asked.items():
+        ]
+        for name, reference in asked:
             try:
                 yield name, self._ray.get(reference, timeout=_PROBE)
             except Exception as err:
