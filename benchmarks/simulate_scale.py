@@ -39,6 +39,10 @@ from exp2proc.worker import ShardResult
 _SAMPLES = 100
 _METHODS = 10
 _WORKERS = 64
+_COLUMNS = (
+    *("rows", "runs", "planning, s", "rows/s", "handing out, s", "rows/s", "peak MB"),
+    *("shards", "at most under way", "bytes sent a row"),
+)
 
 
 def write_manifests(root: Path, rows: int) -> None:
@@ -159,8 +163,8 @@ def main() -> None:
         return
     print("SIMULATION: no trace is read and no sample is made; see the head of this file.\n")
     print(f"{_WORKERS} imagined workers, {_SAMPLES} rows a run, each text in {_METHODS} runs\n")
-    print("| rows | runs | plan s | rows/s | hand out s | rows/s | peak MB | shards | under way |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(f"| {' | '.join(_COLUMNS)} |")
+    print(f"|{' ---: |' * len(_COLUMNS)}")
     for rows in args.rows:
         with tempfile.TemporaryDirectory(dir=args.dir) as folder:
             write_manifests(Path(folder), rows)
@@ -173,7 +177,7 @@ def main() -> None:
         print(
             f"| {f['rows']:,} | {f['runs']:,} | {f['plan']:.1f} | {f['rows'] / f['plan']:,.0f}"
             f" | {f['hand_out']:.1f} | {f['rows'] / f['hand_out']:,.0f} | {f['megabytes']:.0f}"
-            f" | {f['shards']:,} | {f['most_under_way']} |",
+            f" | {f['shards']:,} | {f['most_under_way']} | {f['bytes_a_row']:.0f} |",
             flush=True,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pytest
 from joblib import parallel_config
 from support.arrays import assert_same_tree
 from support.cli import COMMAND, run_cli
+from support.plain import load_texts
 
 import exp2proc
 from exp2proc.demo.tree import DemoTree
 from exp2proc.engines import open_engine
 from exp2proc.options import Options
+from exp2proc.shards import make_shards
 
 
 @pytest.mark.parametrize(("extra", "package"), [("dask", "distributed"), ("ray", "ray")])
@@ -91,3 +94,17 @@ def test_converting_in_a_context(demo: DemoTree, tmp_path: Path, backend: str) -
     with parallel_config(backend=backend, n_jobs=2):
         assert convert(tmp_path / "there") == 96
     assert assert_same_tree(tmp_path / "there", tmp_path / "here") == 96
+
+
+def test_shards_carry_paths_and_offsets_never_texts(demo: DemoTree, tmp_path: Path) -> None:
+    plan = exp2proc.make_plan(
+        Options(traces_root=demo.traces, tokenizer_model=(str(demo.tokenizer),), out_root=tmp_path)
+    )
+    shards = make_shards(plan.texts, plan.folders(), 2)
+    sent = pickle.dumps(shards)
+    assert str(demo.traces).encode() in sent
+    texts = [text for path in demo.data.glob("*.jsonl") for text in load_texts(path).values()]
+    assert len(texts) == 24
+    for prompt, target in texts:
+        assert prompt.encode() not in sent
+        assert target.encode() not in sent
