@@ -93,7 +93,7 @@ class Execution:
                 self._running.close()
             self._running = None
         if self._backend == "loky":
-            _end_workers()
+            end_workers()
 
     def salvage(self) -> list[Outcome]:
         """Outcomes of rows that ended, whether or not they came through `outcomes` before."""
@@ -165,7 +165,7 @@ class Execution:
             batch_size=1,
             pre_dispatch="2*n_jobs",
         )
-        with _deaf_children():
+        with deaf_children():
             self._running = pool(delayed(convert_shard)(shard, settings) for shard in shards)
         yield from self._running
         self._running = None
@@ -177,7 +177,7 @@ def _lost(number: int) -> Outcome:
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
+def deaf_children() -> Iterator[None]:
     """Processes started inside do not hear Ctrl-C: it is for the parent to end them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -189,7 +189,8 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_workers() -> None:
+def end_workers() -> None:
+    """Kill the worker processes of this process's pool, if it has one."""
     from joblib.externals.loky import reusable_executor
 
     executor = reusable_executor._executor

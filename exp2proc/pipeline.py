@@ -177,11 +177,11 @@ def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopRe
         kept = (t._replace(rows=tuple(r for r in t.rows if r.number not in skip)) for t in texts)
         texts = [text for text in kept if text.rows]
     options = plan.options
-    jobs = _jobs(options, texts)
+    jobs = choose_jobs(options, texts)
     shards = make_shards(texts, plan.folders(), jobs)
     jobs = max(1, min(jobs, len(shards)))
     with scratch_folder() as scratch:
-        settings = _settings(plan, scratch, jobs)
+        settings = make_settings(plan, scratch, jobs)
         execution = Execution(shards, settings, jobs, options.backend, scratch)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
@@ -196,7 +196,8 @@ def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopRe
         return stopped
 
 
-def _jobs(options: Options, texts: list[TextWork]) -> int:
+def choose_jobs(options: Options, texts: list[TextWork]) -> int:
+    """How many workers serve these texts; "auto" goes by estimated work."""
     if options.backend == "sequential":
         return 1
     if options.jobs != "auto":
@@ -216,7 +217,8 @@ def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReaso
     return None
 
 
-def _settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
+def make_settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
+    """The settings of a plan's shards; tokenizers that workers need are written to `scratch`."""
     options = plan.options
     existing: Existing = "keep" if options.resume else "replace" if options.overwrite else "refuse"
     run_id = uuid.uuid4().hex
