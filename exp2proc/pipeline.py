@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from . import cache as caching
 from .errors import Exp2procError
+from .evidence import explain_lengths
 from .execution import Execution, available_cores, scratch_folder
 from .options import Backend, Options, PathLike, paths
 from .outcomes import Outcome
@@ -185,14 +186,15 @@ def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopRe
         execution = Execution(shards, settings, jobs, options.backend, scratch)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
-            if stopped is None:
-                return None
         except BaseException:
             execution.close()
             tally.add_missed(execution.salvage())
             raise
-        execution.close()
-        tally.add_missed(execution.salvage())
+        if stopped is not None:
+            execution.close()
+            tally.add_missed(execution.salvage())
+        if stopped != "unwritable":
+            explain_lengths(plan, tally, settings)
         return stopped
 
 
