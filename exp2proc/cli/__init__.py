@@ -19,6 +19,9 @@ from .. import __version__
 
 COMMANDS = {
     "convert": "convert trace runs to samples",
+    "plan": "show what convert would do, and what stands in its way",
+    "doctor": "find the dataset and tokenizer of runs, and the command that converts them",
+    "check": "check samples, also against their traces",
     "demo": "write a small exp2 tree and convert it: needs nothing",
     "cache": "show or clear what is remembered between runs",
 }
