@@ -6,23 +6,22 @@ token pieces is derived from its trace again and compared bit for bit.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import numpy as np
 
-from .conversion import requires_hops, trace_part, wants_hops
+from .conversion import trace_part, wants_hops
 from .errors import Exp2procError
 from .execution import available_cores, deaf_children, end_workers
-from .manifest import NAME, ManifestRow, is_plain_name, read_manifest
+from .manifest import ManifestRow
 from .options import PathLike, paths
+from .pairing import SampleWork, find_samples, pair_with_rows, sample_error
 from .report import RowError
-from .runs import describe_run, find_runs
 from .samples import Sample, load_sample
 from .spans import NONE, Span
 from .tally import OnProgress, Progress
@@ -31,20 +30,6 @@ from .traces import read_trace
 _CHUNK: Final = 64
 _WORTH_PROCESSES: Final = 1500
 """Samples above which starting worker processes pays."""
-
-
-class SampleWork(NamedTuple):
-    """A sample to check.
-
-    Attributes:
-        path: the npz.
-        row: its manifest row, where it is checked against its trace.
-        trace_dir: the run of that row.
-    """
-
-    path: str
-    row: ManifestRow | None = None
-    trace_dir: str = ""
 
 
 @dataclass(slots=True)
@@ -90,9 +75,9 @@ def check(
     """Check every sample under some folders.
 
     Args:
-        out: output folders, or roots of them, or single samples.
+        out: output folders, or roots of them.
         against: a traces_root; its runs are matched with output folders by their paths, and every
-            row must have its sample.
+            row must have its sample. Where `out` is the root of an export, every run must be there.
         jobs: worker processes, or "auto".
         on_progress: called in this process whenever samples have been checked.
 
@@ -100,10 +85,11 @@ def check(
         Exp2procError: `no-runs` when there is none below `against`.
     """
     report = CheckReport()
-    folders = _folders(paths(out), report)
+    outs = paths(out)
+    folders = find_samples(outs, report.errors)
     works = [SampleWork(path) for files in folders.values() for path in files]
     if against is not None:
-        works = _paired(folders, Path(against), report)
+        works = pair_with_rows(outs, folders, Path(against), report.errors)
     report.folders = len(folders)
     report.samples = len(works)
     report.compared = sum(work.row is not None for work in works)
@@ -113,91 +99,6 @@ def check(
             on_progress(Progress(done, len(works), len(report.errors)))
     report.errors.sort(key=lambda error: (error.trace_dir, error.file or ""))
     return report
-
-
-def _error(code: str, path: str, message: str) -> RowError:
-    folder, name = os.path.split(path)
-    return RowError(folder, name or None, None, code, message, Exp2procError(code, "").hint)
-
-
-# Finding the samples, and the rows they belong to
-
-
-def _folders(outs: Sequence[Path], report: CheckReport) -> dict[str, list[str]]:
-    """The samples under what was named, by folder; whatever else is there is an error."""
-    found: dict[str, dict[str, None]] = {}
-    for out in outs:
-        root = os.path.abspath(out.expanduser())
-        before = len(found)
-        if os.path.isfile(root):
-            found.setdefault(os.path.dirname(root), {})[root] = None
-        for folder, folders, files in os.walk(root):
-            folders.sort()
-            for name in sorted(files):
-                path = os.path.join(folder, name)
-                if is_plain_name(name):
-                    found.setdefault(folder, {})[path] = None
-                else:
-                    report.errors.append(_error("sample-unexpected", path, "it is no sample"))
-        if len(found) == before and not any(f.startswith(root) for f in found):
-            what = "there is no sample in it" if os.path.isdir(root) else "there is no such folder"
-            report.errors.append(_error("sample-missing", f"{root}/", what))
-    return {folder: list(files) for folder, files in found.items()}
-
-
-def _paired(folders: dict[str, list[str]], root: Path, report: CheckReport) -> list[SampleWork]:
-    """The samples with their manifest rows; rows without sample and the reverse are errors."""
-    runs = {folder: describe_run(folder, Path("/"), None) for folder in find_runs((), root)}
-    by_path = {run.out_dir.parts[1:]: folder for folder, run in runs.items()}
-    works: list[SampleWork] = []
-    for folder, files in folders.items():
-        run = _run_of(folder, by_path)
-        if run is None and len(runs) == len(folders) == 1:
-            (run,) = runs
-        if run is None:
-            said = f"its path ends like that of no run below {root}"
-            report.errors.append(_error("sample-unexpected", f"{folder}/", said))
-            works += map(SampleWork, files)
-            continue
-        works += _with_rows(folder, files, run, report)
-    return works
-
-
-def _run_of(folder: str, by_path: dict[tuple[str, ...], Path]) -> Path | None:
-    """The run whose path below `traces`, or whose name alone, a folder's path ends with."""
-    parts = Path(folder).parts
-    longest = max(map(len, by_path), default=0)
-    for length in range(longest, 0, -1):
-        if parts[-length:] in by_path:
-            return by_path[parts[-length:]]
-    named = [run for run in by_path.values() if run.name == parts[-1]]
-    return named[0] if len(named) == 1 else None
-
-
-def _with_rows(
-    folder: str, files: list[str], run: Path, report: CheckReport
-) -> Iterator[SampleWork]:
-    rows: dict[str, ManifestRow] = {}
-    try:
-        for row in read_manifest(run / NAME):
-            if isinstance(row, ManifestRow):
-                rows.setdefault(row.file, row)
-    except OSError as err:
-        said = f"{run / NAME}: {err.strerror or err}"
-        report.errors.append(_error("sample-unexpected", f"{folder}/", said))
-    there = {os.path.basename(path) for path in files}
-    for path in files:
-        found = rows.get(os.path.basename(path))
-        if found is None:
-            said = f"no row of {run / NAME} names it"
-            report.errors.append(_error("sample-unexpected", path, said))
-        yield SampleWork(path, found, str(run))
-    for name in rows.keys() - there:
-        said = f"line {rows[name].line} of {run / NAME} has no sample"
-        report.errors.append(_error("sample-missing", os.path.join(folder, name), said))
-
-
-# Carrying it out
 
 
 def _results(
@@ -222,7 +123,9 @@ def _results(
             yield done, check_samples([work])
 
 
-def _pooled(chunks: dict[int, list[SampleWork]], jobs: int) -> Iterator[tuple[int, list[RowError]]]:
+def _pooled(
+    chunks: dict[int, list[SampleWork]], jobs: int
+) -> Generator[tuple[int, list[RowError]], None, None]:
     from joblib import Parallel, delayed
 
     pool = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)
@@ -248,11 +151,11 @@ def check_samples(works: Sequence[SampleWork]) -> list[RowError]:
         try:
             sample = load_sample(work.path)
             if problem := contradiction(sample):
-                errors.append(_error("sample-inconsistent", work.path, problem))
+                errors.append(sample_error("sample-inconsistent", work.path, problem))
             elif work.row is not None and (problem := difference(sample, work.row, work.trace_dir)):
-                errors.append(_error("sample-differs", work.path, problem))
+                errors.append(sample_error("sample-differs", work.path, problem))
         except Exp2procError as err:
-            errors.append(_error("sample-invalid", work.path, err.message))
+            errors.append(sample_error("sample-invalid", work.path, err.message))
     return errors
 
 
@@ -302,8 +205,6 @@ def difference(sample: Sample, row: ManifestRow, trace_dir: str) -> str | None:
     except Exp2procError as err:
         return f"its trace cannot be read: {err}"
     part = trace_part(trace, row.prompt_len, row.gen_len, row.attr_func, layout)
-    if part.hop is None and requires_hops(layout, row.attr_func, allow_missing_ft_hops=True):
-        return "its trace has no vh"
     names = ("span_in", "span_cot", "span_out")
     for name, wanted in zip(names, part.spans, strict=True):
         if getattr(sample, name) != wanted:

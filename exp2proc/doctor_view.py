@@ -28,13 +28,13 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
             out.print(Text.assemble(("ok  ", "green"), title), soft_wrap=True)
             continue
         out.print(title, soft_wrap=True)
-        for number, title, lines in (
+        for number, question, lines in (
             (1, "dataset", _dataset(found)),
             (2, "tokenizer", _tokenizers(found)),
             (3, "trace", _trace(found.wholeness)),
         ):
             for at, (good, finding) in enumerate(lines):
-                head = f"  {number} {title:<9} " if at == 0 else " " * 14
+                head = f"  {number} {question:<9} " if at == 0 else " " * 14
                 mark = ("ok", "green") if good else ("no", "red")
                 line = Text.assemble(head, mark, f"  {printable(finding)}")
                 out.print(line, soft_wrap=True)

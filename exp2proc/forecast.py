@@ -29,7 +29,7 @@ _VECTOR_BYTES: Final = 1.2
 
 _WORKERS_START: Final = 0.8
 """Seconds until worker processes have started, on the server where shards were timed."""
-_REFERENCE_LAP: Final = 0.009
+_REFERENCE_LAP: Final = 0.0038
 """Seconds that `_lap` takes there."""
 
 _TRIES: Final = 3
