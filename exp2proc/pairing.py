@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,7 +95,7 @@ def _miss_runs(
     expected = {os.path.join(base, *parts): run for parts, run in by_path.items()}
     if expected.keys() & folders.keys():
         for folder, run in expected.items():
-            if folder not in folders:
+            if folder not in folders and _rows(run):
                 errors.append(sample_error("sample-missing", f"{folder}/", f"no sample of {run}"))
 
 
@@ -109,17 +110,20 @@ def _run_of(folder: str, by_path: dict[tuple[str, ...], Path]) -> Path | None:
     return named[0] if len(named) == 1 else None
 
 
-def _with_rows(
-    folder: str, files: list[str], run: Path, errors: list[RowError]
-) -> Iterator[SampleWork]:
+def _rows(run: Path) -> dict[str, ManifestRow]:
+    """The rows of a run by file name; none when its manifest cannot be read."""
     rows: dict[str, ManifestRow] = {}
-    try:
+    with suppress(OSError):
         for row in read_manifest(run / NAME):
             if isinstance(row, ManifestRow):
                 rows.setdefault(row.file, row)
-    except OSError as err:
-        said = f"{run / NAME}: {err.strerror or err}"
-        errors.append(sample_error("sample-unexpected", f"{folder}/", said))
+    return rows
+
+
+def _with_rows(
+    folder: str, files: list[str], run: Path, errors: list[RowError]
+) -> Iterator[SampleWork]:
+    rows = _rows(run)
     there = {os.path.basename(path) for path in files}
     for path in files:
         found = rows.get(os.path.basename(path))
