@@ -73,6 +73,7 @@ _CLASSES: Final = {
     "combining marks": r"[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0900-\u0903\u093a-\u094f]",
     "line breaks": r"[\r\n]+",
     "runs of spaces or tabs": r"[ \t\u3000\u00a0]{2,}|\t",
+    "accented letters": r"[\u00c0-\u024f\u1e00-\u1eff]",
     "apostrophes": r"['\u2019]",
     "backslashes": r"\\",
     "letters outside ASCII": r"[^\W\d_a-zA-Z]",
@@ -92,20 +93,15 @@ _GROWS: Final = 0.6
 _EVERYWHERE: Final = 0.8
 
 
-def length_pattern(cases: Sequence[LengthCase], eos_tokens: int = 1) -> Pattern:
-    """The pattern of the differences over the rows of a run.
-
-    Args:
-        cases: at least one.
-        eos_tokens: how many tokens the tokenizer makes of its own eos_token, 1 where it is sound.
-    """
+def length_pattern(cases: Sequence[LengthCase]) -> Pattern:
+    """The pattern of the differences over the rows of a run, of which there is at least one."""
     prompts = [_Part(c.prompt, c.prompt_made, c.prompt_len - c.prompt_made) for c in cases]
     targets = [_Part(c.target, c.gen_made, c.gen_len - c.gen_made) for c in cases]
     off_p, off_g = _off(prompts), _off(targets)
     if not off_p and not off_g:
         return Pattern("match", f"all {len(cases)} rows have the trace's lengths")
     return (
-        _constant(prompts, targets, eos_tokens)
+        _constant(prompts, targets)
         or (None if off_p else _cut(targets, off_g))
         or _characters([*prompts, *targets], off_p + off_g)
         or (None if off_p else _varied_cut(targets, off_g))
@@ -118,9 +114,7 @@ def _off(parts: Iterable[_Part]) -> list[_Part]:
     return [part for part in parts if part.more]
 
 
-def _constant(
-    prompts: Sequence[_Part], targets: Sequence[_Part], eos_tokens: int
-) -> Pattern | None:
+def _constant(prompts: Sequence[_Part], targets: Sequence[_Part]) -> Pattern | None:
     """The same difference in every row."""
     by_prompt, by_target = ({part.more for part in parts} for parts in (prompts, targets))
     if len(by_prompt) > 1 or len(by_target) > 1:
@@ -135,9 +129,6 @@ def _constant(
         if more
     )
     said = f"{said} than this tokenizer makes ({rows} of {rows} rows)"
-    if not p and eos_tokens != 1 and g == 1 - eos_tokens:
-        why = f"another eos token, since this tokenizer makes {eos_tokens} tokens of its own"
-        return Pattern("another-eos", f"{said}: {why}")
     if not p:
         if abs(g) == 1:
             return Pattern("eos", f"{said}: one EOS token {_word(g)}")
@@ -232,7 +223,7 @@ def _characters(parts: Sequence[_Part], off: Sequence[_Part]) -> Pattern | None:
         "pre-tokenizer",
         f"only texts with {name} differ ({len(off)} of the {having} that have them,"
         f" {_signed(off)} tokens, and none of the {len(parts) - having} others):"
-        " another pre-tokenizer",
+        " another pre-tokenizer or normaliser",
     )
 
 

@@ -16,7 +16,7 @@ from .alignment import check_lengths
 from .datasets import TextKey, index_dataset, read_rows
 from .diagnosis import length_pattern
 from .errors import Exp2procError, PlanError
-from .evidence import Measured, cases_by_run, eos_tokens, measure
+from .evidence import Measured, cases_by_run, measure
 from .execution import scratch_folder
 from .findings import DatasetMatch, Diagnosis, RunFindings, TokenizerTrial, UnmatchedRows
 from .manifest import ManifestRow
@@ -125,7 +125,8 @@ class _Doctor:
             base for p in self._plan.runs for base in (Path.cwd(), *p.run.trace_dir.parents)
         )
         for folder in dict.fromkeys(base / root for base in bases):
-            if folder.is_dir():
+            # Below `traces` the same path leads to runs, not to caches.
+            if folder.is_dir() and folder not in bases:
                 yield from sorted(path for path in folder.rglob("*.jsonl") if path.is_file())
 
     def _search(self, files: Iterable[Path]) -> None:
@@ -207,15 +208,13 @@ class _Doctor:
         self._say(f"trying {name} on {len(works)} texts")
         with scratch_folder() as scratch:
             settings = make_settings(plan, scratch, jobs=1)
-            measured = list(measure(works, settings))
-            eos = eos_tokens(settings, 0)
-        self._judge(plan, name, measured, eos)
+            self._judge(plan, name, list(measure(works, settings)))
 
-    def _judge(self, plan: Plan, name: str, measured: list[Measured], eos: int) -> None:
+    def _judge(self, plan: Plan, name: str, measured: list[Measured]) -> None:
         by_dir = {found.trace_dir: found for found in self._findings}
         trials: dict[int, TokenizerTrial] = {}
         for run, cases in cases_by_run(measured).items():
-            pattern = length_pattern(cases, eos)
+            pattern = length_pattern(cases)
             trials[run] = TokenizerTrial(
                 name,
                 compared=len(cases),

@@ -13,7 +13,7 @@ from .errors import Exp2procError
 from .planning import Plan
 from .shards import TextWork
 from .tally import LENGTH_CODES, Tally
-from .worker import Alignments, Settings, tokenizer_of
+from .worker import Alignments, Settings
 
 _CHUNK: Final = 128
 """Texts whose cached alignments are held at once."""
@@ -75,12 +75,6 @@ def cases_by_run(measured: Iterable[Measured]) -> dict[int, list[LengthCase]]:
     return cases
 
 
-def eos_tokens(settings: Settings, number: int) -> int:
-    """How many tokens a tokenizer makes of its own eos_token."""
-    tokenizer = tokenizer_of(settings, number)
-    return len(tokenizer.encode(tokenizer.eos_token)[0])
-
-
 def explain_lengths(plan: Plan, tally: Tally, settings: Settings) -> None:
     """Where rows failed by their lengths, give them the pattern of their run as a hint."""
     runs = tally.failed_by(LENGTH_CODES)
@@ -89,10 +83,8 @@ def explain_lengths(plan: Plan, tally: Tally, settings: Settings) -> None:
     try:
         cases = cases_by_run(measure(_sample(plan.texts, runs), settings))
         for run in runs & cases.keys():
-            tokenizer = plan.runs[run].tokenizer
-            pattern = length_pattern(cases[run], eos_tokens(settings, tokenizer))
-            hint = _hint(pattern, plan.tokenizers[tokenizer].name)
-            tally.rehint(run, LENGTH_CODES, hint)
+            tokenizer = plan.tokenizers[plan.runs[run].tokenizer]
+            tally.rehint(run, LENGTH_CODES, _hint(length_pattern(cases[run]), tokenizer.name))
     except Exp2procError:
         return  # the hints of the catalogue stay
 

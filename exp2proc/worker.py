@@ -252,7 +252,7 @@ class Alignments:
             if value := self._found.get(key):
                 return caching.unpack_alignment(value)
         assert text.key is not None and text.place is not None
-        tokenizer = tokenizer_of(self._settings, text.tokenizer)
+        tokenizer = _tokenizer(self._settings, text.tokenizer)
         alignment = align(tokenizer, read_text(text.place, text.key))
         if key is not None and self._cache is not None:
             self._made[key] = caching.pack_alignment(alignment)
@@ -279,12 +279,7 @@ def preload(source: TokenizerSource, run_id: str, tokenizer: OffsetTokenizer) ->
     _tokenizers[_identity(source, run_id)] = tokenizer
 
 
-def tokenizer_of(settings: Settings, number: int) -> OffsetTokenizer:
-    """A tokenizer of the run, loaded once in this process.
-
-    Raises:
-        Exp2procError: `tokenizer-invalid`.
-    """
+def _tokenizer(settings: Settings, number: int) -> OffsetTokenizer:
     source = settings.tokenizers[number]
     identity = _identity(source, settings.run_id)
     with _lock:

@@ -85,12 +85,6 @@ def test_constant_differences(prompt: int, generation: int, kind: str, said: str
     assert "36 of 36 rows" in pattern.sentence
 
 
-def test_an_eos_that_this_tokenizer_cuts_to_pieces() -> None:
-    pattern = length_pattern(cases(TEXTS, words, generation=-3), eos_tokens=4)
-    assert pattern.kind == "another-eos"
-    assert "4 tokens of its own" in pattern.sentence
-
-
 def test_another_vocabulary_grows_with_the_length() -> None:
     for traced, made in ((syllables, words), (words, syllables)):
         pattern = length_pattern(cases(TEXTS, traced, made))
