@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .doctor import diagnose
     from .errors import Exp2procError, PlanError
     from .findings import Diagnosis
-    from .forecast import Forecast, forecast
+    from .forecast import Forecast, plan
     from .options import Options
     from .pipeline import Interrupted, convert
     from .planning import Plan, make_plan
@@ -46,9 +46,9 @@ _HOME = {
     "check": "checking",
     "convert": "pipeline",
     "diagnose": "doctor",
-    "forecast": "forecast",
     "load_sample": "samples",
     "make_plan": "planning",
+    "plan": "forecast",
 }
 
 __all__ = [
@@ -69,9 +69,9 @@ __all__ = [
     "check",
     "convert",
     "diagnose",
-    "forecast",
     "load_sample",
     "make_plan",
+    "plan",
 ]
 
 

@@ -85,8 +85,8 @@ def explain_lengths(plan: Plan, tally: Tally, settings: Settings) -> None:
         for run in runs & cases.keys():
             tokenizer = plan.tokenizers[plan.runs[run].tokenizer]
             tally.rehint(run, LENGTH_CODES, _hint(length_pattern(cases[run]), tokenizer.name))
-    except Exp2procError:
-        return  # the hints of the catalogue stay
+    except Exception:
+        return  # no hint is worth a report: those of the catalogue stay
 
 
 def _sample(texts: Iterable[TextWork], runs: set[int]) -> list[TextWork]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -125,34 +124,31 @@ class Forecast:
         }
 
 
-def forecast(options: Options) -> Forecast:
+def plan(options: Options) -> Forecast:
     """Plan a conversion and say what it would do. Nothing is written but the tokenizer cache."""
-    plan, problems = draft_plan(options)
+    draft, problems = draft_plan(options)
     made = Forecast(options.layout, problems=problems)
-    for number, planned in enumerate(plan.runs):
-        _add_run(made, plan, number, planned)
-    made.texts = len({text.key for text in plan.texts if text.key is not None})
-    made.known_texts = sum(text.known for text in plan.texts)
-    if options.layout == "proc_1":
-        made.texts = len({key for planned in plan.runs for key in _keys(planned.rows)})
-    if plan.texts:
-        made.jobs = choose_jobs(options, plan.texts)
-        work = sum(map(text_seconds, plan.texts)) / made.jobs
+    keys: set[tuple[str, str | None]] = set()
+    for planned in draft.runs:
+        usable = _add_run(made, draft, planned)
+        keys.update((row.prompt_sha1, row.target_sha1) for row in usable)
+    made.texts = len(keys)
+    made.known_texts = sum(text.known for text in draft.texts)
+    if draft.texts:
+        made.jobs = choose_jobs(options, draft.texts)
+        work = sum(map(text_seconds, draft.texts)) / made.jobs
         made.seconds = (work + (_WORKERS_START if made.jobs > 1 else 0.0)) * _slowness()
     return made
 
 
-def _keys(rows: Iterable[ManifestRow | BadLine]) -> set[tuple[str, str | None]]:
-    return {(r.prompt_sha1, r.target_sha1) for r in rows if isinstance(r, ManifestRow)}
-
-
-def _add_run(made: Forecast, plan: Plan, number: int, planned: PlannedRun) -> None:
+def _add_run(made: Forecast, draft: Plan, planned: PlannedRun) -> list[ManifestRow]:
+    """Enter a run; returns its rows that can work."""
     run = planned.run
     there = _names(str(run.trace_dir))
     usable: list[ManifestRow] = []
     failing = pending = 0
     for at, row in enumerate(planned.rows, planned.first):
-        error = plan.failures.get(at)
+        error = draft.failures.get(at)
         waits = planned.young and row.open_ended
         if error is None and row.file not in there and not waits:
             error = Exp2procError("trace-missing", "it does not exist")
@@ -182,9 +178,9 @@ def _add_run(made: Forecast, plan: Plan, number: int, planned: PlannedRun) -> No
             run.run_tag,
             method=",".join(sorted(methods)),
             rows=len(planned.rows),
-            texts=len(_keys(usable)),
+            texts=len({(row.prompt_sha1, row.target_sha1) for row in usable}),
             tokens=sum(row.prompt_len + row.gen_len for row in usable),
-            tokenizer=plan.tokenizers[planned.tokenizer].name if planned.tokenizer >= 0 else "",
+            tokenizer=draft.tokenizers[planned.tokenizer].name if planned.tokenizer >= 0 else "",
             dataset_files=planned.datasets,
             existing=planned.existing,
             failing=failing,
@@ -192,6 +188,7 @@ def _add_run(made: Forecast, plan: Plan, number: int, planned: PlannedRun) -> No
             size=_size(str(run.trace_dir), usable, made.layout),
         )
     )
+    return usable
 
 
 def _names(folder: str) -> set[str]:

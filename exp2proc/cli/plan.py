@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan and show."""
-    from ..forecast import forecast
+    from ..forecast import plan
 
-    made = forecast(options_of(args))
+    made = plan(options_of(args))
     if args.json:
         print(json.dumps(made.to_dict(), indent=2))
     else:
