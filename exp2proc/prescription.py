@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,6 +44,8 @@ def prescribe(
         needs += problems
         if not problems:
             commands.append(Command(_words(chosen), sum(found.ready for _, found in group)))
+    if not commands and (note := _without_text(options)):
+        notes.append(note)
     return commands, list(dict.fromkeys(needs)), list(dict.fromkeys(notes))
 
 
@@ -79,6 +82,14 @@ def _options(
     )
 
 
+def _without_text(options: Options) -> str:
+    """A way that needs neither dataset nor tokenizer, or ""."""
+    chosen, problems = _without_obstacles(replace(options, dataset_jsonl=(), layout="proc_1"))
+    if problems:
+        return ""
+    return f"without token pieces, neither is needed: {shlex.join(_words(chosen))}"
+
+
 def _is_usual(planned: PlannedRun, found: RunFindings, data_root: Path) -> bool:
     """Whether convert finds the run's dataset by itself."""
     usual = find_dataset(planned.run, data_root)
@@ -106,9 +117,12 @@ def _words(options: Options) -> tuple[str, ...]:
     if options.traces_root is not None:
         add("--traces_root", options.traces_root)
     add("--dataset_jsonl", *options.dataset_jsonl)
-    if options.data_root != Path(DEFAULT_DATA_ROOT) and not options.dataset_jsonl:
+    usual = options.data_root == Path(DEFAULT_DATA_ROOT) or options.layout == "proc_1"
+    if not usual and not options.dataset_jsonl:
         add("--data_root", options.data_root)
     add("--tokenizer_model", *options.tokenizer_model)
+    if options.layout != "proc":
+        add("--layout", options.layout)
     if options.out_root is not None:
         add("--out_root", options.out_root)
     flags = ("resume", "allow_missing_ft_hops")
@@ -165,7 +179,7 @@ def _notes(found: RunFindings) -> list[str]:
     fitting = [t.name for t in found.trials if t.compared and t.matches == t.compared]
     if len(fitting) > 1:
         notes.append(
-            f"{', '.join(fitting)} fit {found.name} equally: they make the same lengths,"
+            f"{' and '.join(fitting)} fit equally: they make the same lengths of these texts,"
             " perhaps not the same pieces"
         )
     if whole.without_hops:

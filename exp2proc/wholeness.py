@@ -146,9 +146,9 @@ def _differing(path: Path, copies: dict[str, Any]) -> str:
         for key, copy in copies.items():
             # An array that is not exported may be amiss: what matters was read already.
             with suppress(NpzError):
-                if isinstance(copy, list) and key in npz:
-                    if not _same(npz.array(key, 64).tolist(), copy):
-                        names.append(key)
+                known = isinstance(copy, list) and key in npz
+                if known and not _same(npz.array(key, 64).tolist(), copy):
+                    names.append(key)
     return ", ".join(names)
 
 

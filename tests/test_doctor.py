@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import unicodedata
 from collections.abc import Callable
@@ -462,6 +463,23 @@ def test_duplicate_rows_and_fewer_than_promised(place: Place) -> None:
 
 
 # The command
+
+
+def test_a_way_without_text(place: Place) -> None:
+    place.cache.unlink()
+    diagnosis = examine(place)
+    assert (diagnosis.commands, diagnosis.exit_code) == ([], 1)
+    (note,) = diagnosis.notes
+    words = shlex.split(note.partition("exp2proc ")[2])
+    assert run_json(*words)["counts"]["converted"] == 18
+
+
+def test_two_tokenizers_that_fit(place: Place, tokenizers: Tokenizers) -> None:
+    twin = shutil.copytree(tokenizers.right, place.root / "twin")
+    diagnosis = examine(place, tokenizers.right, twin)
+    assert only(diagnosis).chosen_tokenizer == str(tokenizers.right)
+    assert f"{tokenizers.right} and {twin} fit equally" in diagnosis.notes[0]
+    assert diagnosis.exit_code == 0
 
 
 def test_many_runs_some_of_them_broken(demo: DemoTree, monkeypatch: pytest.MonkeyPatch) -> None:
