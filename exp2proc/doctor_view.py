@@ -63,8 +63,7 @@ def _dataset(found: RunFindings) -> Iterator[Line]:
         said = f"{match.path}: {match.matched} of {found.rows} rows match"
         yield match.matched == found.rows, f"{said} ({match.rows} texts in it)"
     if found.unmatched:
-        files = len(found.datasets)
-        where = f"{files} cache{'' if files == 1 else 's'} searched"
+        where = _some(tuple(match.path for match in found.datasets)) or "no cache was found"
         yield False, f"{found.unmatched} of {found.rows} rows match nothing ({where})"
     for cause in found.causes[:_FIRST]:
         yield (

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.cli import run_json
 
 from exp2proc.datasets import Text
 from exp2proc.demo import texts
 from exp2proc.demo.tree import DemoTree, write_broken
 from exp2proc.diagnosis import LengthCase, length_pattern
+from exp2proc.textcauses import find_causes
 
 Count = Callable[[str], int]
 
@@ -177,3 +180,23 @@ def test_the_hint_is_the_same_from_workers_and_after_fail_fast(demo: DemoTree) -
     assert report["counts"]["failed"] == 1
     said |= {error["hint"] for error in report["errors"]}
     assert len(said) == 1
+
+
+TEXT = st.text(alphabet="ab 0123\n\u00e9\u4e2d🙂", max_size=30)
+CASE = st.builds(LengthCase, TEXT, TEXT, *[st.integers(0, 60)] * 4)
+
+
+@given(st.lists(CASE, min_size=1, max_size=12))
+def test_every_set_of_lengths_gets_a_sentence(rows: list[LengthCase]) -> None:
+    pattern = length_pattern(rows)
+    equal = all((c.prompt_len, c.gen_len) == (c.prompt_made, c.gen_made) for c in rows)
+    assert (pattern.kind == "match") == equal
+    assert pattern.sentence.count("\n") == 0
+    assert len(pattern.sentence) > 20
+
+
+@given(st.lists(st.tuples(st.text(max_size=9), st.none() | st.text(max_size=9)), max_size=6))
+def test_causes_of_any_texts(rows: list[tuple[str, str | None]]) -> None:
+    wanted = {("0" * 40, "1" * 40), ("2" * 40, None)}
+    causes = find_causes(wanted, [*rows, ("lone \ud800", "surrogate \udfff"), ("\ud800", None)])
+    assert {key[0][0]: cause.kind for key, cause in causes.items()} == {"2": "target-missing"}

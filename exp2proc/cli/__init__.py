@@ -31,6 +31,7 @@ examples:
   exp2proc demo
   exp2proc convert --traces_root exp/exp2/output/traces --tokenizer_model models/Qwen3-8B
   exp2proc convert --trace_dir RUN --layout proc_1 --out_dir OUT
+  exp2proc doctor --traces_root traces --tokenizer_model A --tokenizer_model B
 
 exit codes: 0 all done; 1 some rows failed, all others written; 2 nothing could start;
 130 interrupted (Ctrl-C); 143 terminated.
