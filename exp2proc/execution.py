@@ -112,7 +112,7 @@ class Execution:
                 self._running.close()
             self._running = None
         if self._backend == "loky":
-            _end_workers()
+            end_workers()
 
     def salvage(self) -> list[Outcome]:
         """Outcomes of rows that ended, whether or not they came through `outcomes` before."""
@@ -132,7 +132,7 @@ class Execution:
                     yield from result.outcomes
                 return
             except BrokenExecutor:
-                _end_workers()  # those still alive would go on writing rows that are tried again
+                end_workers()  # those still alive would go on writing rows that are tried again
                 state = read_journals(journal)
             hopeless = 0 if state.ended or state.under_way else hopeless + 1
             if hopeless == _HOPELESS:
@@ -166,7 +166,7 @@ class Execution:
             (result,) = self._round([shard], self._new_journal(), existing=_again(self._settings))
             return result.outcomes[0]
         except BrokenExecutor:
-            _end_workers()
+            end_workers()
             return _lost(row.number)
 
     def _new_journal(self) -> str:
@@ -195,7 +195,7 @@ class Execution:
             pre_dispatch="2*n_jobs",
             **followers,
         )
-        with _deaf_children():
+        with deaf_children():
             self._running = pool(delayed(convert_shard)(shard, settings) for shard in shards)
         yield from self._running
         self._running = None
@@ -211,7 +211,7 @@ def _lost(number: int) -> Outcome:
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
+def deaf_children() -> Iterator[None]:
     """Processes started inside do not hear Ctrl-C: it is for the parent to end them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -223,7 +223,8 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_workers() -> None:
+def end_workers() -> None:
+    """Kill the worker processes of this process's pool, if it has one."""
     from joblib.externals.loky import reusable_executor
 
     executor = reusable_executor._executor

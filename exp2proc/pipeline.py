@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from . import cache as caching
 from .errors import Exp2procError
+from .evidence import explain_lengths
 from .execution import Execution, available_cores, scratch_folder
 from .options import Backend, Options, PathLike, paths
 from .outcomes import Outcome
@@ -175,11 +176,11 @@ def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopRe
         kept = (t._replace(rows=tuple(r for r in t.rows if r.number not in skip)) for t in texts)
         texts = [text for text in kept if text.rows]
     options = plan.options
-    jobs = _jobs(options, texts)
+    jobs = choose_jobs(options, texts)
     shards = make_shards(texts, plan.folders(), jobs)
     jobs = max(1, min(jobs, len(shards)))
     with scratch_folder() as scratch:
-        settings = _settings(plan, scratch, jobs)
+        settings = make_settings(plan, scratch, jobs)
         execution = Execution(shards, settings, jobs, options.backend, scratch)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
@@ -188,6 +189,8 @@ def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopRe
             raise
         if stopped is not None:
             _cut_short(execution, tally)
+        if stopped != "unwritable":
+            explain_lengths(plan, tally, settings)
         return stopped
 
 
@@ -197,7 +200,8 @@ def _cut_short(execution: Execution, tally: Tally) -> None:
         tally.add_missed(execution.salvage())
 
 
-def _jobs(options: Options, texts: list[TextWork]) -> int:
+def choose_jobs(options: Options, texts: list[TextWork]) -> int:
+    """How many workers serve these texts; "auto" goes by estimated work."""
     if options.backend == "sequential":
         return 1
     if options.jobs != "auto":
@@ -226,7 +230,8 @@ def _written(path: Path, data: bytes) -> Path | None:
     return path
 
 
-def _settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
+def make_settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
+    """The settings of a plan's shards; tokenizers that workers need are written to `scratch`."""
     options = plan.options
     existing: Existing = "keep" if options.resume else "replace" if options.overwrite else "refuse"
     run_id = uuid.uuid4().hex

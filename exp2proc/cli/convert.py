@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import plan
 from .selection import add_execution, add_selection, options_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_selection(parser)
     add_execution(parser)
     add_reporting(parser)
+    parser.add_argument(
+        "--dry_run", action="store_true", help="write nothing: the same as exp2proc plan"
+    )
 
 
 def add_reporting(parser: argparse.ArgumentParser) -> None:
@@ -57,26 +61,28 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, convert, report."""
+    if args.dry_run:
+        return plan.run(args)
     from ..errors import PlanError
     from ..planning import make_plan
     from ..signals import hear_sigterm
 
     hear_sigterm()
     try:
-        plan = make_plan(options_of(args))
+        made = make_plan(options_of(args))
     except PlanError as err:
         return refuse(err, args)
-    return carry_out(plan, args)
+    return carry_out(made, args)
 
 
-def carry_out(plan: Plan, args: argparse.Namespace) -> int:
-    """Convert a plan with progress, then report."""
+def carry_out(made: Plan, args: argparse.Namespace) -> int:
+    """Carry a plan out with progress, then report."""
     from .. import progress
     from ..pipeline import run_plan
     from ..signals import ignore_stops
 
-    with progress.reporter(plan.row_count, quiet=args.quiet) as on_progress:
-        report = run_plan(plan, on_progress)
+    with progress.reporter(made.row_count, quiet=args.quiet) as on_progress:
+        report = run_plan(made, on_progress)
     if report.exit_code in (130, 143):
         ignore_stops()
     _deliver(report, args)
