@@ -45,7 +45,7 @@ class Bench:
     def exp2proc(self, traces: Path, out: Path, cache: Path, *words: str) -> dict[str, float]:
         """One run of `exp2proc convert` with the alignment cache in `cache`."""
         env = {"EXP2PROC_CACHE_DIR": str(cache)}
-        return self._run([*command(), "convert", "--quiet", *words], traces, out, env)
+        return self._run([*command(), "convert", *words], traces, out, env)
 
     def _run(
         self, words: list[str], traces: Path, out: Path, env: dict[str, str]
