@@ -17,7 +17,7 @@ def show(results: dict[str, Any], *, markdown: bool = False) -> None:
     width = None if sys.stdout.isatty() and not markdown else 160
     console = Console(width=width, markup=False, highlight=False)
     style = box.MARKDOWN if markdown else box.SIMPLE_HEAD
-    console.print(_machine(results["machine"]))
+    console.print(_machine(results["machine"]), soft_wrap=True)
     console.print(_goals(lines(results), style))
     if found := results.get("steps"):
         console.print(_steps(found["datasets"], results["workload"]["median_tokens"], style))
