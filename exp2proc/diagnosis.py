@@ -90,6 +90,7 @@ _MARGIN: Final = 0.05
 the length."""
 _GROWS: Final = 0.6
 """Correlation with the length from which differences count as growing with it."""
+_PROPORTION: Final = 0.25
 _EVERYWHERE: Final = 0.8
 
 
@@ -242,19 +243,28 @@ def _vocabulary(
         return None
     sizes = [float(abs(part.more)) for part in parts]
     grows = _correlation(sizes, [float(part.made) for part in parts])
-    everywhere = len(off) >= _EVERYWHERE * len(parts) and len({part.more for part in off}) > 2
-    if grows < _GROWS and not everywhere:
-        return None
-    how = "grow with the length" if grows >= _GROWS else "are of all sizes, almost everywhere"
     made = sum(part.made for part in parts)
     ratio = (made + sum(part.more for part in parts)) / max(1, made)
+    if grows >= _GROWS:
+        how, extent = "grow with the length", f"correlation {grows:.2f}, "
+    elif all(_near(abs(part.more), abs(ratio - 1) * part.made) for part in parts):
+        how, extent = "grow with the length", "in proportion, "
+    elif len(off) >= _EVERYWHERE * len(parts) and len({part.more for part in off}) > 2:
+        how, extent = "are almost everywhere and of all sizes", ""
+    else:
+        return None
     rows = sum(bool(p.more or t.more) for p, t in zip(prompts, targets, strict=True))
     return Pattern(
         "vocabulary",
         f"the differences {how} ({_signed(off)} tokens in {rows} of {len(prompts)} rows,"
-        f" correlation with the length {grows:.2f}, {ratio:.2f} tokens in the trace for each of"
-        " this tokenizer's): another vocabulary",
+        f" {extent}{ratio:.2f} tokens in the trace for each of this tokenizer's):"
+        " another vocabulary",
     )
+
+
+def _near(size: float, expected: float) -> bool:
+    """Whether a difference is what a proportional one would be, by a quarter or a token."""
+    return abs(size - expected) <= max(1.0, _PROPORTION * expected)
 
 
 def _unclear(cases: Sequence[LengthCase], off_p: Sequence[_Part], off_g: Sequence[_Part]) -> str:
