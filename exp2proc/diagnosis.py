@@ -238,7 +238,8 @@ def _vocabulary(
     prompts: Sequence[_Part], targets: Sequence[_Part], off: Sequence[_Part]
 ) -> Pattern | None:
     """Differences that grow with the length, or that are everywhere and of all sizes."""
-    parts = [part for side in (prompts, targets) if _off(side) for part in side]
+    sides = [side for side in (prompts, targets) if _off(side)]
+    parts = [part for side in sides for part in side]
     if len(prompts) < 2 or len(off) <= len(parts) // 2:
         return None
     sizes = [float(abs(part.more)) for part in parts]
@@ -247,7 +248,7 @@ def _vocabulary(
     ratio = (made + sum(part.more for part in parts)) / max(1, made)
     if grows >= _GROWS:
         how, extent = "grow with the length", f"correlation {grows:.2f}, "
-    elif all(_near(abs(part.more), abs(ratio - 1) * part.made) for part in parts):
+    elif all(map(_in_proportion, sides)):
         how, extent = "grow with the length", "in proportion, "
     elif len(off) >= _EVERYWHERE * len(parts) and len({part.more for part in off}) > 2:
         how, extent = "are almost everywhere and of all sizes", ""
@@ -262,9 +263,14 @@ def _vocabulary(
     )
 
 
-def _near(size: float, expected: float) -> bool:
-    """Whether a difference is what a proportional one would be, by a quarter or a token."""
-    return abs(size - expected) <= max(1.0, _PROPORTION * expected)
+def _in_proportion(parts: Sequence[_Part]) -> bool:
+    """Whether each difference is the same share of its length, to a quarter or a token."""
+    share = sum(abs(part.more) for part in parts) / max(1, sum(part.made for part in parts))
+    expected = [share * part.made for part in parts]
+    return all(
+        abs(abs(part.more) - size) <= max(1.0, _PROPORTION * size)
+        for part, size in zip(parts, expected, strict=True)
+    )
 
 
 def _unclear(cases: Sequence[LengthCase], off_p: Sequence[_Part], off_g: Sequence[_Part]) -> str:
