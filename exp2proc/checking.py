@@ -167,7 +167,8 @@ def check_samples(works: Sequence[SampleWork]) -> list[RowError]:
             elif work.row is not None and (problem := difference(sample, work.row, work.trace_dir)):
                 errors.append(sample_error("sample-differs", work.path, problem))
         except Exp2procError as err:
-            errors.append(sample_error("sample-invalid", work.path, err.message))
+            why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
+            errors.append(sample_error("sample-invalid", work.path, why))
     return errors
 
 

@@ -90,6 +90,7 @@ _MARGIN: Final = 0.05
 the length."""
 _GROWS: Final = 0.6
 """Correlation with the length from which differences count as growing with it."""
+_PROPORTION: Final = 0.25
 _EVERYWHERE: Final = 0.8
 
 
@@ -237,23 +238,38 @@ def _vocabulary(
     prompts: Sequence[_Part], targets: Sequence[_Part], off: Sequence[_Part]
 ) -> Pattern | None:
     """Differences that grow with the length, or that are everywhere and of all sizes."""
-    parts = [part for side in (prompts, targets) if _off(side) for part in side]
+    sides = [side for side in (prompts, targets) if _off(side)]
+    parts = [part for side in sides for part in side]
     if len(prompts) < 2 or len(off) <= len(parts) // 2:
         return None
     sizes = [float(abs(part.more)) for part in parts]
     grows = _correlation(sizes, [float(part.made) for part in parts])
-    everywhere = len(off) >= _EVERYWHERE * len(parts) and len({part.more for part in off}) > 2
-    if grows < _GROWS and not everywhere:
-        return None
-    how = "grow with the length" if grows >= _GROWS else "are of all sizes, almost everywhere"
     made = sum(part.made for part in parts)
     ratio = (made + sum(part.more for part in parts)) / max(1, made)
+    if grows >= _GROWS:
+        how, extent = "grow with the length", f"correlation {grows:.2f}, "
+    elif all(map(_in_proportion, sides)):
+        how, extent = "grow with the length", "in proportion, "
+    elif len(off) >= _EVERYWHERE * len(parts) and len({part.more for part in off}) > 2:
+        how, extent = "are almost everywhere and of all sizes", ""
+    else:
+        return None
     rows = sum(bool(p.more or t.more) for p, t in zip(prompts, targets, strict=True))
     return Pattern(
         "vocabulary",
         f"the differences {how} ({_signed(off)} tokens in {rows} of {len(prompts)} rows,"
-        f" correlation with the length {grows:.2f}, {ratio:.2f} tokens in the trace for each of"
-        " this tokenizer's): another vocabulary",
+        f" {extent}{ratio:.2f} tokens in the trace for each of this tokenizer's):"
+        " another vocabulary",
+    )
+
+
+def _in_proportion(parts: Sequence[_Part]) -> bool:
+    """Whether each difference is the same share of its length, to a quarter or a token."""
+    share = sum(abs(part.more) for part in parts) / max(1, sum(part.made for part in parts))
+    expected = [share * part.made for part in parts]
+    return all(
+        abs(abs(part.more) - size) <= max(1.0, _PROPORTION * size)
+        for part, size in zip(parts, expected, strict=True)
     )
 
 

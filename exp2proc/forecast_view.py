@@ -19,8 +19,8 @@ def print_forecast(forecast: Forecast) -> None:
     if forecast.runs:
         out.print(_table(forecast))
         for title, names in (
-            ("dataset files", {name for run in forecast.runs for name in run.dataset_files}),
-            ("tokenizers", {run.tokenizer for run in forecast.runs if run.tokenizer}),
+            ("dataset file", {name for run in forecast.runs for name in run.dataset_files}),
+            ("tokenizer", {run.tokenizer for run in forecast.runs if run.tokenizer}),
         ):
             for name in sorted(names):
                 out.print(Text(f"{title}: {printable(name)}"), soft_wrap=True)

@@ -278,6 +278,8 @@ def test_the_command(clean: Export, tmp_path: Path) -> None:
     done = run_cli("check", folder)
     assert done.returncode == 1
     assert "sample-invalid (2)" in done.stdout
+    assert f"{NAME}: no zip directory" in done.stdout
+    assert f"{NAME}: {NAME}" not in done.stdout
     assert "sample-inconsistent (1)" in done.stdout
     assert "8 samples in 1 folders checked: 4 problems" in done.stdout
     assert "\x1b" not in done.stdout

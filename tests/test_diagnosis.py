@@ -95,6 +95,13 @@ def test_another_vocabulary_grows_with_the_length() -> None:
         assert "grow with the length" in pattern.sentence
 
 
+def test_another_vocabulary_where_all_texts_are_of_a_length() -> None:
+    rows = [Text(f"{'word ' * 20}{'x' * (1 + n % 5)}", "a b") for n in range(10)]
+    pattern = length_pattern(cases(rows, lambda text: len(text)))
+    assert pattern.kind == "vocabulary"
+    assert "in proportion" in pattern.sentence
+
+
 def test_only_digits_differ() -> None:
     mixed = [*PLAIN, *TEXTS]
     for rows in (PLAIN, mixed, TEXTS):
