@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -77,7 +78,20 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
     work = workload.prepare(
         data / f"{tokenizer.name}-{args.samples}", tokenizer, args.samples, args.tokens_scale
     )
-    bench = measurements.Bench(work, tokenizer)
+    with tempfile.TemporaryDirectory(dir=data, prefix="out-") as outputs:
+        results = _measured(measurements.Bench(work, tokenizer, Path(outputs)), args)
+    about_work = {**workload.describe(work), "short_rows": args.samples}
+    return {
+        "date": date.today().isoformat(),
+        "machine": about,
+        "tokenizer": tokenizer.name,
+        "workload": about_work,
+        **results,
+    }
+
+
+def _measured(bench: measurements.Bench, args: argparse.Namespace) -> dict[str, Any]:
+    """The chosen sections."""
 
     def repeated(times: int, once: Callable[[], Any]) -> Callable[[], list[Any]]:
         return lambda: [once() for _ in range(times)]
@@ -90,12 +104,7 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
         "memory": lambda: measurements.memory(bench),
         "steps": lambda: measurements.steps(bench),
     }
-    results: dict[str, Any] = {
-        "date": date.today().isoformat(),
-        "machine": about,
-        "tokenizer": tokenizer.name,
-        "workload": {**workload.describe(work), "short_rows": args.samples},
-    }
+    results: dict[str, Any] = {}
     for name in args.only or _SECTIONS:
         _say(name)
         results[name] = sections[name]()

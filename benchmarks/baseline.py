@@ -15,9 +15,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
-from support import plain
+from .support import plain
 
 
 def main() -> int:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
-from support.arrays import assert_same_npz
+from .support import assert_same_npz
 
 
 class Comparison:

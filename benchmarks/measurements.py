@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,18 +24,19 @@ class Bench:
     Attributes:
         workload: the files.
         tokenizer: the folder.
+        outputs: folder of all outputs. Nothing in it may be deleted before the last measurement:
+            for minutes after a deletion, creating a file costs ext4 fifty times as much.
         comparison: of outputs, over all measurements.
     """
 
     workload: Workload
     tokenizer: Path
+    outputs: Path
     comparison: Comparison = field(default_factory=Comparison)
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A folder for outputs and caches, on the file system of the workload."""
-        with tempfile.TemporaryDirectory(dir=self.workload.root.parent, prefix="out-") as folder:
-            yield Path(folder)
+    def scratch(self) -> Path:
+        """A new folder for outputs and caches, on the file system of the workload."""
+        return Path(tempfile.mkdtemp(dir=self.outputs))
 
     def plain(self, traces: Path, out: Path) -> dict[str, float]:
         """One run of the baseline."""
@@ -47,7 +45,7 @@ class Bench:
     def exp2proc(self, traces: Path, out: Path, cache: Path, *words: str) -> dict[str, float]:
         """One run of `exp2proc convert` with the alignment cache in `cache`."""
         env = {"EXP2PROC_CACHE_DIR": str(cache)}
-        return self._run([*command(), "convert", "--quiet", *words], traces, out, env)
+        return self._run([*command(), "convert", *words], traces, out, env)
 
     def _run(
         self, words: list[str], traces: Path, out: Path, env: dict[str, str]
@@ -59,8 +57,9 @@ class Bench:
             "--out_root": out,
         }
         os.sync()  # what was written before is not to be paid for now
+        load = os.getloadavg()[0]
         cost = measure([*words, *(str(part) for pair in options.items() for part in pair)], env)
-        return {**_figures(cost), "bytes": bytes_in(out)}
+        return {**_figures(cost), "bytes": bytes_in(out), "load_before": load}
 
 
 def command() -> list[str]:
@@ -79,37 +78,35 @@ def bulk(bench: Bench, *, double: bool) -> Pair:
     With `double`, plain and empty cache once more over twice the methods on the same texts.
     """
     work = bench.workload
-    with bench.scratch() as at:
-        pair = {
-            "plain": bench.plain(work.bulk, at / "plain"),
-            "empty": bench.exp2proc(work.bulk, at / "empty", at / "cache", "--jobs", "2"),
-            "again": bench.exp2proc(work.bulk, at / "again", at / "cache", "--jobs", "2"),
-        }
-        bench.comparison.check(at / "empty", at / "plain")
-        bench.comparison.check(at / "again", at / "plain")
-        if double:
-            for name in ("plain", "empty", "again"):
-                shutil.rmtree(at / name)
-            pair["double plain"] = bench.plain(work.both, at / "plain")
-            pair["double empty"] = bench.exp2proc(
-                work.both, at / "empty", at / "cache-2", "--jobs", "2"
-            )
-            bench.comparison.check(at / "empty", at / "plain")
-        return pair
+    at = bench.scratch()
+    pair = {
+        "plain": bench.plain(work.bulk, at / "plain"),
+        "empty": bench.exp2proc(work.bulk, at / "empty", at / "cache", "--jobs", "2"),
+        "again": bench.exp2proc(work.bulk, at / "again", at / "cache", "--jobs", "2"),
+    }
+    bench.comparison.check(at / "empty", at / "plain")
+    bench.comparison.check(at / "again", at / "plain")
+    if double:
+        pair["double plain"] = bench.plain(work.both, at / "double plain")
+        pair["double empty"] = bench.exp2proc(
+            work.both, at / "double empty", at / "double cache", "--jobs", "2"
+        )
+        bench.comparison.check(at / "double empty", at / "double plain")
+    return pair
 
 
 def short(bench: Bench) -> Pair:
     """One run of short samples: plain, with an empty cache, again; outputs compared."""
     run = bench.workload.short
-    with bench.scratch() as at:
-        pair = {
-            "plain": bench.plain(run, at / "plain"),
-            "empty": bench.exp2proc(run, at / "empty", at / "cache"),
-            "again": bench.exp2proc(run, at / "again", at / "cache"),
-        }
-        bench.comparison.check(at / "empty", at / "plain")
-        bench.comparison.check(at / "again", at / "plain")
-        return pair
+    at = bench.scratch()
+    pair = {
+        "plain": bench.plain(run, at / "plain"),
+        "empty": bench.exp2proc(run, at / "empty", at / "cache"),
+        "again": bench.exp2proc(run, at / "again", at / "cache"),
+    }
+    bench.comparison.check(at / "empty", at / "plain")
+    bench.comparison.check(at / "again", at / "plain")
+    return pair
 
 
 def help_page() -> Pair:
@@ -122,26 +119,26 @@ def help_page() -> Pair:
 
 def planning(bench: Bench, rows: int) -> dict[str, Any]:
     """Planning so many rows with a tokenizer never seen before, and again."""
-    with bench.scratch() as at:
-        work = write_manifests(at / "manifests", rows)
-        words: list[str | Path] = ["planning", work.bulk, work.data, bench.tokenizer]
-        first, again = (_probe(at / "cache", *words) for _ in range(2))
+    at = bench.scratch()
+    work = write_manifests(at / "manifests", rows)
+    words: list[str | Path] = ["planning", work.bulk, work.data, bench.tokenizer]
+    first, again = (_probe(at / "cache", *words) for _ in range(2))
     return {"first": first, "again": again}
 
 
 def memory(bench: Bench) -> dict[str, Any]:
     """Resident bytes of one process over all rows of twice the methods."""
-    with bench.scratch() as at:
-        work = bench.workload
-        return _probe(at / "cache", "memory", work.both, work.data, bench.tokenizer, at / "out")
+    at = bench.scratch()
+    work = bench.workload
+    return _probe(at / "cache", "memory", work.both, work.data, bench.tokenizer, at / "out")
 
 
 def steps(bench: Bench) -> dict[str, Any]:
     """Where the time of a text and of a row goes, and that of starting."""
-    with bench.scratch() as at:
-        work = bench.workload
-        (at / "out").mkdir()
-        found = _probe(at / "cache", "steps", work.bulk, work.data, bench.tokenizer, at / "out")
+    at = bench.scratch()
+    work = bench.workload
+    (at / "out").mkdir()
+    found = _probe(at / "cache", "steps", work.bulk, work.data, bench.tokenizer, at / "out")
     starts = {
         "python itself": "pass",
         "the command's modules": "import exp2proc.cli.convert, exp2proc.pipeline, exp2proc.summary",

@@ -34,6 +34,8 @@ from exp2proc.tally import Progress
 from exp2proc.tokenizer import load_tokenizer
 from exp2proc.traces import read_trace
 
+from .support import plain
+
 
 def _plan(traces: str, data: str, tokenizer: str, out: str) -> Plan:
     return make_plan(
@@ -104,25 +106,32 @@ def steps(traces: str, data: str, tokenizer: str, out: str) -> dict[str, Any]:
         by_dataset[plan.runs[text.rows[0].run].run.dataset].append(text)
     for planned in plan.runs:
         planned.run.out_dir.mkdir(parents=True)
-    work = _Steps(plan, load_tokenizer(tokenizer).tokenizer, out)
+    work = _Steps(plan, tokenizer, Path(out))
     return {
         "planning_ms": {name: 1000 * spent for name, spent in overall.spent.items()},
         "datasets": {name: work.measure(texts) for name, texts in sorted(by_dataset.items())},
     }
 
 
+def _milliseconds(clock: _Clock, count: int) -> dict[str, float]:
+    return {name: 1000 * spent / count for name, spent in clock.spent.items()}
+
+
 class _Steps:
     """The steps of a worker, taken one by one under a clock."""
 
-    def __init__(self, plan: Plan, tokenizer: Any, out: str) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, tokenizer: str, out: Path) -> None:
+        from transformers import AutoTokenizer
+
         self._folders = plan.folders()
-        self._tokenizer = tokenizer
+        self._out = out
+        self._tokenizer = load_tokenizer(tokenizer).tokenizer
+        self._pretrained = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
         self._cache = caching.Cache(caching.cache_folder())
-        self._journal = Journal(out)
+        self._journal = Journal(str(out))
 
     def measure(self, texts: list[TextWork]) -> dict[str, dict[str, float]]:
-        """Milliseconds a text and milliseconds a row."""
+        """Milliseconds a text, a row, and a row of the plain way."""
         of_text, of_row = _Clock(), _Clock()
         packed: dict[bytes, bytes] = {}
         aligned: list[Alignment] = []
@@ -138,9 +147,29 @@ class _Steps:
                 self._convert(row, alignment, of_row)
         rows = sum(len(text.rows) for text in texts)
         return {
-            "text_ms": {name: 1000 * spent / len(texts) for name, spent in of_text.spent.items()},
-            "row_ms": {name: 1000 * spent / rows for name, spent in of_row.spent.items()},
+            "text_ms": _milliseconds(of_text, len(texts)),
+            "row_ms": _milliseconds(of_row, rows),
+            "plain_row_ms": _milliseconds(self._plain(texts), len(texts)),
         }
+
+    def _plain(self, texts: list[TextWork]) -> _Clock:
+        """The steps of the plain way, for one row of each text."""
+        clock = _Clock()
+        for work in texts:
+            assert work.place is not None
+            assert work.key is not None
+            text, row = read_text(work.place, work.key), work.rows[-1]
+            with clock("tokenize in three passes"):
+                pieces = plain.token_pieces(self._pretrained, *text)
+            fields = {
+                "prompt_len": row.prompt_len,
+                "gen_len": row.gen_len,
+                "attr_func": row.attr_func,
+            }
+            trace = Path(self._folders[row.run][0], row.file)
+            with clock("read, convert and write"):
+                plain.convert_row(fields, trace, self._out / "plain" / row.file, pieces)
+        return clock
 
     def _align(self, work: TextWork, clock: _Clock) -> Alignment:
         assert work.place is not None

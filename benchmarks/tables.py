@@ -17,7 +17,7 @@ def show(results: dict[str, Any], *, markdown: bool = False) -> None:
     width = None if sys.stdout.isatty() and not markdown else 160
     console = Console(width=width, markup=False, highlight=False)
     style = box.MARKDOWN if markdown else box.SIMPLE_HEAD
-    console.print(_machine(results["machine"]))
+    console.print(_machine(results["machine"]), soft_wrap=True)
     console.print(_goals(lines(results), style))
     if found := results.get("steps"):
         console.print(_steps(found["datasets"], results["workload"]["median_tokens"], style))
@@ -67,7 +67,11 @@ def _steps(datasets: dict[str, Any], tokens: dict[str, int], style: box.Box) -> 
     table = Table("CPU milliseconds of each step", box=style)
     for name in datasets:
         table.add_column(f"{name} ({tokens[name]:,} tokens)", justify="right")
-    for kind, title in (("text_ms", "a text"), ("row_ms", "a row")):
+    for kind, title in (
+        ("text_ms", "a text"),
+        ("row_ms", "a row"),
+        ("plain_row_ms", "a row, the plain way"),
+    ):
         for step in next(iter(datasets.values()))[kind]:
             found = [of[kind][step] for of in datasets.values()]
             table.add_row(f"{title}: {step}", *(f"{value:.3f}" for value in found))

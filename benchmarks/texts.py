@@ -131,11 +131,26 @@ def chinese(rng: random.Random) -> str:
 
 def math(rng: random.Random) -> str:
     """A step of a worked solution."""
-    a, b, c = (rng.randint(2, 9999) for _ in range(3))
+    a, b, c = (rng.randint(2, 10 ** rng.randint(1, 4)) for _ in range(3))
     x, y = rng.sample("abcknmpqrstxyz", 2)
+    one, two = rng.sample(_NOUNS, 2)
     return rng.choice(
         (
-            f"We have ${a} \\times {b} = {a * b}$ and ${a * b} - {c} = {a * b - c}$.\n",
+            f"We have ${a} \\times {b} = {a * b}$, and therefore ${a * b} - {c} = {a * b - c}$.\n",
+            (
+                f"Okay, so {_person(rng)} counts the {one}s first: there are {a} of them, and"
+                f" every {two} that was {rng.choice(_VERBS)} takes away {b % 9 + 1}. "
+            ),
+            (
+                f"Let ${x}$ denote the number of {rng.choice(_ADJECTIVES)} {one}s per {two};"
+                f" substituting ${x} = {a}$ into the equation for $\\angle {y.upper()}$ shows that"
+                f" the remaining {rng.choice(_UNITS)} must be divisible by {b % 90 + 2}.\n\n"
+            ),
+            (
+                f"Hmm, that doesn't look right, because the {one} isn't"
+                f" {rng.choice(_ADJECTIVES)} when ${y} > {c}$. Alternatively, we could use the"
+                f" {_coined(rng)} inequality. "
+            ),
             (
                 f"So \\[{x}^2 - {a}{x} + {b} = 0 \\implies"
                 f" {x} = \\frac{{{a} \\pm \\sqrt{{{a * a - 4 * b}}}}}{{2}}\\]\n"

@@ -22,7 +22,7 @@ from exp2proc.tokenizer import LoadedTokenizer, load_tokenizer
 from . import texts
 
 MODEL_TAG: Final = "bench-8B"
-_VERSION: Final = 2
+_VERSION: Final = 3
 """Of the generator: a workload of another version is written anew."""
 
 

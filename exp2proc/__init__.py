@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .checking import CheckReport, check
+    from .doctor import diagnose
     from .errors import Exp2procError, PlanError
+    from .findings import Diagnosis
+    from .forecast import Forecast, plan
     from .options import Options
     from .pipeline import Interrupted, convert
     from .planning import Plan, make_plan
@@ -25,8 +29,11 @@ if TYPE_CHECKING:
     from .tally import Progress
 
 _HOME = {
+    "CheckReport": "checking",
     "Counts": "report",
+    "Diagnosis": "findings",
     "Exp2procError": "errors",
+    "Forecast": "forecast",
     "Interrupted": "pipeline",
     "Options": "options",
     "Plan": "planning",
@@ -36,14 +43,20 @@ _HOME = {
     "RowError": "report",
     "RunReport": "report",
     "Sample": "samples",
+    "check": "checking",
     "convert": "pipeline",
+    "diagnose": "doctor",
     "load_sample": "samples",
     "make_plan": "planning",
+    "plan": "forecast",
 }
 
 __all__ = [
+    "CheckReport",
     "Counts",
+    "Diagnosis",
     "Exp2procError",
+    "Forecast",
     "Interrupted",
     "Options",
     "Plan",
@@ -53,9 +66,12 @@ __all__ = [
     "RowError",
     "RunReport",
     "Sample",
+    "check",
     "convert",
+    "diagnose",
     "load_sample",
     "make_plan",
+    "plan",
 ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
@@ -122,6 +122,12 @@ def _key(text: Text) -> TextKey | None:
 
 def parse_line(line: bytes) -> Text | None:
     """The text of one JSONL line, or None when the line can match no manifest row."""
+    row = _parse_row(line)
+    return None if row is None or row[1] is None else Text(row[0], row[1])
+
+
+def _parse_row(line: bytes) -> tuple[str, str | None] | None:
+    """Prompt and target of one line; None when there is no prompt, or a target of another kind."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -129,7 +135,25 @@ def parse_line(line: bytes) -> Text | None:
     if not isinstance(row, dict):
         return None
     prompt, target = row.get("prompt"), row.get("target")
-    return Text(prompt, target) if isinstance(prompt, str) and isinstance(target, str) else None
+    if not isinstance(prompt, str) or not (target is None or isinstance(target, str)):
+        return None
+    return prompt, target
+
+
+def read_rows(path: Path) -> Iterator[tuple[str, str | None]]:
+    """The prompt and target of every line of a cache that has a prompt; targets may be missing.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        for number, line in enumerate(_bounded_lines(stream)):
+            if len(line) > MAX_LINE:
+                _skip_line(stream, line)
+                continue
+            row = _parse_row(line[3:] if number == 0 and line[:3] == _BOM else line)
+            if row is not None:
+                yield row
 
 
 def read_text(place: TextPlace, key: TextKey) -> Text:

@@ -190,6 +190,26 @@ SAMPLE_ERRORS: Final = _catalogue(
         "Make it again: exp2proc convert --resume replaces outputs that are not complete.",
     ),
     ErrorKind(
+        "sample-inconsistent",
+        "an exported sample contradicts itself: overlapping spans, infinite scores, tok amiss",
+        "Make it again with exp2proc convert --overwrite; when it stays so, its trace is damaged.",
+    ),
+    ErrorKind(
+        "sample-differs",
+        "an exported sample is not what its trace gives",
+        "Make it again with exp2proc convert --overwrite.",
+    ),
+    ErrorKind(
+        "sample-missing",
+        "a row, or a folder that was to be checked, has no sample",
+        "exp2proc convert --resume makes the samples that are missing.",
+    ),
+    ErrorKind(
+        "sample-unexpected",
+        "something in an output folder is no sample of its run",
+        "An output folder holds the samples of one run and nothing else: move it away.",
+    ),
+    ErrorKind(
         "no-tokens",
         "a sample of layout proc_1 was asked for its token pieces",
         "Convert the run with --layout proc to have them.",

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from . import cache as caching
-from .engines import Engine, open_engine
+from .engines import Engine, local, open_engine
 from .environment import this_environment
 from .errors import Exp2procError
+from .evidence import explain_lengths
 from .execution import Execution, scratch_folder
 from .options import Backend, Options, PathLike, paths
 from .outcomes import Outcome
@@ -22,7 +23,7 @@ from .planning import Plan, make_plan
 from .report import Report, StopReason
 from .runs import DEFAULT_DATA_ROOT
 from .samples import Layout
-from .shards import make_shards, text_seconds
+from .shards import TextWork, make_shards, text_seconds
 from .sight import check_workers, tokenizer_path
 from .signals import Terminated, undisturbed
 from .tally import OnProgress, Tally
@@ -158,7 +159,9 @@ def run_plan(
         stopped = "interrupted"
     except Terminated:
         stopped = "terminated"
-    except Exp2procError:
+    except Exp2procError as err:
+        if err.code != "no-cluster":
+            raise
         stopped = "cluster_lost"
     finally:
         with undisturbed():
@@ -202,7 +205,9 @@ def _execute(
     shards = make_shards(texts, plan.folders(), workers)
     workers = max(1, min(workers, len(shards)))
     with scratch_folder() as scratch:
-        settings = _remote_settings(plan) if engine.remote else _settings(plan, scratch, workers)
+        settings = (
+            _remote_settings(plan) if engine.remote else make_settings(plan, scratch, workers)
+        )
         execution = Execution(shards, settings, engine, workers, scratch)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
@@ -211,6 +216,8 @@ def _execute(
             raise
         if stopped is not None:
             _cut_short(execution, tally)
+        if stopped != "unwritable":
+            explain_lengths(plan, tally, settings)
         return stopped
 
 
@@ -218,6 +225,11 @@ def _cut_short(execution: Execution, tally: Tally) -> None:
     with undisturbed():
         execution.close()
         tally.add_missed(execution.salvage())
+
+
+def choose_jobs(options: Options, texts: list[TextWork]) -> int:
+    """How many workers of this machine serve these texts; "auto" goes by estimated work."""
+    return local.connect(options, None).workers(sum(map(text_seconds, texts)))
 
 
 def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReason | None:
@@ -241,7 +253,8 @@ def _written(path: Path, data: bytes) -> Path | None:
     return path
 
 
-def _settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
+def make_settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
+    """The settings of a plan's shards; tokenizers that workers need are written to `scratch`."""
     run_id = uuid.uuid4().hex
     sources: list[TokenizerSource] = []
     for number, tokenizer in enumerate(plan.tokenizers):

@@ -99,6 +99,19 @@ def make_plan(options: Options) -> Plan:
     Raises:
         PlanError: with every problem that keeps it from starting.
     """
+    plan, problems = draft_plan(options)
+    if problems:
+        raise PlanError(problems)
+    return plan
+
+
+def draft_plan(options: Options) -> tuple[Plan, list[Exp2procError]]:
+    """As much of a plan as can be made, and every problem that keeps it from being carried out.
+
+    Rows of runs without a dataset are failures of the draft; texts of runs without a tokenizer
+    have the number -1 for it.
+    """
+    plan = Plan(options)
     problems = options.problems()
     tokenizers = TokenizerChoice({}, None)
     try:
@@ -106,25 +119,20 @@ def make_plan(options: Options) -> Plan:
     except Exp2procError as err:
         problems.append(err)
     if problems:
-        raise PlanError(problems)
-    plan = Plan(options)
+        return plan, problems
     try:
         _enter_runs(plan, problems)
     except Exp2procError as err:
-        raise PlanError([*problems, err]) from None
+        return plan, [*problems, err]
     _check_outputs(plan, problems)
     places: list[dict[TextKey, TextPlace]] = []
     if options.layout == "proc":
         places = _match_texts(plan, problems)
         _choose_tokenizers(plan, tokenizers, problems)
-    if problems:
-        raise PlanError(problems)
     _group(plan, places)
     if options.layout == "proc":
         _ready_tokenizers(plan, problems)
-    if problems:
-        raise PlanError(problems)
-    return plan
+    return plan, problems
 
 
 def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
@@ -290,6 +298,8 @@ def _places(
 
 
 def _no_match(row: ManifestRow, known: list[DatasetIndex]) -> Exp2procError:
+    if not known:
+        return Exp2procError("no-dataset", "there is no dataset to look its text up in")
     where = ", ".join(f"{index.path} ({index.rows} texts)" for index in known)
     return Exp2procError(
         "dataset-no-match",

@@ -14,12 +14,14 @@ _LINE_SECONDS: Final = 5.0
 
 
 @contextmanager
-def reporter(planned: int, *, quiet: bool = False, what: str = "rows") -> Iterator[OnProgress]:
-    """A callback that shows progress over `planned` rows while the block runs."""
+def reporter(
+    planned: int, *, quiet: bool = False, what: str = "rows", doing: str = "converting"
+) -> Iterator[OnProgress]:
+    """A callback that shows progress while the block runs; over 0 rows there is none to show."""
     if quiet or planned == 0:
         yield _ignore
     elif sys.stderr.isatty():
-        with _bar(planned, what) as callback:
+        with _bar(planned, what, doing) as callback:
             yield callback
     else:
         yield _Lines(what).update
@@ -30,7 +32,7 @@ def _ignore(progress: Progress) -> None:
 
 
 @contextmanager
-def _bar(planned: int, what: str) -> Iterator[OnProgress]:
+def _bar(planned: int, what: str, doing: str) -> Iterator[OnProgress]:
     from rich import progress as bars
     from rich.console import Console
 
@@ -47,13 +49,14 @@ def _bar(planned: int, what: str) -> Iterator[OnProgress]:
     with bars.Progress(
         *columns, console=Console(stderr=True), refresh_per_second=4, transient=True
     ) as bar:
-        task = bar.add_task("converting", total=planned, rate="", failed="")
+        task = bar.add_task(doing, total=planned, rate="", failed="")
 
         def update(progress: Progress) -> None:
             seconds = time.monotonic() - began
             bar.update(
                 task,
                 completed=progress.done,
+                total=progress.planned,
                 rate=f"{progress.done / max(seconds, 1e-3):.0f}/s",
                 failed=f"{progress.failed} failed" if progress.failed else "",
             )

@@ -149,7 +149,7 @@ def print_errors(out: Console, errors: Sequence[RowError], *, verbose: bool = Fa
                 out.print(Text("\n".join(map(printable, error.trace.splitlines()))))
         if len(group) > _MAX_EXAMPLES:
             out.print(Text(f"  and {len(group) - _MAX_EXAMPLES} more (--json has all)"))
-        for hint in dict.fromkeys(error.hint for error in group[:_MAX_EXAMPLES]):
+        for hint in list(dict.fromkeys(error.hint for error in group))[:_MAX_EXAMPLES]:
             out.print(Text(f"  hint: {printable(hint)}", style="cyan"), soft_wrap=True)
 
 

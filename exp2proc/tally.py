@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Final
 
 from .outcomes import Outcome
 from .planning import Plan, PlannedRun
@@ -21,6 +22,9 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+
+LENGTH_CODES: Final = frozenset({"prompt-length-mismatch", "generation-length-mismatch"})
+"""The failures that a tokenizer's token lengths decide."""
 
 
 class Tally:
@@ -41,7 +45,7 @@ class Tally:
         if self._seen[outcome.number]:
             return
         self._seen[outcome.number] = 1
-        run = bisect_right(self._firsts, outcome.number) - 1
+        run = self._run_of(outcome.number)
         report = self._reports[run]
         counts = report.counts
         setattr(counts, outcome.status, getattr(counts, outcome.status) + 1)
@@ -58,6 +62,19 @@ class Tally:
         """Count those of these outcomes that did not come through."""
         for outcome in outcomes:
             self.add(outcome)
+
+    def failed_by(self, codes: Collection[str]) -> set[int]:
+        """Numbers of the runs that have failures with these codes."""
+        return {self._run_of(number) for number, e in self._errors.items() if e.code in codes}
+
+    def rehint(self, run: int, codes: Collection[str], hint: str) -> None:
+        """Give the failures of a run that have these codes a better hint."""
+        for number, error in self._errors.items():
+            if error.code in codes and self._run_of(number) == run:
+                self._errors[number] = replace(error, hint=hint)
+
+    def _run_of(self, number: int) -> int:
+        return bisect_right(self._firsts, number) - 1
 
     def report(self, stopped: StopReason | None) -> Report:
         """The report of all that was counted, errors in the order of the plan."""

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -93,7 +93,7 @@ def convert_shard(shard: Shard, settings: Settings) -> ShardResult:
 def convert_rows(shard: Shard, settings: Settings) -> Iterator[Outcome]:
     """Convert the rows of a shard one by one; ends early when asked to, or when it cannot write."""
     journal = None if settings.journal is None else Journal.of_this_process(settings.journal)
-    alignments = _Alignments(shard, settings)
+    alignments = Alignments(shard.texts, settings)
     unwritable = 0
     try:
         for text in shard.texts:
@@ -131,7 +131,7 @@ def _guarded(
     text: TextWork,
     folders: tuple[str, str],
     settings: Settings,
-    alignments: _Alignments,
+    alignments: Alignments,
 ) -> Outcome:
     try:
         return _convert(row, text, folders, settings, alignments)
@@ -155,7 +155,7 @@ def _convert(
     text: TextWork,
     folders: tuple[str, str],
     settings: Settings,
-    alignments: _Alignments,
+    alignments: Alignments,
 ) -> Outcome:
     if settings.planner is not None:
         _check_visible(settings.planner, settings.run_id, folders)
@@ -217,11 +217,11 @@ def _complete(row: RowWork, trace: str, out: str, settings: Settings) -> Sample 
     return sample if whole else None
 
 
-class _Alignments:
-    """The alignments of a shard's texts: from the cache, else made and remembered."""
+class Alignments:
+    """The alignments of some texts: from the cache, else made and remembered."""
 
-    def __init__(self, shard: Shard, settings: Settings) -> None:
-        self._shard = shard
+    def __init__(self, texts: Sequence[TextWork], settings: Settings) -> None:
+        self._texts = texts
         self._settings = settings
         folder = settings.cache_folder
         self._cache = None if folder is None else caching.Cache(folder)
@@ -230,7 +230,11 @@ class _Alignments:
         self._last: tuple[TextWork, Alignment] | None = None
 
     def of(self, text: TextWork) -> Alignment:
-        """The alignment of a text of this shard."""
+        """The alignment of one of the texts.
+
+        Raises:
+            Exp2procError: its dataset changed, or its tokenizer does not load.
+        """
         if self._last is not None and self._last[0] is text:
             return self._last[1]
         alignment = self._look_up(text)
@@ -246,7 +250,7 @@ class _Alignments:
         key = self._key(text)
         if key is not None and self._cache is not None:
             if self._found is None:
-                keys = [k for k in map(self._key, self._shard.texts) if k is not None]
+                keys = [k for k in map(self._key, self._texts) if k is not None]
                 self._found = self._cache.get(keys)
             if value := self._found.get(key):
                 return caching.unpack_alignment(value)

@@ -20,6 +20,9 @@ from ..signals import Terminated
 
 COMMANDS = {
     "convert": "convert trace runs to samples",
+    "plan": "show what convert would do, and what stands in its way",
+    "doctor": "find the dataset and tokenizer of runs, and the command that converts them",
+    "check": "check samples, also against their traces",
     "demo": "write a small exp2 tree and convert it: needs nothing",
     "cache": "show or clear what is remembered between runs",
 }
@@ -29,6 +32,7 @@ examples:
   exp2proc demo
   exp2proc convert --traces_root exp/exp2/output/traces --tokenizer_model models/Qwen3-8B
   exp2proc convert --trace_dir RUN --layout proc_1 --out_dir OUT
+  exp2proc doctor --traces_root traces --tokenizer_model A --tokenizer_model B
 
 exit codes: 0 all done; 1 some rows failed, all others written; 2 nothing could start;
 130 interrupted (Ctrl-C); 143 terminated.

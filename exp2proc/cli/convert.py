@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import plan
 from .selection import add_execution, add_selection, options_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_selection(parser)
     add_execution(parser)
     add_reporting(parser)
+    parser.add_argument(
+        "--dry_run", action="store_true", help="write nothing: the same as exp2proc plan"
+    )
 
 
 def add_reporting(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +65,8 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, convert, report."""
+    if args.dry_run:
+        return plan.run(args)
     from ..engines import open_engine
     from ..errors import PlanError
     from ..planning import make_plan
@@ -74,14 +80,14 @@ def run(args: argparse.Namespace) -> int:
         return refuse(err, args)
 
 
-def carry_out(plan: Plan, args: argparse.Namespace, engine: Engine | None = None) -> int:
-    """Convert a plan with progress, then report."""
+def carry_out(made: Plan, args: argparse.Namespace, engine: Engine | None = None) -> int:
+    """Carry a plan out with progress, then report."""
     from .. import progress
     from ..pipeline import run_plan
     from ..signals import ignore_stops
 
-    with progress.reporter(plan.row_count, quiet=args.quiet) as on_progress:
-        report = run_plan(plan, on_progress, engine)
+    with progress.reporter(made.row_count, quiet=args.quiet) as on_progress:
+        report = run_plan(made, on_progress, engine)
     if report.exit_code in (130, 143):
         ignore_stops()
     _deliver(report, args)

@@ -11,7 +11,17 @@ from ..engines import BACKENDS
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Options that say what to convert and where to."""
-    what = parser.add_argument_group("what to convert")
+    what = add_runs(parser)
+    what.add_argument(
+        "--limit", metavar="N", type=int, help="the first N manifest rows of each run"
+    )
+    add_texts(parser, "texts and tokenizers (layout proc)")
+    _add_outputs(parser)
+
+
+def add_runs(parser: argparse.ArgumentParser) -> Any:
+    """Options that name trace runs; returns their group."""
+    what = parser.add_argument_group("runs")
     what.add_argument(
         "--trace_dir",
         metavar="DIR",
@@ -26,10 +36,12 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="every run below this folder",
     )
-    what.add_argument(
-        "--limit", metavar="N", type=int, help="the first N manifest rows of each run"
-    )
-    text = parser.add_argument_group("texts and tokenizers (layout proc)")
+    return what
+
+
+def add_texts(parser: argparse.ArgumentParser, title: str) -> None:
+    """Options that name dataset caches and tokenizers."""
+    text = parser.add_argument_group(title)
     text.add_argument(
         "--dataset_jsonl",
         metavar="FILE",
@@ -52,6 +64,9 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="tokenizer of all runs, or with TAG= of the runs of that model; may be repeated",
     )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
     out = parser.add_argument_group("where to and how")
     out.add_argument(
         "--layout",
@@ -86,7 +101,7 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--jobs",
         metavar="N|auto",
-        type=_jobs,
+        type=positive_or_auto,
         default="auto",
         help="worker processes (default: auto, by estimated work and available cores)",
     )
@@ -113,7 +128,8 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _jobs(value: str) -> int | str:
+def positive_or_auto(value: str) -> int | str:
+    """A value of --jobs."""
     if value == "auto":
         return value
     number = int(value) if value.isdecimal() else 0

@@ -137,19 +137,16 @@ def write_broken(tree: DemoTree) -> None:
 
 
 def _pretend_other_tokenizer(run: Path) -> None:
-    """Rewrite a run as if its model's tokenizer made more tokens of each prompt."""
+    """Rewrite a run as if its model's tokenizer made a token of every byte."""
     manifest = run / "manifest.jsonl"
     rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     method = Method(rows[0]["attr_func"], run.name, 2 if "hop" in run.name else None)
     data = {text: None for make in _DATASETS.values() for text in make(SAMPLES)}
     by_sha1 = {manifest_key(text): text for text in data}
+    found = [by_sha1[row["prompt_sha1"], row["target_sha1"]] for row in rows]
     examples = [
-        example_of(
-            by_sha1[row["prompt_sha1"], row["target_sha1"]],
-            row["prompt_len"] + 2 + row["prompt_len"] // 10,
-            row["gen_len"],
-        )
-        for row in rows
+        example_of(text, 1 + len(text.prompt.encode()), len(text.target.encode()) + 1)
+        for text in found
     ]
     write_run(run, examples, method)
 

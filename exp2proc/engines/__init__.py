@@ -92,14 +92,16 @@ def open_engine(options: Options) -> Iterator[Engine]:
     Raises:
         PlanError: `usage`, `missing-extra` or `no-cluster`.
     """
-    if problems := options.problems():
-        raise PlanError(problems)
+    if options.backend in ("dask", "ray") and (problems := options.problems()):
+        raise PlanError(problems)  # not after minutes of planning; planning finds the others
     active = active_backend()
     name = options.backend or (active.engine if active is not None else "loky")
     if active is not None and active.engine != name:
         active = None
     try:
-        engine: Engine = import_module(f".{_MODULES[name]}", __name__).connect(options, active)
+        engine: Engine = import_module(f".{_MODULES.get(name, 'local')}", __name__).connect(
+            options, active
+        )
     except Exp2procError as err:
         raise PlanError([err]) from None
     try:

@@ -1,0 +1,64 @@
+"""Check samples: each against its layout's schema and itself, and with --against its trace."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from .selection import positive_or_auto
+
+EXAMPLES = """\
+examples:
+  exp2proc check exp/proc/output
+  exp2proc check OUT1 OUT2 --against exp/exp2/output/traces
+
+exit codes: 0 nothing is wrong; 1 something is; 2 there are no runs below --against.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `exp2proc check`."""
+    parser.add_argument("out", metavar="OUT", nargs="+", help="output folders, or roots of them")
+    parser.add_argument(
+        "--against",
+        metavar="TRACES_ROOT",
+        help="compare attr, hop, spans and scores bit for bit with what these traces give, and"
+        " expect a sample for every row",
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N|auto",
+        type=positive_or_auto,
+        default="auto",
+        help="worker processes (default: auto)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no word of success")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check and show."""
+    from ..checking import check
+    from ..errors import Exp2procError, PlanError
+    from ..progress import reporter
+    from .convert import refuse
+
+    try:
+        with reporter(1, quiet=args.quiet or args.json, what="samples", doing="checking") as show:
+            report = check(args.out, against=args.against, jobs=args.jobs, on_progress=show)
+    except Exp2procError as err:
+        return refuse(PlanError([err]), args)
+    if args.json:
+        print(json.dumps(report.to_dict(), indent=2))
+    else:
+        from ..summary import console, print_errors
+
+        out = console(stderr=args.quiet)
+        print_errors(out, report.errors)
+        if not args.quiet:
+            compared = f", {report.compared} compared with their traces" if args.against else ""
+            print(
+                f"{report.samples} samples in {report.folders} folders checked{compared}:"
+                f" {len(report.errors) or 'no'} problem{'' if len(report.errors) == 1 else 's'}"
+            )
+    return report.exit_code

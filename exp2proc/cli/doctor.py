@@ -1,0 +1,63 @@
+"""Find out which dataset cache and tokenizer belong to trace runs, and whether these are whole.
+
+Four questions are answered with evidence; the last one with the exact convert command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from .convert import refuse
+from .selection import add_runs, add_texts
+
+EXAMPLES = """\
+examples:
+  exp2proc doctor --traces_root exp/exp2/output/traces --tokenizer_model models/Qwen3-8B
+  exp2proc doctor --trace_dir RUN --tokenizer_model A --tokenizer_model B \\
+      --dataset_jsonl old.jsonl --dataset_jsonl new.jsonl
+
+exit codes: 0 the command at the end converts every row; 1 something is needed first; 2 there is no
+run to look at.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `exp2proc doctor`."""
+    add_runs(parser)
+    add_texts(parser, "the evidence to look for (every --tokenizer_model is tried)")
+    parser.add_argument("--out_root", metavar="DIR", help="where the suggested command shall write")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Diagnose and show."""
+    from ..doctor import diagnose
+    from ..errors import PlanError
+
+    try:
+        diagnosis = diagnose(
+            trace_dir=args.trace_dir,
+            traces_root=args.traces_root,
+            dataset_jsonl=args.dataset_jsonl,
+            data_root=args.data_root,
+            tokenizer_model=args.tokenizer_model,
+            out_root=args.out_root,
+            on_step=_say if sys.stderr.isatty() else None,
+        )
+    except PlanError as err:
+        return refuse(err, args)
+    if args.json:
+        print(json.dumps(diagnosis.to_dict(), indent=2))
+    else:
+        from ..doctor_view import print_diagnosis
+
+        print_diagnosis(diagnosis)
+    return diagnosis.exit_code
+
+
+def _say(step: str) -> None:
+    from ..summary import printable
+
+    print(f"exp2proc: {printable(step)}", file=sys.stderr)

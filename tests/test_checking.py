@@ -1,0 +1,287 @@
+"""check: silent on clean exports, and every kind of planted damage is found."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.cli import run_cli, run_json
+
+import exp2proc
+from exp2proc.demo.tree import DemoTree, write_tree
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+RUN = "needles/demo-1B/ifr_multi_hop_both_n1_mfaithfulness_gen+recovery_8ex"
+NAME = "ex_000002.npz"
+
+
+@dataclass(frozen=True)
+class Export:
+    tree: DemoTree
+    out: dict[str, Path]
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """A demo tree, all of it converted in both layouts."""
+    tree = write_tree(tmp_path_factory.mktemp("clean"))
+    out = {}
+    for layout in ("proc", "proc_1"):
+        out[layout] = tree.root / layout
+        report = exp2proc.convert(
+            traces_root=tree.traces,
+            data_root=tree.data,
+            tokenizer_model=tree.tokenizer,
+            layout=layout,  # type: ignore[arg-type]
+            out_root=out[layout],
+        )
+        assert report.counts.converted == 96
+    return Export(tree, out)
+
+
+def rewrite(path: Path, change: Callable[[Arrays], Arrays | None]) -> None:
+    """Load a sample's arrays, change them in place or return others, save them again."""
+    with np.load(path, allow_pickle=False) as npz:
+        arrays = {key: npz[key] for key in npz.files}
+    changed = change(arrays)
+    np.savez_compressed(path, **(arrays if changed is None else changed))
+
+
+def put(key: str, value: Any, dtype: Any = None) -> Callable[[Path], None]:
+    """A damage that sets one array, or what a function makes of the one that was there."""
+
+    def damage(path: Path) -> None:
+        def change(arrays: Arrays) -> None:
+            new = value(arrays[key]) if callable(value) else value
+            arrays[key] = np.asarray(new, arrays[key].dtype if dtype is None else dtype)
+
+        rewrite(path, change)
+
+    return damage
+
+
+def nudge(key: str, how: Callable[[np.ndarray[Any, Any]], Any]) -> Callable[[Path], None]:
+    """A damage that changes one number of an array, the first that is not zero."""
+
+    def change(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        array = array.copy()
+        at = np.flatnonzero(array)[0]
+        array.flat[at] = how(array.flat[at])
+        return array
+
+    return put(key, change)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[120] ^= 0x10
+    path.write_bytes(bytes(data))
+
+
+def pickled(path: Path) -> None:
+    def change(arrays: Arrays) -> None:
+        arrays["tok"] = arrays["tok"].astype(object)
+
+    rewrite(path, change)
+
+
+def overlap(path: Path) -> None:
+    def change(arrays: Arrays) -> None:
+        arrays["span_cot"][1] = arrays["span_out"][0]
+
+    rewrite(path, change)
+
+
+def negative_zero(path: Path) -> None:
+    def change(arrays: Arrays) -> None:
+        assert (arrays["attr"] == 0).any()
+        arrays["attr"][np.flatnonzero(arrays["attr"] == 0)[0]] = -0.0
+
+    rewrite(path, change)
+
+
+def swap(path: Path) -> None:
+    """The sample of another row in the place of this one."""
+    shutil.copy(path.with_name("ex_000005.npz"), path)
+
+
+def reordered(path: Path) -> None:
+    rewrite(path, lambda a: {key: a[key] for key in sorted(a)})
+
+
+def without(key: str) -> Callable[[Path], None]:
+    return lambda path: rewrite(path, lambda a: {k: v for k, v in a.items() if k != key})
+
+
+def extra(path: Path) -> None:
+    rewrite(path, lambda a: {**a, "note": np.array("x")})
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "truncated": (truncate, "sample-invalid"),
+    "a flipped bit": (flip, "sample-invalid"),
+    "empty": (lambda path: path.write_bytes(b""), "sample-invalid"),
+    "another zip": (lambda path: path.write_bytes(b"PK\5\6" + bytes(18)), "sample-invalid"),
+    "a key is missing": (without("mas"), "sample-invalid"),
+    "a key too many": (extra, "sample-invalid"),
+    "keys in another order": (reordered, "sample-invalid"),
+    "attr of another dtype": (put("attr", lambda a: a, np.float64), "sample-invalid"),
+    "attr of another shape": (put("attr", lambda a: a[None]), "sample-invalid"),
+    "attr too short": (put("attr", lambda a: a[:-1]), "sample-invalid"),
+    "tok pickled": (pickled, "sample-invalid"),
+    "tok too short": (put("tok", lambda a: a[:-1]), "sample-invalid"),
+    "tok as bytes": (put("tok", lambda a: np.char.encode(a, "utf-8"), "S"), "sample-invalid"),
+    "tok too wide": (put("tok", lambda a: a, "U400"), "sample-inconsistent"),
+    "tok mostly empty": (put("tok", lambda a: ["x", *[""] * (len(a) - 1)]), "sample-inconsistent"),
+    "a span outside": (put("span_out", [5, 100000]), "sample-invalid"),
+    "a span reversed": (put("span_cot", lambda a: a[::-1]), "sample-invalid"),
+    "a span of int32": (put("span_in", lambda a: a, np.int32), "sample-invalid"),
+    "spans that overlap": (overlap, "sample-inconsistent"),
+    "span_in off its start": (put("span_in", lambda a: np.add(a, [1, 0])), "sample-inconsistent"),
+    "an infinite score": (put("rise", np.inf), "sample-inconsistent"),
+    "a score of float32": (put("recovery", lambda a: a, np.float32), "sample-invalid"),
+    "a score that is a vector": (put("mas", lambda a: a[None]), "sample-invalid"),
+    "hop of another length": (put("hop", lambda a: a[:, 1:]), "sample-invalid"),
+    "hop of another dtype": (put("hop", lambda a: a, np.float64), "sample-invalid"),
+}
+
+BY_TRACE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "attr off by one ulp": (nudge("attr", lambda x: np.nextafter(x, np.float32(9))), "attr"),
+    "attr with another zero": (negative_zero, "attr"),
+    "hop changed": (nudge("hop", lambda x: x * 2), "hop"),
+    "hop of fewer hops": (put("hop", lambda a: a[:1]), "hop"),
+    "hop dropped": (without("hop"), "hop"),
+    "rise changed": (put("rise", lambda a: a + 1e-12), "rise"),
+    "mas measured nowhere": (put("mas", np.nan), "mas"),
+    "recovery invented": (put("recovery", 0.5), "recovery"),
+    "span_out moved": (put("span_out", lambda a: np.add(a, [0, -1])), "span_out"),
+    "span_cot dropped": (put("span_cot", [-1, -1]), "span_cot"),
+    "another sample's file": (swap, ""),
+}
+
+
+def copied(clean: Export, tmp_path: Path, layout: str = "proc") -> Path:
+    """One run's samples, to damage one of."""
+    folder = tmp_path / "out" / RUN
+    shutil.copytree(clean.out[layout] / RUN, folder)
+    return folder
+
+
+def test_a_clean_export_has_nothing(clean: Export) -> None:
+    for out in clean.out.values():
+        for against in (None, clean.tree.traces):
+            report = exp2proc.check(out, against=against)
+            assert report.errors == []
+            assert (report.samples, report.folders) == (96, 12)
+            assert report.compared == (0 if against is None else 96)
+
+
+def test_published_samples_are_clean(reference: Path) -> None:
+    traces = reference / "exp/exp2/output/traces"
+    report = exp2proc.check(reference / "expected", against=traces)
+    assert (report.samples, report.compared, report.errors) == (60, 60, [])
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_shows_without_the_trace(clean: Export, tmp_path: Path, kind: str) -> None:
+    damage, code = DAMAGE[kind]
+    folder = copied(clean, tmp_path)
+    damage(folder / NAME)
+    for against in (None, clean.tree.traces):
+        (error,) = exp2proc.check(folder, against=against).errors
+        assert (error.trace_dir, error.file, error.code) == (str(folder), NAME, code), error
+        assert error.hint
+
+
+@pytest.mark.parametrize("kind", BY_TRACE)
+def test_damage_shows_by_the_trace(clean: Export, tmp_path: Path, kind: str) -> None:
+    damage, what = BY_TRACE[kind]
+    folder = copied(clean, tmp_path)
+    damage(folder / NAME)
+    assert exp2proc.check(folder).errors == []  # nothing to be seen from the sample alone
+    (error,) = exp2proc.check(folder, against=clean.tree.traces).errors
+    assert (error.file, error.code) == (NAME, "sample-differs")
+    assert error.message.startswith(what)
+
+
+def test_damage_of_layout_proc_1(clean: Export, tmp_path: Path) -> None:
+    folder = copied(clean, tmp_path, "proc_1")
+    put("length", lambda a: np.add(a, [0, 1, 0]))(folder / NAME)
+    nudge("hop", lambda x: -x)(folder / "ex_000004.npz")
+    report = exp2proc.check(folder, against=clean.tree.traces)
+    assert [(e.file, e.code) for e in report.errors] == [
+        (NAME, "sample-invalid"),
+        ("ex_000004.npz", "sample-differs"),
+    ]
+
+
+def test_damage_of_folders(clean: Export, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(clean.out["proc"], out)
+    (out / RUN / NAME).unlink()
+    shutil.copy(out / RUN / "ex_000001.npz", out / RUN / "ex_000099.npz")
+    (out / RUN / "notes.txt").write_text("x")
+    (out / RUN / ".0123abcd-1-1.exp2proc-tmp").write_text("x")
+    gone = out / "multihop_zh/demo-1B/attnlrp_negdrop_normnorm_mfaithfulness_gen_8ex"
+    shutil.rmtree(gone)
+    moved = out / "needles/demo-1B/ifr_in_all_gen_n2_mfaithfulness_gen+recovery_8ex"
+    moved.rename(out / "somewhere")
+    report = exp2proc.check(out, against=clean.tree.traces)
+    run = str(out / RUN)
+    assert {(e.trace_dir, e.file, e.code) for e in report.errors} == {
+        (run, NAME, "sample-missing"),
+        (run, "ex_000099.npz", "sample-unexpected"),
+        (run, "notes.txt", "sample-unexpected"),
+        (run, ".0123abcd-1-1.exp2proc-tmp", "sample-unexpected"),
+        (str(gone), None, "sample-missing"),
+        (str(moved), None, "sample-missing"),
+        (str(out / "somewhere"), None, "sample-unexpected"),
+    }
+
+
+def test_an_export_with_out_dir_is_paired_with_its_only_run(clean: Export, tmp_path: Path) -> None:
+    out, traces = tmp_path / "mine", clean.tree.traces / RUN
+    shutil.copytree(clean.out["proc"] / RUN, out)
+    assert exp2proc.check(out, against=traces).compared == 8
+    assert exp2proc.check(out, against=traces).errors == []
+
+
+def test_many_workers_find_the_same(clean: Export, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(clean.out["proc"], out)
+    for sample in sorted(out.rglob("ex_000003.npz")):
+        flip(sample)
+    alone, together = (exp2proc.check(out, against=clean.tree.traces, jobs=n) for n in (1, 2))
+    assert len(alone.errors) == 12
+    assert together.to_dict() == alone.to_dict()
+
+
+def test_the_command(clean: Export, tmp_path: Path) -> None:
+    out = clean.out["proc"]
+    report = run_json("check", out, "--against", clean.tree.traces)
+    assert (report["samples"], report["errors"], report["exit_code"]) == (96, [], 0)
+    folder = copied(clean, tmp_path)
+    for name in (NAME, "ex_000003.npz"):
+        truncate(folder / name)
+    put("rise", -np.inf)(folder / "ex_000004.npz")
+    (folder / "bad\x1b[31mname.npz").write_text("")
+    done = run_cli("check", folder)
+    assert done.returncode == 1
+    assert "sample-invalid (2)" in done.stdout
+    assert f"{NAME}: no zip directory" in done.stdout
+    assert f"{NAME}: {NAME}" not in done.stdout
+    assert "sample-inconsistent (1)" in done.stdout
+    assert "8 samples in 1 folders checked: 4 problems" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert run_cli("check", tmp_path / "nowhere").returncode == 1
+    assert run_cli("check", out, "--against", tmp_path / "nowhere").returncode == 2

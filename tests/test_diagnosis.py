@@ -1,0 +1,209 @@
+"""Patterns of length differences: each cause is named, and not another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.cli import run_json
+
+from exp2proc.datasets import Text
+from exp2proc.demo import texts
+from exp2proc.demo.tree import DemoTree, write_broken
+from exp2proc.diagnosis import LengthCase, length_pattern
+from exp2proc.textcauses import find_causes
+
+Count = Callable[[str], int]
+
+TEXTS = [*texts.arithmetic(12), *texts.multi_hop(12), *texts.needles(12)]
+PLAIN = [
+    Text("Say " + "so " * (n % 7), f"Well, {'and ' * n}done" + (f" in {n} {n**3}" if n % 3 else ""))
+    for n in range(11, 29)
+]
+
+
+def words(text: str) -> int:
+    """Tokens as a small tokenizer would cut them: words, numbers whole, single other characters."""
+    return len(re.findall(r"[^\W\d_]+|[0-9]+|\s|[^\w\s]", text))
+
+
+def single_digits(text: str) -> int:
+    return len(re.findall(r"[^\W\d_]+|[0-9]|\s|[^\w\s]", text))
+
+
+def single_marks(text: str) -> int:
+    """As `words`, but runs of blanks are one token."""
+    return len(re.findall(r"[^\W\d_]+|[0-9]+|\s+|[^\w\s]", text))
+
+
+def syllables(text: str) -> int:
+    return len(re.findall(r"[^\W\d_]{1,3}|[0-9]+|\s|[^\w\s]", text))
+
+
+def cases(
+    rows: list[Text],
+    traced: Count,
+    made: Count = words,
+    *,
+    prompt: int = 0,
+    generation: int = 0,
+) -> list[LengthCase]:
+    """Rows traced with one tokenizer (and so many tokens more), made with another."""
+    return [
+        LengthCase(
+            *row,
+            traced(row.prompt) + prompt,
+            traced(row.target) + 1 + generation,
+            made(row.prompt),
+            made(row.target) + 1,
+        )
+        for row in rows
+    ]
+
+
+def test_equal_lengths_match() -> None:
+    assert length_pattern(cases(TEXTS, words)).kind == "match"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "generation", "kind", "said"),
+    [
+        (1, 0, "bos", "every prompt has 1 token more"),
+        (-1, 0, "bos", "one BOS token less"),
+        (0, 1, "eos", "one EOS token more"),
+        (0, -1, "eos", "every generation has 1 token fewer"),
+        (1, 1, "constant", "one BOS token more, one EOS token more"),
+        (17, 0, "constant", "chat template"),
+        (0, 4, "another-eos", "every generation has 4 tokens more"),
+    ],
+)
+def test_constant_differences(prompt: int, generation: int, kind: str, said: str) -> None:
+    pattern = length_pattern(cases(TEXTS, words, prompt=prompt, generation=generation))
+    assert pattern.kind == kind
+    assert said in pattern.sentence
+    assert "36 of 36 rows" in pattern.sentence
+
+
+def test_another_vocabulary_grows_with_the_length() -> None:
+    for traced, made in ((syllables, words), (words, syllables)):
+        pattern = length_pattern(cases(TEXTS, traced, made))
+        assert pattern.kind == "vocabulary"
+        assert "grow with the length" in pattern.sentence
+
+
+def test_another_vocabulary_where_all_texts_are_of_a_length() -> None:
+    rows = [Text(f"{'word ' * 20}{'x' * (1 + n % 5)}", "a b") for n in range(10)]
+    pattern = length_pattern(cases(rows, lambda text: len(text)))
+    assert pattern.kind == "vocabulary"
+    assert "in proportion" in pattern.sentence
+
+
+def test_only_digits_differ() -> None:
+    mixed = [*PLAIN, *TEXTS]
+    for rows in (PLAIN, mixed, TEXTS):
+        for traced, made in ((single_digits, words), (words, single_digits)):
+            pattern = length_pattern(cases(rows, traced, made))
+            assert (pattern.kind, "digits" in pattern.sentence) == ("pre-tokenizer", True), pattern
+
+
+def test_only_runs_of_blanks_differ() -> None:
+    rows = [Text(f"{n} to go", "a  b" * (n % 3) + f"word {'x y ' * n}") for n in range(15)]
+    pattern = length_pattern(cases(rows, single_marks))
+    assert pattern.kind == "pre-tokenizer"
+    assert "runs of spaces" in pattern.sentence
+
+
+@pytest.mark.parametrize("limit", [25, 40])
+def test_the_trace_was_cut_at_its_limit(limit: int) -> None:
+    rows = [case._replace(gen_len=min(case.gen_len, limit)) for case in cases(TEXTS + PLAIN, words)]
+    assert 2 <= sum(case.gen_len < case.gen_made for case in rows) < len(rows)
+    pattern = length_pattern(rows)
+    assert pattern.kind == "cut"
+    assert f"exactly {limit} tokens" in pattern.sentence
+    assert "the trace's text was cut" in pattern.sentence
+
+
+def test_the_dataset_was_cut() -> None:
+    rows = []
+    for text in TEXTS + PLAIN:
+        short = text.target[:80]
+        made = words(short) + 1
+        p = words(text.prompt)
+        rows.append(LengthCase(text.prompt, short, p, words(text.target) + 1, p, made))
+    pattern = length_pattern(rows)
+    assert pattern.kind == "cut"
+    assert "80 characters" in pattern.sentence
+    assert "the dataset's text was cut" in pattern.sentence
+
+
+def test_one_row_alone_proves_little() -> None:
+    (one,) = cases(TEXTS[:1], words, prompt=5)
+    assert length_pattern([one]).kind == "unclear"
+    assert "too few rows" in length_pattern([one]).sentence
+
+
+def test_differences_without_a_pattern() -> None:
+    rows = cases(TEXTS, words)
+    rows[3] = rows[3]._replace(prompt_len=rows[3].prompt_len + 7)
+    rows[20] = rows[20]._replace(prompt_len=rows[20].prompt_len - 9)
+    pattern = length_pattern(rows)
+    assert pattern.kind == "unclear"
+    assert "2 of 36 prompts by -9 to +7 tokens" in pattern.sentence
+
+
+def test_convert_hints_at_the_cause(demo: DemoTree) -> None:
+    write_broken(demo)
+    report = run_json(
+        "convert",
+        *("--traces_root", demo.traces, "--data_root", demo.data),
+        *("--tokenizer_model", demo.tokenizer, "--out_root", demo.out),
+        code=1,
+    )
+    hints = {e["hint"] for e in report["errors"] if e["code"] == "prompt-length-mismatch"}
+    (hint,) = hints
+    assert "another vocabulary" in hint
+    assert "in 8 of 8 rows" in hint
+    others = {e["hint"] for e in report["errors"] if e["code"] != "prompt-length-mismatch"}
+    assert not any("vocabulary" in hint for hint in others)
+
+
+def test_the_hint_is_the_same_from_workers_and_after_fail_fast(demo: DemoTree) -> None:
+    write_broken(demo)
+    base = (
+        *("convert", "--traces_root", demo.traces, "--data_root", demo.data),
+        *("--tokenizer_model", demo.tokenizer, "--no_cache"),
+    )
+    said = set()
+    for n, how in enumerate((("--jobs", "2"), ("--jobs", "2", "--backend", "threading"))):
+        report = run_json(*base, *how, "--out_root", Path(demo.root, str(n)), code=1)
+        said |= {e["hint"] for e in report["errors"] if e["code"] == "prompt-length-mismatch"}
+    run = next(demo.traces.glob("exp/exp2/data/arithmetic.jsonl/*/attnlrp*"))
+    words = (*base[:1], "--trace_dir", run, *base[3:], "--fail_fast", "--out_root", demo.root / "f")
+    report = run_json(*words, code=1)
+    assert report["counts"]["failed"] == 1
+    said |= {error["hint"] for error in report["errors"]}
+    assert len(said) == 1
+
+
+TEXT = st.text(alphabet="ab 0123\n\u00e9\u4e2d🙂", max_size=30)
+CASE = st.builds(LengthCase, TEXT, TEXT, *[st.integers(0, 60)] * 4)
+
+
+@given(st.lists(CASE, min_size=1, max_size=12))
+def test_every_set_of_lengths_gets_a_sentence(rows: list[LengthCase]) -> None:
+    pattern = length_pattern(rows)
+    equal = all((c.prompt_len, c.gen_len) == (c.prompt_made, c.gen_made) for c in rows)
+    assert (pattern.kind == "match") == equal
+    assert pattern.sentence.count("\n") == 0
+    assert len(pattern.sentence) > 20
+
+
+@given(st.lists(st.tuples(st.text(max_size=9), st.none() | st.text(max_size=9)), max_size=6))
+def test_causes_of_any_texts(rows: list[tuple[str, str | None]]) -> None:
+    wanted = {("0" * 40, "1" * 40), ("2" * 40, None)}
+    causes = find_causes(wanted, [*rows, ("lone \ud800", "surrogate \udfff"), ("\ud800", None)])
+    assert {key[0][0]: cause.kind for key, cause in causes.items()} == {"2": "target-missing"}

@@ -1,0 +1,146 @@
+"""plan and convert --dry_run: what would happen, and nothing happens."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.cli import run_cli, run_json
+
+import exp2proc
+from exp2proc.demo.traces import write_jsonl
+from exp2proc.demo.tree import DemoTree, write_broken
+from exp2proc.options import Options
+
+RUN = "needles/demo-1B/ifr_multi_hop_both_n1_mfaithfulness_gen+recovery_8ex"
+
+
+def words(demo: DemoTree) -> tuple[str | Path, ...]:
+    return (
+        *("--traces_root", demo.traces, "--data_root", demo.data),
+        *("--tokenizer_model", demo.tokenizer, "--out_root", demo.out),
+    )
+
+
+def manifest(run: Path) -> list[dict[str, Any]]:
+    lines = (run / "manifest.jsonl").read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
+
+
+def everything(root: Path) -> set[tuple[Path, int]]:
+    return {(path, path.stat().st_mtime_ns) for path in root.rglob("*")}
+
+
+def test_a_tree_in_numbers(demo: DemoTree) -> None:
+    before = everything(demo.root)
+    report = run_json("plan", *words(demo))
+    assert everything(demo.root) == before
+    rows = [row for path in demo.traces.rglob("manifest.jsonl") for row in manifest(path.parent)]
+    assert report["totals"]["rows"] == len(rows) == 96
+    assert report["totals"]["tokens"] == sum(r["prompt_len"] + r["gen_len"] for r in rows)
+    assert report["totals"]["texts"] == len({(r["prompt_sha1"], r["target_sha1"]) for r in rows})
+    assert report["totals"]["existing"] == report["totals"]["failing"] == 0
+    assert (report["failures"], report["problems"], report["exit_code"]) == ([], [], 0)
+    run = next(run for run in report["runs"] if run["trace_dir"].endswith(RUN))
+    assert run["dataset"] == "needles"
+    assert (run["model_tag"], run["method"]) == ("demo-1B", "ifr_multi_hop_both")
+    assert run["tokenizer"] == str(demo.tokenizer)
+    assert run["dataset_files"] == [str(demo.data / "needles.jsonl")]
+    assert (run["rows"], run["texts"]) == (8, 8)
+
+
+def test_the_table(demo: DemoTree) -> None:
+    shown = run_cli("plan", *words(demo))
+    assert shown.returncode == 0
+    for said in ("96 of 96 rows can be converted", "24 texts", "attnlrp", "needles.jsonl"):
+        assert said in shown.stdout
+
+
+def test_a_dry_run_is_the_same(demo: DemoTree) -> None:
+    plans = [run_json(*how, *words(demo)) for how in (("plan",), ("convert", "--dry_run"))]
+    for plan in plans:
+        del plan["seconds"]  # by what the machine was doing at that moment
+    assert plans[0] == plans[1]
+    assert not demo.out.exists()
+
+
+@pytest.mark.parametrize("layout", ["proc", "proc_1"])
+def test_size_and_outputs_that_are_there(demo: DemoTree, layout: str) -> None:
+    what = (*words(demo), "--layout", layout)
+    before = run_json("plan", *what)
+    run_json("convert", *what)
+    real = sum(path.stat().st_size for path in demo.out.rglob("*.npz"))
+    assert real * 0.75 < before["totals"]["size"] < real * 1.25
+    after = run_json("plan", *what, code=2)
+    assert after["totals"]["existing"] == 96
+    assert {problem["code"] for problem in after["problems"]} == {"outputs-exist"}
+    resumed = run_json("plan", *what, "--resume")
+    assert resumed["totals"]["existing"] == 96
+    assert resumed["totals"]["known_texts"] == (24 if layout == "proc" else 0)
+
+
+def test_rows_that_cannot_work_are_those_that_fail(demo: DemoTree) -> None:
+    write_broken(demo)
+    run = demo.traces / RUN
+    (run / "ex_000001.npz").unlink()
+    rows = manifest(run)
+    rows[4]["file"] = "../ex_000004.npz"
+    rows[6]["target_sha1"] = None
+    write_jsonl(run / "manifest.jsonl", rows)
+    planned = run_json("plan", *words(demo), code=1)
+    foreseen = {(f["trace_dir"], f["file"], f["code"]) for f in planned["failures"]}
+    assert sorted(code for _, _, code in foreseen) == [
+        "dataset-no-match",
+        "dataset-no-match",
+        "trace-missing",
+        "unsafe-path",
+    ]
+    assert planned["totals"]["failing"] == 4
+    converted = run_json("convert", *words(demo), code=1)
+    failed = {(e["trace_dir"], e["file"], e["code"]) for e in converted["errors"]}
+    assert foreseen < failed
+    assert {code for _, _, code in failed - foreseen} == {"prompt-length-mismatch", "trace-corrupt"}
+    shown = run_cli("plan", *words(demo), "--resume")
+    assert shown.returncode == 1
+    assert "trace-missing (1)" in shown.stdout
+
+
+def test_what_can_be_told_is_told_though_nothing_can_start(demo: DemoTree) -> None:
+    (demo.data / "multihop_zh.jsonl").unlink()
+    shown = run_cli("plan", *words(demo)[:4], "--out_root", demo.out)
+    assert shown.returncode == 2
+    assert "no-dataset (4)" in shown.stderr
+    assert "no-tokenizer (1)" in shown.stderr
+    assert "no-dataset (32)" in shown.stdout
+    assert "64 of 96 rows can be converted" in shown.stdout
+    report = run_json("plan", *words(demo)[:4], "--out_root", demo.out, code=2)
+    assert {p["code"] for p in report["problems"]} == {"no-dataset", "no-tokenizer"}
+    assert report["totals"]["failing"] == 32
+    assert [run["texts"] for run in report["runs"]].count(0) == 4
+    refused = run_json("convert", *words(demo)[:4], "--out_root", demo.out, code=2)
+    assert refused["problems"] == report["problems"]
+
+
+def test_a_missing_dataset_does_not_hide_a_broken_tokenizer(demo: DemoTree) -> None:
+    (demo.data / "multihop_zh.jsonl").unlink()
+    (demo.tokenizer / "tokenizer.json").write_text("{}")
+    report = run_json("convert", *words(demo), code=2)
+    assert {p["code"] for p in report["problems"]} == {"no-dataset", "tokenizer-invalid"}
+    assert not demo.out.exists()
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    assert run_json("plan", "--traces_root", tmp_path, code=2)["problems"][0]["code"] == "no-runs"
+    assert run_cli("plan").returncode == 2
+
+
+def test_as_a_library(demo: DemoTree) -> None:
+    forecast = exp2proc.plan(Options(traces_root=demo.traces, layout="proc_1", out_root=demo.out))
+    assert isinstance(forecast, exp2proc.Forecast)
+    assert (forecast.total("rows"), forecast.texts, forecast.exit_code) == (96, 24, 0)
+    one = exp2proc.plan(
+        Options(traces_root=demo.traces / RUN, layout="proc_1", out_dir=demo.out, jobs=1)
+    )
+    assert 0 < one.seconds < forecast.seconds
