@@ -219,7 +219,8 @@ class Execution:
             result = Lost(shard.number, "")
         if isinstance(result, Lost):
             return _lost(next(shard.rows()).number, result.why)
-        return result.outcomes[0]
+        outcome: Outcome = result.outcomes[0]
+        return outcome
 
     def _new_journal(self) -> str:
         folder = self._scratch / f"journal-{len(self._journals)}"

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .engines import BACKENDS
+from .engines.choice import Backend, EngineChoice
 from .errors import Exp2procError
 from .runs import DEFAULT_DATA_ROOT, DEFAULT_OUT_ROOT, Run
 from .samples import LAYOUTS, Layout
-
-Backend = Literal["loky", "threading", "sequential", "dask", "ray"]
 
 PathLike = str | Path
 
@@ -46,6 +44,11 @@ class Options:
         """`out_root`, or the layout's default."""
         return Path(DEFAULT_OUT_ROOT[self.layout]) if self.out_root is None else self.out_root
 
+    @property
+    def engine(self) -> EngineChoice:
+        """What concerns the engine alone."""
+        return EngineChoice(self.backend, self.scheduler, self.address, self.jobs)
+
     def problems(self) -> list[Exp2procError]:
         """What does not go together."""
         found: list[str] = []
@@ -55,17 +58,9 @@ class Options:
             found.append("--overwrite and --resume exclude each other")
         if self.layout not in LAYOUTS:
             found.append(f"layout is {self.layout!r}: it may be {' or '.join(LAYOUTS)}")
-        if self.backend is not None and self.backend not in BACKENDS:
-            found.append(f"backend is {self.backend!r}: it may be {', '.join(BACKENDS)}")
-        if self.scheduler is not None and self.backend != "dask":
-            found.append("--scheduler goes with --backend dask")
-        if self.address is not None and self.backend != "ray":
-            found.append("--address goes with --backend ray")
         if self.limit is not None and self.limit < 0:
             found.append(f"limit is {self.limit}: it counts rows")
-        if self.jobs != "auto" and (not isinstance(self.jobs, int) or self.jobs < 1):
-            found.append(f"jobs is {self.jobs}: it may be auto or a number from 1")
-        return [Exp2procError("usage", message) for message in found]
+        return [Exp2procError("usage", message) for message in found] + self.engine.problems()
 
 
 def paths(value: PathLike | Sequence[PathLike] | None) -> tuple[Path, ...]:

@@ -12,11 +12,12 @@ from typing import Literal
 
 from . import cache as caching
 from .engines import Engine, local, open_engine
+from .engines.choice import Backend
 from .environment import this_environment
 from .errors import Exp2procError
 from .evidence import explain_lengths
 from .execution import Execution, scratch_folder
-from .options import Backend, Options, PathLike, paths
+from .options import Options, PathLike, paths
 from .outcomes import Outcome
 from .outputs import sweep
 from .planning import Plan, make_plan
@@ -119,7 +120,7 @@ def convert(
         fail_fast=fail_fast,
         cache=cache,
     )
-    with open_engine(options) as engine:
+    with open_engine(options.engine) as engine:
         report = run_plan(make_plan(options), on_progress, engine)
     if report.stopped == "interrupted":
         raise Interrupted(report)
@@ -137,7 +138,7 @@ def run_plan(
         PlanError: the workers of a cluster cannot be reached or do not see what they need.
     """
     if engine is None:
-        with open_engine(plan.options) as engine:
+        with open_engine(plan.options.engine) as engine:
             return run_plan(plan, on_progress, engine)
     began = time.monotonic()
     check_workers(plan, engine)
@@ -229,7 +230,7 @@ def _cut_short(execution: Execution, tally: Tally) -> None:
 
 def choose_jobs(options: Options, texts: list[TextWork]) -> int:
     """How many workers of this machine serve these texts; "auto" goes by estimated work."""
-    return local.connect(options, None).workers(sum(map(text_seconds, texts)))
+    return local.connect(options.engine, None).workers(sum(map(text_seconds, texts)))
 
 
 def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReason | None:

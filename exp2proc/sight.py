@@ -23,9 +23,21 @@ def check_workers(plan: Plan, engine: Engine) -> None:
     Raises:
         PlanError: `path-not-visible` and `worker-environment`, for every worker concerned.
     """
-    if not engine.remote:
-        return
-    inputs, outputs = _inputs(plan), _outputs(plan)
+    if engine.remote:
+        check_paths(engine, _inputs(plan), _outputs(plan))
+
+
+def check_paths(engine: Engine, inputs: list[str], outputs: list[str]) -> None:
+    """Ask each worker of a cluster whether it sees these files and folders.
+
+    Args:
+        engine: of the workers.
+        inputs: paths that must look as they do here.
+        outputs: folders that must be writable too.
+
+    Raises:
+        PlanError: `path-not-visible` and `worker-environment`, for every worker concerned.
+    """
     paths = (*inputs, *outputs)
     mine = look(paths)
     problems: list[Exp2procError] = []

@@ -17,6 +17,7 @@ from support.cli import codes, run_cli, run_json
 import exp2proc
 from exp2proc.demo.tree import DemoTree, write_broken
 from exp2proc.engines import open_engine
+from exp2proc.engines.choice import EngineChoice
 from exp2proc.options import Options
 from exp2proc.pipeline import run_plan
 from exp2proc.tally import Progress
@@ -73,6 +74,18 @@ def test_a_cluster_gives_what_one_process_gives(
     assert fast["stopped"] == "fail_fast"
 
 
+def test_checking_on_a_cluster(demo: DemoTree, tmp_path: Path, cluster: DaskCluster) -> None:
+    out = tmp_path / "out"
+    run_json(*_all(demo, out), "--jobs", "1")
+    victim = sorted(out.rglob("*.npz"))[7]
+    victim.write_bytes(victim.read_bytes()[:-20])
+    words = ("check", out, "--against", demo.traces)
+    here = run_json(*words, code=1)
+    there = run_json(*words, *_on(cluster), code=1)
+    assert there == here
+    assert (there["samples"], codes(there)) == (96, ["sample-invalid"])
+
+
 def test_progress_and_summary(demo: DemoTree, tmp_path: Path, cluster: DaskCluster) -> None:
     seen: list[Progress] = []
     report = exp2proc.convert(
@@ -97,7 +110,7 @@ def test_an_active_joblib_context_is_honoured(
     from joblib import parallel_config
 
     with Client(cluster.address), parallel_config(backend="dask"):
-        with open_engine(Options(traces_root=demo.traces)) as engine:
+        with open_engine(EngineChoice()) as engine:
             assert engine.remote
             assert engine.workers(0.0) == len(cluster.workers)
         report = exp2proc.convert(

@@ -15,7 +15,7 @@ from support.cli import run_json
 import exp2proc
 from exp2proc.demo.tree import DemoTree, write_broken
 from exp2proc.engines import open_engine
-from exp2proc.options import Options
+from exp2proc.engines.choice import EngineChoice
 from exp2proc.tally import Progress
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -86,7 +86,7 @@ def test_an_active_joblib_context_is_honoured(demo: DemoTree, tmp_path: Path, ad
 
     register_ray()
     with parallel_config(backend="ray"):
-        with open_engine(Options(traces_root=demo.traces)) as engine:
+        with open_engine(EngineChoice()) as engine:
             assert engine.remote
             assert engine.workers(0.0) == 2
         report = exp2proc.convert(

@@ -15,6 +15,7 @@ from support.plain import load_texts
 import exp2proc
 from exp2proc.demo.tree import DemoTree
 from exp2proc.engines import open_engine
+from exp2proc.engines.choice import EngineChoice
 from exp2proc.options import Options
 from exp2proc.shards import make_shards
 
@@ -73,12 +74,12 @@ def test_working_in_this_process_loads_no_engine(demo: DemoTree, tmp_path: Path)
 def test_an_active_context_says_where(
     backend: str | None, n_jobs: int | None, asked: str | None, workers: int
 ) -> None:
-    options = Options(traces_root=Path("traces"), backend=asked)  # type: ignore[arg-type]
+    choice = EngineChoice(backend=asked)  # type: ignore[arg-type]
     if backend is None:
-        with open_engine(options) as engine:
+        with open_engine(choice) as engine:
             assert engine.workers(0.01) == workers
         return
-    with parallel_config(backend=backend, n_jobs=n_jobs), open_engine(options) as engine:
+    with parallel_config(backend=backend, n_jobs=n_jobs), open_engine(choice) as engine:
         assert engine.workers(0.01) == workers
         assert engine.remote == (backend == "multiprocessing")
 

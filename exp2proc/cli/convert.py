@@ -74,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
     hear_sigterm()
     try:
-        with open_engine(options := options_of(args)) as engine:
+        options = options_of(args)
+        with open_engine(options.engine) as engine:
             return carry_out(make_plan(options), args, engine)
     except PlanError as err:
         return refuse(err, args)

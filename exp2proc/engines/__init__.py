@@ -1,6 +1,6 @@
 """Engines: where shards are converted. Each is one module behind `open_engine`.
 
-A new engine is a module of this folder with `connect(options, active) -> Engine`, and its name in
+A new engine is a module of this folder with `connect(choice, active) -> Engine`, and its name in
 `_MODULES`. Modules are imported when their engine is asked for: local work needs none of them.
 """
 
@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from ..errors import Exp2procError, PlanError
 from .active import active_backend
-
-if TYPE_CHECKING:
-    from ..options import Options
-    from ..shards import Shard
-    from ..worker import ShardResult
+from .choice import CLUSTERS, EngineChoice
 
 _MODULES: Final = {
     "loky": "local",
@@ -29,11 +25,17 @@ _MODULES: Final = {
 }
 """Engine -> module. `joblib` is what an active `joblib.parallel_config` names beside the others."""
 
-BACKENDS: Final = ("loky", "threading", "sequential", "dask", "ray")
-"""What may be asked for by name."""
-
 T = TypeVar("T")
-Task = Callable[["Shard"], "ShardResult"]
+Task = Callable[[Any], Any]
+"""Makes a result of a piece of work; the result's first field is the number of that work."""
+
+
+class Work(Protocol):
+    """A piece of work that can be handed out, such as a shard."""
+
+    @property
+    def number(self) -> int:
+        """Names it among those of a run."""
 
 
 class Lost(NamedTuple):
@@ -65,9 +67,7 @@ class Engine(Protocol):
     def workers(self, seconds: float) -> int:
         """How many shards are worth converting at once, for this much estimated work."""
 
-    def run(
-        self, task: Task, shards: Iterable[Shard], workers: int
-    ) -> Iterator[ShardResult | Lost]:
+    def run(self, task: Task, shards: Iterable[Work], workers: int) -> Iterator[Any]:
         """Hand out shards, a few per worker at a time, and give back results as they end.
 
         Raises:
@@ -78,7 +78,7 @@ class Engine(Protocol):
     def everywhere(self, check: Callable[[], T]) -> Iterator[tuple[str, T | BaseException]]:
         """What `check` returns or raises on each worker (nothing when none is remote), by name."""
 
-    def stop(self) -> list[ShardResult]:
+    def stop(self) -> list[Any]:
         """End what is under way; returns results that were not given back yet."""
 
     def close(self) -> None:
@@ -86,22 +86,21 @@ class Engine(Protocol):
 
 
 @contextmanager
-def open_engine(options: Options) -> Iterator[Engine]:
-    """The engine that the options, or an active `joblib.parallel_config`, ask for.
+def open_engine(choice: EngineChoice) -> Iterator[Engine]:
+    """The engine that was chosen by name, or that an active `joblib.parallel_config`, ask for.
 
     Raises:
         PlanError: `usage`, `missing-extra` or `no-cluster`.
     """
-    if options.backend in ("dask", "ray") and (problems := options.problems()):
+    if choice.backend in CLUSTERS and (problems := choice.problems()):
         raise PlanError(problems)  # not after minutes of planning; planning finds the others
     active = active_backend()
-    name = options.backend or (active.engine if active is not None else "loky")
+    name = choice.backend or (active.engine if active is not None else "loky")
     if active is not None and active.engine != name:
         active = None
     try:
-        engine: Engine = import_module(f".{_MODULES.get(name, 'local')}", __name__).connect(
-            options, active
-        )
+        module: Any = import_module(f".{_MODULES.get(name, 'local')}", __name__)
+        engine: Engine = module.connect(choice, active)
     except Exp2procError as err:
         raise PlanError([err]) from None
     try:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from . import Lost, T, Task, first_line
+from . import Lost, T, Task, Work, first_line
 from .active import Active
-
-if TYPE_CHECKING:
-    from ..options import Options
-    from ..shards import Shard
-    from ..worker import ShardResult
+from .choice import EngineChoice
 
 _ROUND: Final = 8
 """Shards per worker in a round: the last one of a round keeps the others waiting."""
 
 
-def connect(options: Options, active: Active | None) -> JoblibEngine:
+def connect(choice: EngineChoice, active: Active | None) -> JoblibEngine:
     """The engine of the active context."""
     assert active is not None, "nothing else names this engine"
-    jobs = active.n_jobs if options.jobs == "auto" else options.jobs
+    jobs = active.n_jobs if choice.jobs == "auto" else choice.jobs
     return JoblibEngine(int(active.backend.effective_n_jobs(jobs or -1)))
 
 
@@ -37,9 +33,7 @@ class JoblibEngine:
         """See `Engine.workers`."""
         return self._jobs
 
-    def run(
-        self, task: Task, shards: Iterable[Shard], workers: int
-    ) -> Iterator[ShardResult | Lost]:
+    def run(self, task: Task, shards: Iterable[Work], workers: int) -> Iterator[Any]:
         """See `Engine.run`."""
         from joblib import Parallel, delayed
 
@@ -56,7 +50,7 @@ class JoblibEngine:
         """See `Engine.everywhere`: joblib cannot name workers, each row checks its own."""
         return iter(())
 
-    def stop(self) -> list[ShardResult]:
+    def stop(self) -> list[Any]:
         """See `Engine.stop`: between rounds nothing is under way."""
         return []
 

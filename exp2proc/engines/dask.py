@@ -14,24 +14,20 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ..errors import Exp2procError
-from . import T, Task, first_line, missing_extra
+from . import T, Task, Work, first_line, missing_extra
 from .active import Active
+from .choice import EngineChoice
 from .local import available_cores, deaf_children
 from .tasks import TaskEngine
-
-if TYPE_CHECKING:
-    from ..options import Options
-    from ..shards import Shard
-    from ..worker import ShardResult
 
 _CONNECT: Final = 5.0
 """Seconds within which a scheduler has to answer, and to have a worker."""
 
 
-def connect(options: Options, active: Active | None) -> DaskEngine:
+def connect(choice: EngineChoice, active: Active | None) -> DaskEngine:
     """The cluster of an active joblib context, of an address, or a new one on this machine.
 
     Raises:
@@ -41,17 +37,17 @@ def connect(options: Options, active: Active | None) -> DaskEngine:
         import distributed
     except ImportError as err:
         raise missing_extra("dask", err) from None
-    jobs = None if options.jobs == "auto" else options.jobs
-    if options.scheduler is None and active is not None:
+    jobs = None if choice.jobs == "auto" else choice.jobs
+    if choice.scheduler is None and active is not None:
         return DaskEngine(active.backend.client, jobs or active.n_jobs)
     owned = ExitStack()
     try:
         owned.enter_context(_quiet())
-        if options.scheduler is None:
+        if choice.scheduler is None:
             where = owned.enter_context(_local_cluster(distributed, jobs)).scheduler_address
             jobs = None
         else:
-            where = options.scheduler
+            where = choice.scheduler
         client = owned.enter_context(_client(distributed, where))
         engine = DaskEngine(client, jobs, owned)
         engine.wait_for_workers(where)
@@ -146,7 +142,7 @@ class DaskEngine(TaskEngine):
         with suppress(Exception):
             self._owned.close()
 
-    def _submit(self, task: Task, shard: Shard) -> Any:
+    def _submit(self, task: Task, shard: Work) -> Any:
         self._count += 1
         try:
             future = self._client.submit(
@@ -166,8 +162,7 @@ class DaskEngine(TaskEngine):
                 break
         return ended
 
-    def _result(self, handle: Any) -> ShardResult:
-        result: ShardResult
+    def _result(self, handle: Any) -> Any:
         try:
             result = handle.result()
         except BaseException as err:

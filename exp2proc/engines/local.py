@@ -8,24 +8,20 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from . import Lost, T, Task, WorkersLost
+from . import T, Task, Work, WorkersLost
 from .active import Active
-
-if TYPE_CHECKING:
-    from ..options import Options
-    from ..shards import Shard
-    from ..worker import ShardResult
+from .choice import EngineChoice
 
 _WORTH_PROCESSES: Final = 1.5
 """Seconds of estimated work above which starting worker processes pays."""
 
 
-def connect(options: Options, active: Active | None) -> LocalEngine:
+def connect(choice: EngineChoice, active: Active | None) -> LocalEngine:
     """The engine of this machine; nothing is started before there is work."""
-    backend = options.backend or (active.engine if active is not None else "loky")
-    jobs = None if options.jobs == "auto" else options.jobs
+    backend = choice.backend or (active.engine if active is not None else "loky")
+    jobs = None if choice.jobs == "auto" else choice.jobs
     if jobs is None and active is not None:
         jobs = active.n_jobs
     return LocalEngine(backend, jobs)
@@ -54,9 +50,7 @@ class LocalEngine:
             return self._asked
         return 1 if seconds < _WORTH_PROCESSES else available_cores()
 
-    def run(
-        self, task: Task, shards: Iterable[Shard], workers: int
-    ) -> Iterator[ShardResult | Lost]:
+    def run(self, task: Task, shards: Iterable[Work], workers: int) -> Iterator[Any]:
         """See `Engine.run`."""
         from joblib import Parallel, delayed
 
@@ -87,7 +81,7 @@ class LocalEngine:
         """See `Engine.everywhere`."""
         return iter(())
 
-    def stop(self) -> list[ShardResult]:
+    def stop(self) -> list[Any]:
         """See `Engine.stop`; worker processes are killed, which costs no finished file."""
         if self._running is not None:
             with warnings.catch_warnings():

@@ -11,18 +11,14 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ..errors import Exp2procError
-from . import T, Task, first_line, missing_extra
+from . import T, Task, Work, first_line, missing_extra
 from .active import Active
+from .choice import EngineChoice
 from .local import available_cores, deaf_children
 from .tasks import TaskEngine
-
-if TYPE_CHECKING:
-    from ..options import Options
-    from ..shards import Shard
-    from ..worker import ShardResult
 
 _CONNECT: Final = 5.0
 _PORT: Final = 6379
@@ -32,7 +28,7 @@ _STORE: Final = 80 << 20
 """Bytes of the object store of a Ray started here: results are small, paths go nowhere near it."""
 
 
-def connect(options: Options, active: Active | None) -> RayEngine:
+def connect(choice: EngineChoice, active: Active | None) -> RayEngine:
     """The Ray that this process is connected to, the one of an address, or a new one.
 
     Raises:
@@ -44,12 +40,12 @@ def connect(options: Options, active: Active | None) -> RayEngine:
             import ray
         except ImportError as err:
             raise missing_extra("ray", err) from None
-        jobs = None if options.jobs == "auto" else options.jobs
+        jobs = None if choice.jobs == "auto" else choice.jobs
         if jobs is None and active is not None:
             jobs = active.n_jobs
         if ray.is_initialized():
             return RayEngine(ray, jobs, owned=False)
-        address = options.address or os.environ.get("RAY_ADDRESS") or "local"
+        address = choice.address or os.environ.get("RAY_ADDRESS") or "local"
         try:
             if address == "local":
                 _start(ray, jobs or available_cores())
@@ -143,7 +139,7 @@ class RayEngine(TaskEngine):
             with _kept_handlers(), suppress(Exception):
                 self._ray.shutdown()
 
-    def _submit(self, task: Task, shard: Shard) -> Any:
+    def _submit(self, task: Task, shard: Work) -> Any:
         if id(task) not in self._tasks:
             remote = self._ray.remote(num_cpus=1, max_retries=3)(_call_with)
             # Kept with the task, so that its id stays its own; the settings travel once a worker.
@@ -156,9 +152,8 @@ class RayEngine(TaskEngine):
         more, _ = self._ray.wait(under_way, num_returns=len(under_way), timeout=0)
         return list(dict.fromkeys([*ended, *more]))
 
-    def _result(self, handle: Any) -> ShardResult:
-        result: ShardResult = self._ray.get(handle)
-        return result
+    def _result(self, handle: Any) -> Any:
+        return self._ray.get(handle)
 
     def _cancel(self, handles: list[Any]) -> None:
         for handle in handles:
@@ -170,5 +165,5 @@ def _call(check: Callable[[], T]) -> T:
     return check()
 
 
-def _call_with(task: Task, shard: Shard) -> ShardResult:
+def _call_with(task: Task, shard: Work) -> Any:
     return task(shard)

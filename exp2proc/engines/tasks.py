@@ -5,14 +5,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ..errors import Exp2procError
-from . import Lost, T, Task, first_line
-
-if TYPE_CHECKING:
-    from ..shards import Shard
-    from ..worker import ShardResult
+from . import Lost, T, Task, Work, first_line
 
 _AHEAD: Final = 2
 """Shards under way per worker: one that it converts, one that waits for it."""
@@ -56,7 +52,7 @@ class TaskEngine(ABC):
         """See `Engine.close`."""
 
     @abstractmethod
-    def _submit(self, task: Task, shard: Shard) -> Any:
+    def _submit(self, task: Task, shard: Work) -> Any:
         """Hand out a shard; returns something hashable that stands for its result."""
 
     @abstractmethod
@@ -64,7 +60,7 @@ class TaskEngine(ABC):
         """Those that have ended, waiting for the first of them at most this long."""
 
     @abstractmethod
-    def _result(self, handle: Any) -> ShardResult:
+    def _result(self, handle: Any) -> Any:
         """The result of one that has ended, or the exception that it ended with."""
 
     @abstractmethod
@@ -76,9 +72,7 @@ class TaskEngine(ABC):
         self._slots = self.slots()
         return max(1, min(self._slots, self._limit or self._slots))
 
-    def run(
-        self, task: Task, shards: Iterable[Shard], workers: int
-    ) -> Iterator[ShardResult | Lost]:
+    def run(self, task: Task, shards: Iterable[Work], workers: int) -> Iterator[Any]:
         """See `Engine.run`."""
         for shard in shards:
             self._under_way[self._submit(task, shard)] = shard.number
@@ -87,9 +81,9 @@ class TaskEngine(ABC):
         while self._under_way:
             yield from self._collect(_LOOK)
 
-    def stop(self) -> list[ShardResult]:
+    def stop(self) -> list[Any]:
         """See `Engine.stop`: shards under way may end, within seconds; the rest is cancelled."""
-        results: list[ShardResult] = []
+        results: list[Any] = []
         until = time.monotonic() + _DRAIN
         try:
             while self._under_way and (left := until - time.monotonic()) > 0:
@@ -102,7 +96,7 @@ class TaskEngine(ABC):
             self._cancel(handles)
         return results
 
-    def _collect(self, seconds: float) -> Iterator[ShardResult | Lost]:
+    def _collect(self, seconds: float) -> Iterator[Any]:
         for handle in self._ended(list(self._under_way), seconds):
             number = self._under_way.pop(handle)
             try:
