@@ -55,6 +55,8 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    # No linear algebra is done here: threads for it would only cost each process its start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _tolerant_streams()
     try:
         return _run(words)
