@@ -81,6 +81,7 @@ def carry_out(plan: Plan, args: argparse.Namespace) -> int:
     if report.exit_code in (130, 143):
         ignore_stops()
     _deliver(report, args)
+    ignore_stops()  # all is done and told: the exit code stands
     return report.exit_code
 
 
