@@ -186,6 +186,7 @@ class Execution:
         followers: dict[str, Any] = {}
         if self._backend == "loky":
             followers = {"initializer": follow_parent, "initargs": (os.getpid(),)}
+            _start_trackers()
         # One task and n_jobs=1 would run here: two keep it in a process that may die.
         pool = Parallel(
             n_jobs=max(2, self._jobs),
@@ -221,6 +222,16 @@ def deaf_children() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_trackers() -> None:
+    """The helpers of process pools: starting one unblocks Ctrl-C, and with it the workers' ears."""
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as loky_tracker
+
+    resource_tracker.ensure_running()
+    loky_tracker.ensure_running()
 
 
 def end_workers() -> None:
