@@ -17,6 +17,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import Exp2procError, PlanError
+    from .exports import Source, iter_samples
+    from .mapstyle import SampleDataset
+    from .mass import TopToken
     from .options import Options
     from .pipeline import Interrupted, convert
     from .planning import Plan, make_plan
@@ -36,7 +39,11 @@ _HOME = {
     "RowError": "report",
     "RunReport": "report",
     "Sample": "samples",
+    "SampleDataset": "mapstyle",
+    "Source": "exports",
+    "TopToken": "mass",
     "convert": "pipeline",
+    "iter_samples": "exports",
     "load_sample": "samples",
     "make_plan": "planning",
 }
@@ -53,7 +60,11 @@ __all__ = [
     "RowError",
     "RunReport",
     "Sample",
+    "SampleDataset",
+    "Source",
+    "TopToken",
     "convert",
+    "iter_samples",
     "load_sample",
     "make_plan",
 ]

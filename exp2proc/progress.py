@@ -14,12 +14,14 @@ _LINE_SECONDS: Final = 5.0
 
 
 @contextmanager
-def reporter(planned: int, *, quiet: bool = False, what: str = "rows") -> Iterator[OnProgress]:
+def reporter(
+    planned: int, *, quiet: bool = False, what: str = "rows", doing: str = "converting"
+) -> Iterator[OnProgress]:
     """A callback that shows progress over `planned` rows while the block runs."""
     if quiet or planned == 0:
         yield _ignore
     elif sys.stderr.isatty():
-        with _bar(planned, what) as callback:
+        with _bar(planned, what, doing) as callback:
             yield callback
     else:
         yield _Lines(what).update
@@ -30,7 +32,7 @@ def _ignore(progress: Progress) -> None:
 
 
 @contextmanager
-def _bar(planned: int, what: str) -> Iterator[OnProgress]:
+def _bar(planned: int, what: str, doing: str) -> Iterator[OnProgress]:
     from rich import progress as bars
     from rich.console import Console
 
@@ -47,7 +49,7 @@ def _bar(planned: int, what: str) -> Iterator[OnProgress]:
     with bars.Progress(
         *columns, console=Console(stderr=True), refresh_per_second=4, transient=True
     ) as bar:
-        task = bar.add_task("converting", total=planned, rate="", failed="")
+        task = bar.add_task(doing, total=planned, rate="", failed="")
 
         def update(progress: Progress) -> None:
             seconds = time.monotonic() - began

@@ -20,6 +20,8 @@ from .. import __version__
 COMMANDS = {
     "convert": "convert trace runs to samples",
     "demo": "write a small exp2 tree and convert it: needs nothing",
+    "summary": "scores per dataset, model and method, as a table",
+    "show": "one sample in the terminal, tokens coloured by attribution",
     "cache": "show or clear what is remembered between runs",
 }
 

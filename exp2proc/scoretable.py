@@ -1,0 +1,163 @@
+"""The table of scores as text: for the screen, CSV, JSON, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from .scores import DIRECTIONS, FIELDS, SCORES, Score, ScoreRow, short_datasets
+from .summary import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+ABSENT: Final = "–"
+
+
+def rich_table(rows: Sequence[ScoreRow]) -> Table:
+    """The table for the screen; the best value of a dataset and model is bold and starred."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, caption=_caption(), caption_justify="left")
+    for name in ("dataset", "model"):
+        table.add_column(name, overflow="fold")
+    table.add_column("method", no_wrap=True)
+    table.add_column("samples", justify="right")
+    for score in SCORES:
+        table.add_column(f"{score.label} {score.arrow}", justify="right", no_wrap=True)
+    previous: tuple[str, ...] = ()
+    short = short_datasets(row.dataset for row in rows)
+    for row in rows:
+        group = (short[row.dataset], row.model)
+        if previous and group != previous:
+            table.add_section()
+        names = ("", "") if group == previous else group
+        previous = group
+        cells = [
+            Text(
+                _plain(row, score) + ("*" if score.key in row.best else " "),
+                style="bold green" if score.key in row.best else "",
+            )
+            for score in SCORES
+        ]
+        table.add_row(
+            *(Text(printable(name)) for name in (*names, row.label)), str(row.samples), *cells
+        )
+    return table
+
+
+def _caption() -> str:
+    return (
+        f"mean ± standard error (n); * best of its dataset and model. {DIRECTIONS}."
+        f" {ABSENT} absent."
+    )
+
+
+def _plain(row: ScoreRow, score: Score) -> str:
+    found = row.estimates[score.key]
+    if found.mean is None:
+        return ABSENT
+    spread = "" if found.sem is None else f" ± {found.sem:.3f}"
+    return f"{found.mean:.3f}{spread} ({found.n})"
+
+
+def csv_text(rows: Sequence[ScoreRow]) -> str:
+    """CSV, one record a row, numbers in full, absent ones empty."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.to_dict() for row in rows)
+    return stream.getvalue()
+
+
+def json_text(rows: Sequence[ScoreRow]) -> str:
+    """JSON: the direction of each score, and one object a row with absent numbers null."""
+    directions = {s.key: "higher" if s.higher_is_better else "lower" for s in SCORES}
+    data = {"better": directions, "rows": [row.to_dict() for row in rows]}
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def markdown_text(rows: Sequence[ScoreRow]) -> str:
+    """A Markdown table, best values bold."""
+    heads = ["dataset", "model", "method", "samples", *(f"{s.label} {s.arrow}" for s in SCORES)]
+    lines = [_pipes(heads), _pipes(["---"] * 3 + ["---:"] * (1 + len(SCORES)))]
+    short = short_datasets(row.dataset for row in rows)
+    for row in rows:
+        cells = [_markdown(name) for name in (short[row.dataset], row.model, row.label)]
+        for score in SCORES:
+            text = _plain(row, score)
+            cells.append(f"**{text}**" if score.key in row.best else text)
+        lines.append(_pipes([*cells[:3], str(row.samples), *cells[3:]]))
+    return "\n".join([*lines, "", f"{_caption().replace('* best', 'bold: best')}", ""])
+
+
+def _pipes(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown(text: str) -> str:
+    for mark in "\\`*_|<>[]":
+        text = text.replace(mark, f"\\{mark}")
+    return printable(text)
+
+
+def latex_text(rows: Sequence[ScoreRow]) -> str:
+    r"""A LaTeX tabular for booktabs, best values \textbf."""
+    arrows = {"↑": r"$\uparrow$", "↓": r"$\downarrow$"}
+    heads = ["dataset", "model", "method", "samples"]
+    heads += [f"{_latex(score.label)} {arrows[score.arrow]}" for score in SCORES]
+    lines = [
+        f"% {_caption().replace('* best', 'bold: best').replace('±', '+-').replace(ABSENT, '--')}",
+        r"\begin{tabular}{lllr" + "r" * len(SCORES) + "}",
+        r"\toprule",
+        " & ".join(heads) + r" \\",
+    ]
+    short = short_datasets(row.dataset for row in rows)
+    previous: tuple[str, ...] = ()
+    for row in rows:
+        if (row.dataset, row.model) != previous:
+            lines.append(r"\midrule")
+        previous = (row.dataset, row.model)
+        names = [_latex(name) for name in (short[row.dataset], row.model, row.label)]
+        cells = [_latex_cell(row, score) for score in SCORES]
+        lines.append(" & ".join([*names, str(row.samples), *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _latex_cell(row: ScoreRow, score: Score) -> str:
+    found = row.estimates[score.key]
+    if found.mean is None:
+        return "--"
+    number = f"{found.mean:.3f}"
+    if score.key in row.best:
+        number = rf"\textbf{{{number}}}"
+    spread = "" if found.sem is None else rf" $\pm$ {found.sem:.3f}"
+    return rf"{number}{spread} {{\scriptsize ({found.n})}}"
+
+
+_LATEX: Final = str.maketrans(
+    {
+        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+    }
+)
+
+
+def _latex(text: str) -> str:
+    return printable(text).translate(_LATEX)
+
+
+FORMATS: Final[dict[str, Callable[[Sequence[ScoreRow]], str]]] = {
+    "csv": csv_text,
+    "json": json_text,
+    "markdown": markdown_text,
+    "latex": latex_text,
+}
+"""Formats other than the table on screen."""
