@@ -101,14 +101,12 @@ def _share_table(sample: Sample, chosen: int | None) -> Table:
             end += shares[part] * _SHARE_BAR
             bar.append(_FILLS[part] * (round(end) - before), style=_COLOURS[part])
             before = round(end)
-        numbers = (
-            f"{_FILLS[part]} {TITLES[part]} {shares[part]:.1%}"
-            if shares[part] == shares[part]
-            else ""
-            for part in PARTS
-            if part != "rest" or shares[part] > 0
-        )
-        table.add_row(Text(mark + name), bar, Text("  ".join(numbers)))
+        numbers = Text()
+        for part in PARTS if bar else ():
+            if part != "rest" or shares[part] > 0:
+                numbers.append(f"{_FILLS[part]} ", style=_COLOURS[part])
+                numbers.append(f"{TITLES[part]} {shares[part]:.1%}  ")
+        table.add_row(Text(mark + name), bar, numbers)
     return table
 
 
@@ -150,7 +148,7 @@ def _visible(text: str) -> str:
 
 def _shade(level: int) -> Style:
     ramp = _UP if level > 0 else _DOWN
-    return ramp[-(-abs(level) * (len(ramp) - 1) // STEPS)]
+    return ramp[round(abs(level) * (len(ramp) - 1) / STEPS)]
 
 
 def _top_table(tokens: list[TopToken], part: Part) -> Table:

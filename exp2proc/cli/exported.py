@@ -58,6 +58,19 @@ def guarded(run: Run) -> Run:
     return guard
 
 
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a file that is there.
+
+    Raises:
+        Exp2procError: `target-exists`.
+    """
+    from ..errors import Exp2procError
+
+    if path.is_dir() or (path.exists() and not overwrite):
+        what = "a folder" if path.is_dir() else "already there"
+        raise Exp2procError("target-exists", f"{path} is {what}")
+
+
 class Reading(Generic[T]):
     """The samples of a command's OUTs as they are read; files that are none are counted."""
 
