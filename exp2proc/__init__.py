@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .errors import Exp2procError, PlanError
     from .exports import Source, iter_samples
+    from .gallery.build import Gallery, build_gallery
     from .mapstyle import SampleDataset
     from .mass import TopToken
     from .options import Options
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Counts": "report",
     "Exp2procError": "errors",
+    "Gallery": "gallery.build",
     "Interrupted": "pipeline",
     "Options": "options",
     "Plan": "planning",
@@ -42,6 +44,7 @@ _HOME = {
     "SampleDataset": "mapstyle",
     "Source": "exports",
     "TopToken": "mass",
+    "build_gallery": "gallery.build",
     "convert": "pipeline",
     "iter_samples": "exports",
     "load_sample": "samples",
@@ -51,6 +54,7 @@ _HOME = {
 __all__ = [
     "Counts",
     "Exp2procError",
+    "Gallery",
     "Interrupted",
     "Options",
     "Plan",
@@ -63,6 +67,7 @@ __all__ = [
     "SampleDataset",
     "Source",
     "TopToken",
+    "build_gallery",
     "convert",
     "iter_samples",
     "load_sample",

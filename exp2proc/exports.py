@@ -18,6 +18,7 @@ from .samples import Sample, load_sample
 
 Outs = str | Path | Sequence[str | Path]
 OnError = Callable[["Source", Exp2procError], None]
+S = TypeVar("S")
 T = TypeVar("T")
 
 # Where the method ends in a run_tag: hops (n1), modes of LRP (negdrop, normnorm), what was measured
@@ -162,19 +163,19 @@ def successes(
 
 
 def read_each(
-    sources: Sequence[Source], read: Callable[[Source], T], *, jobs: int = 1
-) -> Iterator[tuple[Source, T | Exp2procError]]:
-    """`read` of every source in order, or the error it raised; in `jobs` processes.
+    items: Sequence[S], read: Callable[[S], T], *, jobs: int = 1
+) -> Iterator[tuple[S, T | Exp2procError]]:
+    """`read` of every item (mostly a source) in order, or the error it raised.
 
-    `read` must be importable (a function of a module) when there is more than one job.
+    With more than one job that many processes read ahead; `read` must then be importable.
     """
     if jobs == 1:
-        for source in sources:
-            yield source, _attempt(source, read)
+        for item in items:
+            yield item, _attempt(item, read)
         return
     from joblib import Parallel, delayed
 
-    batches = (sources[at : at + _BATCH] for at in range(0, len(sources), _BATCH))
+    batches = (items[at : at + _BATCH] for at in range(0, len(items), _BATCH))
     pool = Parallel(
         n_jobs=jobs, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs", verbose=0
     )
@@ -194,14 +195,12 @@ def _close(running: Any) -> None:
         running.close()
 
 
-def _read_batch(
-    sources: Sequence[Source], read: Callable[[Source], T]
-) -> list[tuple[Source, T | Exp2procError]]:
-    return [(source, _attempt(source, read)) for source in sources]
+def _read_batch(items: Sequence[S], read: Callable[[S], T]) -> list[tuple[S, T | Exp2procError]]:
+    return [(item, _attempt(item, read)) for item in items]
 
 
-def _attempt(source: Source, read: Callable[[Source], T]) -> T | Exp2procError:
+def _attempt(item: S, read: Callable[[S], T]) -> T | Exp2procError:
     try:
-        return read(source)
+        return read(item)
     except Exp2procError as err:
         return err

@@ -141,6 +141,12 @@ class Sample:
         """
         return mass.shares(self.scores_of(hop), self.spans)
 
+    def _repr_html_(self) -> str:
+        """The sample as a heatmap, for notebooks."""
+        from .heatmap import notebook_html
+
+        return notebook_html(self)
+
     def is_finite(self) -> bool:
         """Whether every number of `attr` and `hop` is finite."""
         hop = self.hop

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "write a small exp2 tree and convert it: needs nothing",
     "summary": "scores per dataset, model and method, as a table",
     "show": "one sample in the terminal, tokens coloured by attribution",
+    "gallery": "a static site: a page a sample, methods side by side",
     "pack": "all samples in one Parquet file",
     "unpack": "the npz files of a Parquet file again",
     "cache": "show or clear what is remembered between runs",
