@@ -133,7 +133,7 @@
     row.scrollIntoView({ block: "nearest" });
   }
 
-  byId("filters").addEventListener("input", filter);
+  for (const kind of ["input", "change"]) byId("filters").addEventListener(kind, filter);
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("filters").addEventListener("reset", (event) => { event.preventDefault(); reset(); });
   for (const button of document.querySelectorAll("[data-sort]")) {
