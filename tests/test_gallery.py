@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cli import run_cli
+from support.cli import COMMAND, run_cli
 from support.exported import NAN, write_export
 
 import exp2proc
@@ -29,7 +33,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def build(out: Path, code: int = 0, *words: str) -> Path:
-    site = out.parent / "site"
+    site = out.parent / "site" if out.name == "out" else out.parent.parent / "site"
     done = run_cli("gallery", out, "-o", site, *words)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
@@ -131,6 +135,26 @@ def test_a_file_that_is_no_sample_has_a_page_that_says_so(out: Path) -> None:
         path.write_bytes(b"PK")
     build(out, 2)
     assert not site.exists()
+
+
+def test_interrupted(out: Path) -> None:
+    first = next((out / "data").rglob("*.npz"))
+    for number in range(2000):
+        os.link(first, first.parent / f"ex_1{number:05d}.npz")
+    site = build(out / "bare")
+    process = subprocess.Popen(
+        [*COMMAND, "gallery", str(out), "-o", str(site)], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while len(list(site.glob("data/*"))) < 5 or (site / "index.html").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert not (site / "index.html").exists()
+    assert (build(out / "bare") / "index.html").is_file()
 
 
 def test_from_python_with_progress(out: Path) -> None:

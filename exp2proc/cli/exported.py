@@ -33,7 +33,7 @@ def add_outs(parser: argparse.ArgumentParser) -> None:
 
 
 def guarded(run: Run) -> Run:
-    """A command whose refusals are told on stderr, with exit code 2."""
+    """A command whose refusals are told on stderr, with exit code 2; 130 after Ctrl-C."""
 
     @functools.wraps(run)
     def guard(args: argparse.Namespace) -> int:
@@ -46,6 +46,9 @@ def guarded(run: Run) -> Run:
 
             print(f"exp2proc: {err.code}: {printable(err.message)}", file=sys.stderr)
             print(f"hint: {printable(err.hint)}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("exp2proc: interrupted; run it again to complete", file=sys.stderr)
+            return 130
         except BrokenPipeError:
             raise
         except OSError as err:

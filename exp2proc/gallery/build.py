@@ -155,6 +155,7 @@ def _claim(root: Path) -> None:
             f"{root} is not empty and no gallery",
             "Name a new or empty folder with -o; only an earlier gallery is replaced.",
         )
+    (root / "index.html").unlink(missing_ok=True)  # written last: a cut build has none
     for name in ("pages", "data", "static"):
         shutil.rmtree(root / name, ignore_errors=True)
         (root / name).mkdir(parents=True)
