@@ -6,49 +6,60 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from .scores import DIRECTIONS, FIELDS, SCORES, Score, ScoreRow, short_datasets
+from .scores import DIRECTIONS, FIELDS, SCORES, Estimate, Score, ScoreRow, short_datasets
 from .summary import printable
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
 ABSENT: Final = "–"
 
 
-def rich_table(rows: Sequence[ScoreRow]) -> Table:
-    """The table for the screen; the best value of a dataset and model is bold and starred."""
+def rich_tables(rows: Sequence[ScoreRow]) -> RenderableType:
+    """A table for each dataset and model, best values bold and starred; fits 80 columns."""
+    from rich.console import Group
+    from rich.text import Text
+
+    short = short_datasets(row.dataset for row in rows)
+    width = max((len(printable(row.label)) for row in rows), default=0)
+    parts: list[RenderableType] = []
+    for (dataset, model), group in groupby(rows, key=lambda row: (row.dataset, row.model)):
+        name = " · ".join(filter(None, (short[dataset], model)))
+        parts += (Text(printable(name), style="bold cyan"), _rich_table(list(group), width))
+    caption = _caption().replace("(n)", "over n samples, or (n) where fewer have the score")
+    return Group(*parts, Text(caption, style="dim"))
+
+
+def _rich_table(rows: Sequence[ScoreRow], width: int) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, caption=_caption(), caption_justify="left")
-    for name in ("dataset", "model"):
-        table.add_column(name, overflow="fold")
-    table.add_column("method", no_wrap=True)
-    table.add_column("samples", justify="right")
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("method", overflow="fold", min_width=min(width, _METHOD_WIDTH))
+    table.add_column("n", justify="right", no_wrap=True, min_width=4)
     for score in SCORES:
-        table.add_column(f"{score.label} {score.arrow}", justify="right", no_wrap=True)
-    previous: tuple[str, ...] = ()
-    short = short_datasets(row.dataset for row in rows)
-    for row in rows:
-        group = (short[row.dataset], row.model)
-        if previous and group != previous:
-            table.add_section()
-        names = ("", "") if group == previous else group
-        previous = group
-        cells = [
-            Text(
-                _plain(row, score) + ("*" if score.key in row.best else " "),
-                style="bold green" if score.key in row.best else "",
-            )
-            for score in SCORES
-        ]
-        table.add_row(
-            *(Text(printable(name)) for name in (*names, row.label)), str(row.samples), *cells
+        table.add_column(
+            f"{score.label} {score.arrow}", justify="right", no_wrap=True, min_width=_SCORE_WIDTH
         )
+    for row in rows:
+        cells = []
+        for score in SCORES:
+            best = score.key in row.best
+            found = row.estimates[score.key]
+            n = "" if found.n in (0, row.samples) else f" ({found.n})"
+            text = _number(found) + n + ("*" if best else " ")
+            cells.append(Text(text, style="bold green" if best else ""))
+        table.add_row(Text(printable(row.label)), str(row.samples), *cells)
     return table
+
+
+_METHOD_WIDTH: Final = 18
+_SCORE_WIDTH: Final = 14
 
 
 def _caption() -> str:
@@ -60,10 +71,13 @@ def _caption() -> str:
 
 def _plain(row: ScoreRow, score: Score) -> str:
     found = row.estimates[score.key]
+    return _number(found) if found.mean is None else f"{_number(found)} ({found.n})"
+
+
+def _number(found: Estimate) -> str:
     if found.mean is None:
         return ABSENT
-    spread = "" if found.sem is None else f" ± {found.sem:.3f}"
-    return f"{found.mean:.3f}{spread} ({found.n})"
+    return f"{found.mean:.3f}" + ("" if found.sem is None else f" ± {found.sem:.3f}")
 
 
 def csv_text(rows: Sequence[ScoreRow]) -> str:

@@ -108,6 +108,23 @@ def test_table_on_screen(out: Path) -> None:
     assert not any("attnlrp" in line for line in starred)
 
 
+def test_table_fits_a_narrow_terminal(out: Path) -> None:
+    from rich.console import Console
+
+    from exp2proc.exports import find_sources
+    from exp2proc.samples import load_scores
+    from exp2proc.scores import score_rows
+    from exp2proc.scoretable import rich_tables
+
+    rows = score_rows((source, load_scores(source.path)) for source in find_sources(out))
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(rich_tables(rows))
+    text = stream.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    for shown in ("ma_th · q&8B", "0.550 ± 0.050", "0.900 ± 0.000", "Recovery@10% ↑", "solo"):
+        assert shown in text
+
+
 def test_markdown_has_one_shape(out: Path) -> None:
     done = run_cli("summary", out, "--format", "markdown")
     table = [line for line in done.stdout.splitlines() if line.startswith("|")]

@@ -34,14 +34,14 @@ def run(args: argparse.Namespace) -> int:
     """Read the scores, print the table."""
     from ..samples import load_scores
     from ..scores import score_rows
-    from ..scoretable import FORMATS, rich_table
+    from ..scoretable import FORMATS, rich_tables
 
     with read_all(args, lambda source: (source, load_scores(source.path))) as reading:
         rows = score_rows(reading.items())
     if args.format == "table":
         from ..summary import console
 
-        console().print(rich_table(rows))
+        console().print(rich_tables(rows))
     else:
         print(FORMATS[args.format](rows), end="")
     return reading.exit_code
