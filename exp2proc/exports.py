@@ -90,13 +90,17 @@ def find_sources(outs: Outs) -> list[Source]:
     """
     roots = [outs] if isinstance(outs, str | Path) else list(outs)
     found: dict[str, Source] = {}
+    known: set[tuple[int, int, str]] = set()
     for root in (Path(os.path.abspath(Path(out).expanduser())) for out in roots):
         any_here = False
-        for path in _npz_below(root):
+        for path, identity in _npz_below(root):
             any_here = True
+            if identity in known:  # below two of the roots: named after the first
+                continue
+            known.add(identity)
             source = source_of(path, root)
             other = found.setdefault(source.name, source)
-            if other.path != path and not os.path.samefile(other.path, path):
+            if other is not source:
                 raise Exp2procError(
                     "samples-collide", f"{other.path} and {path} are both {source.name}"
                 )
@@ -106,9 +110,11 @@ def find_sources(outs: Outs) -> list[Source]:
     return [found[name] for name in sorted(found)]
 
 
-def _npz_below(root: Path) -> Iterator[Path]:
+def _npz_below(root: Path) -> Iterator[tuple[Path, tuple[int, int, str]]]:
+    """Each npz, and what it is however it was reached: its folder's identity and its name."""
     if root.is_file():
-        yield root
+        status = os.stat(root.parent)
+        yield root, (status.st_dev, status.st_ino, root.name)
         return
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
@@ -120,7 +126,7 @@ def _npz_below(root: Path) -> Iterator[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if name.endswith(".npz") and not name.startswith("."):
-                yield Path(folder, name)
+                yield Path(folder, name), (status.st_dev, status.st_ino, name)
 
 
 def iter_samples(outs: Outs, *, jobs: int = 1, on_error: OnError | None = None) -> Iterator[Sample]:
