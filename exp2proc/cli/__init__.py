@@ -24,6 +24,11 @@ COMMANDS = {
     "doctor": "find the dataset and tokenizer of runs, and the command that converts them",
     "check": "check samples, also against their traces",
     "demo": "write a small exp2 tree and convert it: needs nothing",
+    "summary": "scores per dataset, model and method, as a table",
+    "show": "one sample in the terminal, tokens coloured by attribution",
+    "gallery": "a static site: a page a sample, methods side by side",
+    "pack": "all samples in one Parquet file",
+    "unpack": "the npz files of a Parquet file again",
     "cache": "show or clear what is remembered between runs",
 }
 

@@ -135,7 +135,14 @@ def _show_outputs(tree: DemoTree) -> None:
         pieces = getattr(sample, f"tokens_{name}")
         shown = "|".join(pieces[:14]) + ("|..." if len(pieces) > 14 else "")
         print(f"  tokens_{name}: {printable(shown)}")
-    print("\nnext, see what failures look like:")
+    print("\nnext, look at it:")
+    for words in (
+        ("summary", tree.out),
+        ("show", first),
+        ("gallery", tree.out, "-o", tree.root / "site"),
+    ):
+        print(f"  {printable(shlex.join(['exp2proc', *map(str, words)]))}")
+    print("see what failures look like:")
     again = shlex.join(["exp2proc", "demo", "--dir", str(tree.root), "--break"])
     print(f"  {printable(again)}")
     print("load a sample in Python:")
