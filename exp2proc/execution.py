@@ -239,5 +239,10 @@ def end_workers() -> None:
     from joblib.externals.loky import reusable_executor
 
     executor = reusable_executor._executor
-    if executor is not None:
+    if executor is None:
+        return
+    try:
         executor.shutdown(wait=True, kill_workers=True)
+    except RuntimeError:  # stopped between making the pool's thread and starting it
+        for process in list(executor._processes.values()):
+            process.kill()
