@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from .checking import CheckReport, check
     from .doctor import diagnose
     from .errors import Exp2procError, PlanError
+    from .exports import Source, iter_samples
     from .findings import Diagnosis
     from .forecast import Forecast, plan
+    from .gallery.build import Gallery, build_gallery
+    from .mapstyle import SampleDataset
+    from .mass import TopToken
     from .options import Options
     from .pipeline import Interrupted, convert
     from .planning import Plan, make_plan
@@ -34,6 +38,7 @@ _HOME = {
     "Diagnosis": "findings",
     "Exp2procError": "errors",
     "Forecast": "forecast",
+    "Gallery": "gallery.build",
     "Interrupted": "pipeline",
     "Options": "options",
     "Plan": "planning",
@@ -43,9 +48,14 @@ _HOME = {
     "RowError": "report",
     "RunReport": "report",
     "Sample": "samples",
+    "SampleDataset": "mapstyle",
+    "Source": "exports",
+    "TopToken": "mass",
+    "build_gallery": "gallery.build",
     "check": "checking",
     "convert": "pipeline",
     "diagnose": "doctor",
+    "iter_samples": "exports",
     "load_sample": "samples",
     "make_plan": "planning",
     "plan": "forecast",
@@ -57,6 +67,7 @@ __all__ = [
     "Diagnosis",
     "Exp2procError",
     "Forecast",
+    "Gallery",
     "Interrupted",
     "Options",
     "Plan",
@@ -66,9 +77,14 @@ __all__ = [
     "RowError",
     "RunReport",
     "Sample",
+    "SampleDataset",
+    "Source",
+    "TopToken",
+    "build_gallery",
     "check",
     "convert",
     "diagnose",
+    "iter_samples",
     "load_sample",
     "make_plan",
     "plan",

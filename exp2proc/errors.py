@@ -214,6 +214,31 @@ SAMPLE_ERRORS: Final = _catalogue(
         "a sample of layout proc_1 was asked for its token pieces",
         "Convert the run with --layout proc to have them.",
     ),
+    ErrorKind(
+        "no-samples",
+        "there is no exported npz where one was named",
+        "Name an output folder of exp2proc convert (its --out_root or --out_dir).",
+    ),
+    ErrorKind(
+        "samples-collide",
+        "two files are the same sample by dataset, model, run_tag and file name",
+        "Name the folder that holds both output folders: they then count as different datasets.",
+    ),
+    ErrorKind(
+        "missing-extra",
+        "an optional library that this needs is not installed",
+        "Install it with the extra that the message names.",
+    ),
+    ErrorKind(
+        "parquet-invalid",
+        "a Parquet file cannot be read or was not written by exp2proc pack",
+        "Make it again with exp2proc pack.",
+    ),
+    ErrorKind(
+        "target-exists",
+        "a file or folder to be written is already there, and is not this command's own",
+        "Name another with -o, or pass --overwrite.",
+    ),
 )
 
 ROW_CODES: Final = frozenset(ROW_ERRORS)

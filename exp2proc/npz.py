@@ -36,6 +36,9 @@ _DOS_EPOCH: Final = 0x21  # 1980-01-01, the date numpy itself stamps: equal inpu
 _WHOLE: Final = 1 << 20
 _TAIL: Final = 1 << 16
 
+_NEWEST_ZIP: Final = 63
+"""The newest version of the format (6.3) that zipfile, and so np.load, reads."""
+
 _MAX_HEADER: Final = 1 << 16
 MAX_MEMBER: Final = 1 << 31
 """No member may inflate to more than this many bytes (2 GiB)."""
@@ -64,6 +67,7 @@ class _Entry(NamedTuple):
     packed: int
     size: int
     offset: int
+    name: bytes
 
 
 class NpzReader:
@@ -181,19 +185,14 @@ class NpzReader:
 
     def _packed(self, key: str, entry: _Entry, most: int | None = None) -> bytes:
         """The packed bytes of a member, or the first `most` of them."""
-        if entry.flags & 0x41:
-            raise NpzError(f"{key}: encrypted")
+        if entry.flags & 0x61:
+            raise NpzError(f"{key}: encrypted or patched")
         if entry.method not in (0, 8):
             raise NpzError(f"{key}: compression method {entry.method} is not DEFLATE")
         if most is None and entry.packed > entry.size + entry.size // 8 + 1024:
             raise NpzError(f"{key}: {entry.packed} bytes packed are too many for {entry.size}")
-        local = self._read(entry.offset, _LOCAL.size)
-        if local[:4] != b"PK\3\4":
-            raise NpzError(f"{key}: no local header at byte {entry.offset}")
-        names = _LOCAL.unpack(local)[9:]
-        start = entry.offset + _LOCAL.size + sum(names)
-        if self._read(entry.offset + _LOCAL.size, names[0]) != f"{key}.npy".encode():
-            raise NpzError(f"{key}: the local header names another member")
+        name_len, extra_len = _LOCAL.unpack(self._read(entry.offset, _LOCAL.size))[9:]
+        start = entry.offset + _LOCAL.size + name_len + extra_len
         if start + entry.packed > self._size:
             raise NpzError(f"{key}: its {entry.packed} bytes are not all there")
         return self._read(start, entry.packed if most is None else min(entry.packed, most))
@@ -228,7 +227,20 @@ class NpzReader:
         if offset + length != end or end + _END.size + comment != self._size:
             raise NpzError("its zip directory is not where it should be (truncated or damaged)")
         self._base, self._bytes = self._size - take, tail
-        return _entries(self._read(offset, length), total)
+        entries = _entries(self._read(offset, length), total)
+        for entry in entries.values():
+            self._check_local(entry)
+        return entries
+
+    def _check_local(self, entry: _Entry) -> None:
+        """Compare a member's two headers: a damaged name must not pass for an absent array."""
+        size = _LOCAL.size + len(entry.name)
+        local = self._read(entry.offset, size)
+        if local[:4] != b"PK\3\4":
+            raise NpzError(f"{shown_name(entry.name)}: no local header at byte {entry.offset}")
+        name_len = int.from_bytes(local[26:28], "little")
+        if name_len != len(entry.name) or local[_LOCAL.size :] != entry.name:
+            raise NpzError(f"{shown_name(entry.name)}: the local header names another member")
 
 
 def _entries(directory: bytes, total: int) -> dict[str, _Entry]:
@@ -240,14 +252,28 @@ def _entries(directory: bytes, total: int) -> dict[str, _Entry]:
         head = _CENTRAL.unpack_from(directory, at)
         name_len, extra_len, comment_len = head[10], head[11], head[12]
         at += _CENTRAL.size
-        name = directory[at : at + name_len].decode("utf-8", "replace")
+        raw = bytes(directory[at : at + name_len])
+        extra = directory[at + name_len : at + name_len + extra_len]
+        if head[2] & 0xFF > _NEWEST_ZIP or not _is_sound(extra):
+            raise NpzError(f"{shown_name(raw)}: its directory entry is damaged")
+        name = raw.decode("utf-8", "replace")
         if name in entries:
-            raise NpzError(f"two members are named {name!r}")
-        entries[name] = _Entry(head[3], head[4], head[7], head[8], head[9], head[16])
+            raise NpzError(f"two members are named {shown_name(raw)}")
+        entries[name] = _Entry(head[3], head[4], head[7], head[8], head[9], head[16], raw)
         at += name_len + extra_len + comment_len
     if at != len(directory):
         raise NpzError("its zip directory is damaged")
     return entries
+
+
+def _is_sound(extra: bytes) -> bool:
+    """Whether an extra field is a sequence of (id, length, data), as zipfile insists."""
+    while len(extra) >= 4:
+        length = int.from_bytes(extra[2:4], "little")
+        if length + 4 > len(extra):
+            return False
+        extra = extra[length + 4 :]
+    return True
 
 
 _Header = tuple["np.dtype[np.generic]", bool, tuple[int, ...], int]
@@ -365,6 +391,11 @@ def archive(members: Iterable[tuple[str, Member]]) -> bytes:
     length = sum(map(len, directory))
     end = _END.pack(b"PK\5\6", 0, 0, len(directory), len(directory), length, offset, 0)
     return b"".join([*parts, *directory, end])
+
+
+def shown_name(raw: bytes) -> str:
+    """A member's name for a message."""
+    return ascii(raw[:80].decode("utf-8", "replace"))
 
 
 def shown(numbers: Sequence[object]) -> str:

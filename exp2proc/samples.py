@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from . import codec, npz
+from . import codec, mass, npz
 from .errors import Exp2procError
+from .mass import Part, SpanName, TopToken
 from .npz import Member, NpzError, NpzReader
 from .spans import NONE, SampleSpans, Span, size
+
+if TYPE_CHECKING:
+    from .exports import Source
 
 Layout = Literal["proc", "proc_1"]
 LAYOUTS: Final[tuple[Layout, ...]] = ("proc", "proc_1")
@@ -45,6 +49,7 @@ class Sample:
         recovery: Recovery@10% (higher is better); NaN when not measured.
         hop: float32[H, L], attribution by hop, or None.
         tok: str[L], token pieces; None in layout proc_1. Pieces may overlap or be empty.
+        source: what its path says it is of, when `iter_samples` or a dataset read it.
     """
 
     attr: npt.NDArray[np.float32]
@@ -56,6 +61,7 @@ class Sample:
     recovery: float
     hop: npt.NDArray[np.float32] | None = None
     tok: npt.NDArray[np.str_] | None = None
+    source: Source | None = None
 
     @property
     def layout(self) -> Layout:
@@ -76,6 +82,70 @@ class Sample:
     def tokens_out(self) -> list[str]:
         """The token pieces of the explained output."""
         return self._pieces(self.span_out)
+
+    @property
+    def spans(self) -> SampleSpans:
+        """The three spans together."""
+        return SampleSpans(self.span_in, self.span_cot, self.span_out)
+
+    def scores_of(self, hop: int | None = None) -> npt.NDArray[np.float32]:
+        """float32[L]: the attribution of one hop, or `attr`.
+
+        Raises:
+            IndexError: there is no such hop.
+        """
+        if hop is None:
+            return self.attr
+        count = 0 if self.hop is None else len(self.hop)
+        if self.hop is None or not 0 <= hop < count:
+            raise IndexError(f"hop {hop} of a sample with {count} hops")
+        row: npt.NDArray[np.float32] = self.hop[hop]
+        return row
+
+    def top_tokens(
+        self, k: int = 10, span: SpanName = "in", *, hop: int | None = None
+    ) -> list[TopToken]:
+        """The k tokens with the highest attribution, highest first.
+
+        Args:
+            k: how many at most; NaN never counts.
+            span: among which tokens: "in", "cot", "out" or "all".
+            hop: rank by this hop instead of `attr`.
+
+        Raises:
+            IndexError: there is no such hop.
+            ValueError: there is no such span.
+        """
+        among: dict[str, Span] = {
+            "in": self.span_in,
+            "cot": self.span_cot,
+            "out": self.span_out,
+            "all": (0, len(self.attr) - 1) if len(self.attr) else NONE,
+        }
+        if span not in among:
+            raise ValueError(f"span is {span!r}: it may be {', '.join(among)}")
+        best = mass.top(self.scores_of(hop), among[span], k)
+        tok = self.tok
+        return [TopToken(at, None if tok is None else str(tok[at]), score) for at, score in best]
+
+    def shares(self, hop: int | None = None) -> dict[Part, float]:
+        """The share of the absolute attribution in "in", "cot", "out" and "rest", together 1.
+
+        A token of both CoT and output counts as output. All NaN when there is no attribution.
+
+        Args:
+            hop: of this hop instead of `attr`.
+
+        Raises:
+            IndexError: there is no such hop.
+        """
+        return mass.shares(self.scores_of(hop), self.spans)
+
+    def _repr_html_(self) -> str:
+        """The sample as a heatmap, for notebooks."""
+        from .heatmap import notebook_html
+
+        return notebook_html(self)
 
     def is_finite(self) -> bool:
         """Whether every number of `attr` and `hop` is finite."""
@@ -118,13 +188,14 @@ def encode(
     )
     if tok is None:
         members.append(("length", npz.pack_ints(map(size, spans))))
-    members += [(k, npz.pack_float(v)) for k, v in zip(_SCORES, scores, strict=True)]
+    members += [(k, npz.pack_float(v)) for k, v in zip(SCORES, scores, strict=True)]
     if hop is not None:
         members.append(("hop", npz.pack(hop, codec.VECTOR_LEVEL)))
     return npz.archive(members)
 
 
-_SCORES: Final = ("rise", "mas", "recovery")
+SCORES: Final = ("rise", "mas", "recovery")
+"""The keys of RISE, MAS and Recovery@10%."""
 
 
 def load_sample(path: str | Path) -> Sample:
@@ -151,7 +222,7 @@ def load_sample(path: str | Path) -> Sample:
         start, end = arrays[key].tolist()
         return start, end
 
-    fields: dict[str, Any] = {key: float(arrays[key]) for key in _SCORES}
+    fields: dict[str, Any] = {key: float(arrays[key]) for key in SCORES}
     return Sample(
         attr=arrays["attr"],
         span_in=span("span_in"),
@@ -161,6 +232,26 @@ def load_sample(path: str | Path) -> Sample:
         tok=arrays.get("tok"),
         **fields,
     )
+
+
+def load_scores(path: str | Path) -> dict[str, float]:
+    """RISE, MAS and Recovery@10% of a sample by key, its vectors not read; NaN when absent.
+
+    Raises:
+        Exp2procError: `sample-invalid`.
+    """
+    try:
+        with NpzReader(path) as reader:
+            _layout(reader)
+            values = {key: reader.array(key, 1) for key in SCORES}
+    except NpzError as err:
+        raise _invalid(path, str(err)) from None
+    except OSError as err:
+        raise _invalid(path, err.strerror or str(err)) from None
+    for key, value in values.items():
+        if value.dtype != np.float64 or value.shape != ():
+            raise _invalid(path, f"{key} is {_kind(value)}, not a float64 scalar")
+    return {key: float(value) for key, value in values.items()}
 
 
 def _invalid(path: str | Path, why: str) -> Exp2procError:
@@ -188,7 +279,7 @@ def schema_problem(arrays: dict[str, npt.NDArray[Any]], layout: Layout) -> str |
         start, end = span.tolist()
         if (start, end) != NONE and not 0 <= start <= end < length:
             return f"{key} is [{start}, {end}], outside 0..{length - 1}"
-    for key in _SCORES:
+    for key in SCORES:
         if arrays[key].dtype != np.float64 or arrays[key].shape != ():
             return f"{key} is {_kind(arrays[key])}, not a float64 scalar"
     if layout == "proc":

@@ -43,6 +43,25 @@ _KEPT_FILES: Final = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".vocab"
 _LARGEST: Final = 1 << 28
 
 
+@contextmanager
+def _tokenizing() -> Iterator[None]:
+    """Turns whatever the library raises on a text into `tokenizer-invalid`.
+
+    Its Rust code raises bare `Exception` (no token for a character), and where it panics something
+    that is not even one.
+    """
+    try:
+        yield
+    except BaseException as err:
+        panic = type(err).__name__ == "PanicException"
+        if isinstance(err, MemoryError) or not (panic or isinstance(err, Exception)):
+            raise
+        why = _first_line(err)
+    else:
+        return
+    raise Exp2procError("tokenizer-invalid", f"it cannot tokenize a text ({why})")
+
+
 @dataclass(slots=True)
 class BackendTokenizer:
     """A `tokenizers.Tokenizer` used directly, without the layers above it."""
@@ -56,12 +75,14 @@ class BackendTokenizer:
 
     def encode(self, text: str) -> tuple[list[int], Offsets]:
         """See `OffsetTokenizer.encode`."""
-        encoding = self.backend.encode(text, add_special_tokens=False)
+        with _tokenizing():
+            encoding = self.backend.encode(text, add_special_tokens=False)
         return encoding.ids, encoding.offsets
 
     def decode(self, ids: list[int]) -> str:
         """See `OffsetTokenizer.decode`."""
-        return str(self.backend.decode(ids, skip_special_tokens=False))
+        with _tokenizing():
+            return str(self.backend.decode(ids, skip_special_tokens=False))
 
 
 @dataclass(slots=True)
@@ -77,16 +98,18 @@ class PretrainedTokenizer:
 
     def encode(self, text: str) -> tuple[list[int], Offsets]:
         """See `OffsetTokenizer.encode`."""
-        made = self.pretrained(text, add_special_tokens=False, return_offsets_mapping=True)
+        with _tokenizing():
+            made = self.pretrained(text, add_special_tokens=False, return_offsets_mapping=True)
         return list(made["input_ids"]), [tuple(pair) for pair in made["offset_mapping"]]
 
     def decode(self, ids: list[int]) -> str:
         """See `OffsetTokenizer.decode`."""
-        return str(
-            self.pretrained.decode(
-                ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+        with _tokenizing():
+            return str(
+                self.pretrained.decode(
+                    ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+                )
             )
-        )
 
 
 Probe = tuple[str, list[int], list[tuple[int, int]], str]
@@ -135,6 +158,8 @@ def load_tokenizer(name: str) -> LoadedTokenizer:
             if probe(backend) != truth:
                 return LoadedTokenizer(authority, None)
             portable = _serialize(backend, truth)
+    except Exp2procError as err:
+        raise _invalid(name, err.message) from err
     except Exception as err:
         raise _invalid(name, f"it cannot tokenize ({_first_line(err)})") from err
     return LoadedTokenizer(backend, portable)

@@ -127,18 +127,24 @@ def _numbers(
     """An array of integers or floats. A None in `shape` stands for any length."""
     if key not in npz:
         raise Exp2procError("trace-missing-field", f"{key} is not in the npz")
-    wanted = "" if shape is None else str(["H" if n is None else n for n in shape]).replace("'", "")
     try:
         array = npz.array(key, max_items)
     except OversizeError as err:
         if shape is not None and not _fits(err.shape, shape):
-            raise _mismatch(key, f"has shape {shown(err.shape)}, expected {wanted}") from None
+            raise _another_shape(key, err.shape, shape) from None
         raise
     if array.dtype.kind not in "iuf":
         raise _mismatch(key, f"has dtype {array.dtype.name}, expected numbers")
     if shape is not None and not _fits(array.shape, shape):
-        raise _mismatch(key, f"has shape {shown(array.shape)}, expected {wanted}")
+        raise _another_shape(key, array.shape, shape)
     return array
+
+
+def _another_shape(
+    key: str, actual: tuple[int, ...], wanted: tuple[int | None, ...]
+) -> Exp2procError:
+    spelled = ", ".join("H" if length is None else str(length) for length in wanted)
+    return _mismatch(key, f"has shape {shown(actual)}, expected [{spelled}]")
 
 
 def _fits(actual: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
@@ -164,6 +170,8 @@ def _floats(npz: NpzReader, key: str, shape: tuple[int | None, ...]) -> npt.NDAr
 def _whole(key: str, array: npt.NDArray[np.generic]) -> list[int]:
     """The entries of a short array of integers; floats are taken when they are whole."""
     values = array.ravel().tolist()
+    if array.dtype.kind != "f":
+        return values
     if any(value != value or value in (_INF, -_INF) or int(value) != value for value in values):
         raise _mismatch(key, f"holds {shown(values)}, expected integers")
     return [int(value) for value in values]

@@ -28,7 +28,10 @@ def test_from_nothing_to_samples(tmp_path: Path) -> None:
 
 def test_the_commands_it_shows_work(tmp_path: Path) -> None:
     shown = run_cli("demo", cwd=tmp_path).stdout
-    convert, again = _next_commands(shown)
+    convert, *look, again = _next_commands(shown)
+    assert [words[0] for words in look] == ["summary", "show", "gallery"]
+    for words in look:
+        assert run_cli(*words, cwd=tmp_path).returncode == 0
     assert run_cli(*convert, cwd=tmp_path).returncode == 2  # the outputs are there
     assert run_cli(*convert, "--resume", cwd=tmp_path).returncode == 0
     broken = run_cli(*again, cwd=tmp_path)

@@ -24,6 +24,11 @@ COMMANDS = {
     "doctor": "find the dataset and tokenizer of runs, and the command that converts them",
     "check": "check samples, also against their traces",
     "demo": "write a small exp2 tree and convert it: needs nothing",
+    "summary": "scores per dataset, model and method, as a table",
+    "show": "one sample in the terminal, tokens coloured by attribution",
+    "gallery": "a static site: a page a sample, methods side by side",
+    "pack": "all samples in one Parquet file",
+    "unpack": "the npz files of a Parquet file again",
     "cache": "show or clear what is remembered between runs",
 }
 
@@ -55,6 +60,8 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    # No linear algebra is done here: threads for it would only cost each process its start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _tolerant_streams()
     try:
         return _run(words)

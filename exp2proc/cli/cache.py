@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show or clear."""
     from ..cache import Cache, cache_folder
+    from ..summary import printable
 
     cache = Cache(cache_folder())
     before = cache.size()
@@ -32,17 +33,18 @@ def run(args: argparse.Namespace) -> int:
         try:
             cache.clear()
         except OSError as err:
-            print(f"exp2proc: {cache.path}: {err.strerror or err}", file=sys.stderr)
+            print(printable(f"exp2proc: {cache.path}: {err.strerror or err}"), file=sys.stderr)
             return 1
     now = cache.size()
+    path = printable(str(now.path))
     if args.json:
         fields = {"path": str(now.path), "entries": now.entries}
         print(json.dumps({**fields, "bytes": now.size, "limit": now.limit}))
     elif args.clear:
-        print(f"forgot {before.entries} entries ({before.size / 1e6:.1f} MB) of {now.path}")
+        print(f"forgot {before.entries} entries ({before.size / 1e6:.1f} MB) of {path}")
     else:
         print(
-            f"{now.path}: {now.entries} entries, {now.size / 1e6:.1f} MB"
+            f"{path}: {now.entries} entries, {now.size / 1e6:.1f} MB"
             f" of at most {now.limit / 1e6:.0f} MB"
         )
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
 from contextlib import suppress
@@ -92,6 +93,7 @@ def carry_out(made: Plan, args: argparse.Namespace, engine: Engine | None = None
     if report.exit_code in (130, 143):
         ignore_stops()
     _deliver(report, args)
+    ignore_stops()  # all is done and told: the exit code stands
     return report.exit_code
 
 
@@ -125,7 +127,9 @@ def _write_report(path: Path, data: dict[str, Any]) -> None:
 
 
 def _resume_command(words: list[str]) -> str:
-    kept = [word for word in words if word not in ("--overwrite", "--resume")]
+    # argparse takes an option's beginning for the option
+    replaced = re.compile("--(ov|ove|over|overw.*|res|resu.*)")
+    kept = [word for word in words if not replaced.fullmatch(word)]
     return shlex.join(["exp2proc", *kept, "--resume"])
 
 

@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the tree, convert it, show what came out."""
+    from ..summary import printable
+
     root: Path = args.dir
     try:
         problem = _claim(root)
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as err:
         problem = f"{root}: {err.strerror or err}"
     if problem is not None:
-        print(f"exp2proc: {problem}", file=sys.stderr)
+        print(printable(f"exp2proc: {problem}"), file=sys.stderr)
         return 2
     return _convert(tree)
 
@@ -75,10 +77,10 @@ def _convert(tree: DemoTree) -> int:
     from ..errors import PlanError
     from ..pipeline import convert
     from ..progress import reporter
-    from ..summary import Summary, print_problems
+    from ..summary import Summary, print_problems, printable
 
     words = _command(tree)
-    print(f"$ {shlex.join(words)}")
+    print(f"$ {printable(shlex.join(words))}")
     shutil.rmtree(tree.out, ignore_errors=True)  # of an earlier demo: claimed above
     try:
         with reporter(96) as on_progress:
@@ -114,7 +116,7 @@ def _show_outputs(tree: DemoTree) -> None:
 
     out = console()
     first: Path | None = None
-    branches = {tree.out: Tree(str(tree.out))}
+    branches = {tree.out: Tree(Text(printable(str(tree.out))))}
     for folder in sorted(path for path in tree.out.rglob("*") if path.is_dir()):
         files = sorted(folder.glob("*.npz"))
         count = f"  {files[0].name} ... {files[-1].name} ({len(files)})" if files else ""
@@ -124,7 +126,7 @@ def _show_outputs(tree: DemoTree) -> None:
     if first is None:
         return
     sample = load_sample(first)
-    print(f"\n{first}")
+    print(f"\n{printable(str(first))}")
     hop = "none" if sample.hop is None else f"float32{list(sample.hop.shape)}"
     print(f"  attr float32[{len(sample.attr)}], hop {hop}")
     print(f"  span_in {sample.span_in}, span_cot {sample.span_cot}, span_out {sample.span_out}")
@@ -133,7 +135,15 @@ def _show_outputs(tree: DemoTree) -> None:
         pieces = getattr(sample, f"tokens_{name}")
         shown = "|".join(pieces[:14]) + ("|..." if len(pieces) > 14 else "")
         print(f"  tokens_{name}: {printable(shown)}")
-    print("\nnext, see what failures look like:")
-    print(f"  {shlex.join(['exp2proc', 'demo', '--dir', str(tree.root), '--break'])}")
+    print("\nnext, look at it:")
+    for words in (
+        ("summary", tree.out),
+        ("show", first),
+        ("gallery", tree.out, "-o", tree.root / "site"),
+    ):
+        print(f"  {printable(shlex.join(['exp2proc', *map(str, words)]))}")
+    print("see what failures look like:")
+    again = shlex.join(["exp2proc", "demo", "--dir", str(tree.root), "--break"])
+    print(f"  {printable(again)}")
     print("load a sample in Python:")
-    print(f'  import exp2proc; exp2proc.load_sample("{first}")')
+    print(f"  import exp2proc; exp2proc.load_sample({str(first)!r})")

@@ -59,6 +59,7 @@ class LocalEngine:
         followers: dict[str, Any] = {}
         if self._backend == "loky":
             followers = {"initializer": follow_parent, "initargs": (os.getpid(),)}
+            _start_trackers()
         # One task and n_jobs=1 would run here: two keep it in a process that may die.
         pool = Parallel(
             n_jobs=max(2, workers),
@@ -116,10 +117,25 @@ def deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _start_trackers() -> None:
+    """The helpers of process pools: starting one unblocks Ctrl-C, and with it the workers' ears."""
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as loky_tracker
+
+    resource_tracker.ensure_running()
+    loky_tracker.ensure_running()
+
+
 def end_workers() -> None:
-    """Kill loky's worker processes."""
+    """Kill the worker processes of this process's pool, if it has one."""
     from joblib.externals.loky import reusable_executor
 
     executor = reusable_executor._executor
-    if executor is not None:
+    if executor is None:
+        return
+    try:
         executor.shutdown(wait=True, kill_workers=True)
+    except RuntimeError:  # stopped between making the pool's thread and starting it
+        for process in list(executor._processes.values()):
+            process.kill()

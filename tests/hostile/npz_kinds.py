@@ -239,6 +239,11 @@ KINDS = table(
     Kind("offset wrong in the directory", "trace-corrupt", _patched(42, struct.pack("<L", 7))),
     Kind("offset far outside", "trace-corrupt", _patched(42, b"\xfe\xff\xff\x7f")),
     Kind("packed size far outside", "trace-corrupt", _patched(20, b"\xfe\xff\xff\x7f")),
+    Kind(
+        "an optional array renamed in the directory",
+        "trace-corrupt",
+        _patched(46, b"R", "recovery_scores.npy"),
+    ),
     Kind("encrypted member", "trace-corrupt", _patched(8, b"\1\0")),
     Kind("unknown compression", "trace-corrupt", _patched(10, b"\x63\0")),
     Kind("bzip2 members", "trace-corrupt", _zip(_all, compression=zipfile.ZIP_BZIP2)),

@@ -72,9 +72,17 @@ def test_nothing_steers_the_terminal(batch: Batch, tmp_path: Path) -> None:
         (("convert", evil), 2),
         (("convert", "--jobs", evil), 2),
         ((evil,), 2),
+        (("demo", "--dir", evil / "demo"), 0),
+        (("demo", "--dir", batch.traces), 2),
+        (("cache",), 0),
+        (("cache", "--clear"), 0),
     ):
         done = subprocess.run(
-            [*COMMAND, *map(str, words)], capture_output=True, check=False, timeout=60
+            [*COMMAND, *map(str, words)],
+            env={**os.environ, "EXP2PROC_CACHE_DIR": str(evil / "cache")},
+            capture_output=True,
+            check=False,
+            timeout=60,
         )
         assert done.returncode == code, (words, done.stdout, done.stderr)
         assert_harmless(done.stdout, done.stderr)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from support.arrays import assert_same_npz
-from support.cli import run_json
+from support.cli import codes, run_json
 from support.workload import load
 
 from exp2proc.datasets import Text
 from exp2proc.demo.traces import Method, write_jsonl, write_run
-from exp2proc.demo.tree import DemoTree, measure, write_tree
+from exp2proc.demo.tree import EOS, DemoTree, measure, save_tokenizer, write_tree
 
 from . import dataset_kinds, tokenizer_kinds
 from .kind import CONVERTS, Kind, named, run_measured
@@ -125,3 +125,22 @@ def test_tokenizer(tokenizers: tuple[dict[str, set[str]], Batch], trees: Trees, 
     else:
         assert problems[kind.slug] == set()
         batch.check(Path("good", kind.slug, "run"), kind, trees.expected)
+
+
+def test_tokenizer_that_fails_on_one_text(trees: Trees, tmp_path: Path) -> None:
+    """It knows every character that it was tried with, but not those of this text."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+    from exp2proc.tokenizer import PROBES
+
+    known = sorted({*"".join(PROBES), *f"end {EOS} more"})
+    words = Tokenizer(models.WordLevel({c: n for n, c in enumerate(known)}, unk_token="none"))
+    words.pre_tokenizer = pre_tokenizers.Split(Regex("[\\s\\S]"), "isolated")
+    save_tokenizer(words, tmp_path / "tokenizer")
+    trees.write_run(tmp_path / "run")
+    report, _ = run_measured(
+        tmp_path / "peak",
+        *("convert", "--trace_dir", tmp_path / "run", "--dataset_jsonl", trees.good),
+        *("--tokenizer_model", tmp_path / "tokenizer", "--out_dir", tmp_path / "out"),
+    )
+    assert codes(report) == ["tokenizer-invalid"]

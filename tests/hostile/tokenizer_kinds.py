@@ -70,6 +70,12 @@ def _small_vocabulary(tokenizer: dict[str, Any]) -> None:
     tokenizer["model"]["merges"] = tokenizer["model"]["merges"][:10]
 
 
+def _replacing_nothing(tokenizer: dict[str, Any]) -> None:
+    """The library's Rust code panics on this."""
+    nothing = {"type": "Replace", "pattern": {"String": ""}, "content": "x"}
+    tokenizer["normalizer"] = nothing
+
+
 KINDS = table(
     Kind("a missing folder", _INVALID, shutil.rmtree),
     Kind("an empty folder", _INVALID, _without("tokenizer.json", "tokenizer_config.json")),
@@ -87,6 +93,7 @@ KINDS = table(
         _tokenizer(lambda t: t["model"].update(type="\x1b[31mX")),
     ),
     Kind("no model", _INVALID, _tokenizer(lambda t: t.pop("model"))),
+    Kind("one that panics", _INVALID, _tokenizer(_replacing_nothing)),
     Kind("no eos", _INVALID, _config(eos_token=None)),
     Kind("an empty eos", _INVALID, _config(eos_token="")),
     Kind("an eos of a number", _INVALID, _config(eos_token=7)),

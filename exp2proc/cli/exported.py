@@ -1,0 +1,136 @@
+"""What the commands that read exported samples share: their OUT argument, progress, refusals."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from ..errors import Exp2procError
+    from ..exports import Source
+    from ..tally import OnProgress
+
+T = TypeVar("T")
+Run = Callable[[argparse.Namespace], int]
+
+_MAX_SHOWN = 5
+
+
+def add_outs(parser: argparse.ArgumentParser) -> None:
+    """The OUT argument."""
+    parser.add_argument(
+        "outs",
+        metavar="OUT",
+        nargs="+",
+        type=Path,
+        help="an output folder of `exp2proc convert` (any level of it), or single npz files",
+    )
+
+
+def guarded(run: Run) -> Run:
+    """A command whose refusals are told on stderr, with exit code 2; 130 after Ctrl-C."""
+
+    @functools.wraps(run)
+    def guard(args: argparse.Namespace) -> int:
+        from ..errors import Exp2procError
+
+        try:
+            return run(args)
+        except Exp2procError as err:
+            from ..summary import printable
+
+            print(f"exp2proc: {err.code}: {printable(err.message)}", file=sys.stderr)
+            print(f"hint: {printable(err.hint)}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("exp2proc: interrupted; run it again to complete", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            raise
+        except OSError as err:
+            from ..summary import printable
+
+            where = f"{err.filename}: " if err.filename else ""
+            print(f"exp2proc: {printable(where)}{err.strerror or err}", file=sys.stderr)
+        return 2
+
+    return guard
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a file that is there.
+
+    Raises:
+        Exp2procError: `target-exists`.
+    """
+    from ..errors import Exp2procError
+
+    if path.is_dir() or (path.exists() and not overwrite):
+        what = "a folder" if path.is_dir() else "already there"
+        raise Exp2procError("target-exists", f"{path} is {what}")
+
+
+class Reading(Generic[T]):
+    """The samples of a command's OUTs as they are read; files that are none are counted."""
+
+    def __init__(
+        self, sources: list[Source], read: Callable[[Source], T], on_progress: OnProgress
+    ) -> None:
+        self.sources = sources
+        self.failures: list[tuple[Source, Exp2procError]] = []
+        self._read = read
+        self._on_progress = on_progress
+
+    def items(self) -> Iterator[T]:
+        """What `read` makes of each sample."""
+        from ..errors import Exp2procError
+        from ..exports import read_each
+        from ..tally import Progress
+
+        results = read_each(self.sources, self._read)
+        for done, (source, result) in enumerate(results, 1):
+            if isinstance(result, Exp2procError):
+                self.failures.append((source, result))
+            else:
+                yield result
+            self._on_progress(Progress(done, len(self.sources), len(self.failures)))
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every file was a sample, else 1."""
+        return 1 if self.failures else 0
+
+
+@contextmanager
+def read_all(args: argparse.Namespace, read: Callable[[Source], T]) -> Iterator[Reading[T]]:
+    """Read the samples of `args.outs` with progress; at the end tell which files are none.
+
+    Raises:
+        Exp2procError: `no-samples` (also when no file is a sample), `samples-collide`.
+    """
+    from .. import progress
+    from ..errors import Exp2procError
+    from ..exports import find_sources
+
+    sources = find_sources(args.outs)
+    with progress.reporter(len(sources), what="samples", doing="reading") as on_progress:
+        reading = Reading(sources, read, on_progress)
+        yield reading
+    if reading.failures:
+        tell_failures([(source.name, err) for source, err in reading.failures])
+    if len(reading.failures) == len(sources):
+        raise Exp2procError("no-samples", f"none of {len(sources)} npz files is a sample")
+
+
+def tell_failures(failures: list[tuple[str, Any]]) -> None:
+    """The first files that failed, with the reason, on stderr."""
+    from ..summary import printable
+
+    for name, err in failures[:_MAX_SHOWN]:
+        print(f"exp2proc: {printable(name)}: {printable(err.message)}", file=sys.stderr)
+    if len(failures) > _MAX_SHOWN:
+        print(f"exp2proc: and {len(failures) - _MAX_SHOWN} more", file=sys.stderr)

@@ -1,0 +1,40 @@
+"""All samples of output folders in one Parquet file, a row a sample (extra: parquet)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .exported import add_outs, check_target, guarded, read_all
+
+EXAMPLES = """\
+examples:
+  exp2proc pack exp/proc/output -o samples.parquet
+  exp2proc pack OUT/math OUT/needles -o two.parquet --overwrite
+
+columns: dataset, model, method, run_tag, file, example, tok, tok_width, attr, hop, span_in,
+span_cot, span_out, rise, mas, recovery. A score that was not measured is null.
+exit codes: 0 all packed; 1 some files are no samples, told on stderr; 2 nothing was written.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `exp2proc pack`."""
+    add_outs(parser)
+    parser.add_argument(
+        *("-o", "--output"), metavar="FILE.parquet", required=True, type=Path, help="what to write"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE.parquet")
+
+
+@guarded
+def run(args: argparse.Namespace) -> int:
+    """Read the samples, write the file."""
+    from ..exports import load_source
+    from ..parquet import pack
+
+    check_target(args.output, overwrite=args.overwrite)
+    with read_all(args, load_source) as reading:
+        count = pack(reading.items(), args.output)
+    print(f"{args.output}: {count} samples, {args.output.stat().st_size / 1e6:.1f} MB")
+    return reading.exit_code

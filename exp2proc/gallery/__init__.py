@@ -1,0 +1,1 @@
+"""The gallery: a static site of exported samples, readable from a folder without a server."""

@@ -1,0 +1,215 @@
+"""Finding, naming, reading exported samples; the Python API on them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.cli import run_cli
+from support.exported import NAN, write_export
+
+import exp2proc
+from exp2proc.exports import find_sources, method_of
+from exp2proc.samples import load_scores
+
+RUN = "ifr_multi_hop_both_n1_mfaithfulness_gen_100ex"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Two datasets, one of them with a path for a name; written in no good order."""
+    root = tmp_path / "out"
+    for number in (2, 0, 1):
+        name = f"ex_{number:06d}.npz"
+        write_export(root / "exp/data/math.jsonl/qwen-8B" / RUN / name, ["a", "b"])
+        write_export(root / "needles/qwen-8B/attnlrp_negdrop_normnorm_5ex" / name, ["c"] * 3)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("run_tag", "method"),
+    [
+        (RUN, "ifr_multi_hop_both"),
+        ("attnlrp_negdrop_normnorm_mfaithfulness_gen+recovery_ruler_95ex", "attnlrp"),
+        ("ft_attnlrp_n2_negabs_normnorm_mrecovery_ruler_5ex", "ft_attnlrp"),
+        ("ifr_in_all_gen_mfaithfulness_gen_5ex", "ifr_in_all_gen"),
+        ("ifr_multi_hop_stop_words_n3_5ex", "ifr_multi_hop_stop_words"),
+        ("some_new_method", "some_new_method"),
+        ("perturbation_all_100ex", "perturbation_all"),
+    ],
+)
+def test_method_is_what_the_run_tag_begins_with(run_tag: str, method: str) -> None:
+    assert method_of(run_tag) == method
+
+
+@pytest.mark.parametrize("below", ["", "exp", "exp/data/math.jsonl/qwen-8B", "{run}", "{run}/file"])
+def test_names_whatever_level_is_given(out: Path, below: str) -> None:
+    run = f"exp/data/math.jsonl/qwen-8B/{RUN}"
+    given = out / below.format(run=run).replace("file", "ex_000000.npz")
+    source = find_sources(given)[0]
+    assert (source.model, source.run_tag, source.example) == ("qwen-8B", RUN, 0)
+    assert source.method == "ifr_multi_hop_both"
+    assert source.dataset.endswith("math.jsonl")
+    if not below:
+        assert source.dataset == "exp/data/math.jsonl"
+
+
+def test_sorted_each_once_no_hidden_files(out: Path) -> None:
+    (out / "needles/.x.npz").write_bytes(b"")
+    os.symlink(out, out / "needles/loop")
+    names = [source.name for source in find_sources([out, out / "needles", out / "exp"])]
+    assert names == sorted(names)
+    assert len(names) == len(set(names)) == 6
+
+
+def test_collisions_and_absent_folders_are_refused(out: Path, tmp_path: Path) -> None:
+    write_export(
+        tmp_path / "other" / "needles/qwen-8B/attnlrp_negdrop_normnorm_5ex/ex_000000.npz", []
+    )
+    with pytest.raises(exp2proc.Exp2procError) as caught:
+        find_sources([out, tmp_path / "other"])
+    assert caught.value.code == "samples-collide"
+    assert len(find_sources(tmp_path)) == 7
+    for wrong in (tmp_path / "nothing", tmp_path / "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(exp2proc.Exp2procError) as caught:
+            list(exp2proc.iter_samples(wrong))
+        assert caught.value.code == "no-samples"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_iter_samples_in_order_with_failures_told(out: Path, jobs: int) -> None:
+    bad = out / "needles/qwen-8B/attnlrp_negdrop_normnorm_5ex/ex_000001.npz"
+    bad.write_bytes(b"PK")
+    told = []
+    samples = list(
+        exp2proc.iter_samples(out, jobs=jobs, on_error=lambda src, err: told.append((src, err)))
+    )
+    names = [sample.source.name for sample in samples if sample.source]
+    assert names == sorted(names)
+    assert len(names) == 5
+    assert [(src.path, err.code) for src, err in told] == [(bad, "sample-invalid")]
+    with pytest.raises(exp2proc.Exp2procError, match="ex_000001"):
+        list(exp2proc.iter_samples(out, jobs=jobs))
+
+
+def test_iter_samples_is_lazy(out: Path) -> None:
+    samples = exp2proc.iter_samples(out)
+    next(samples)
+    last = find_sources(out)[-1].path
+    last.write_bytes(b"")
+    with pytest.raises(exp2proc.Exp2procError, match=last.name):
+        list(samples)
+
+
+def test_a_pool_that_is_left_early_ends_quietly(out: Path) -> None:
+    code = (
+        "import sys, exp2proc\n"
+        "for sample in exp2proc.iter_samples(sys.argv[1], jobs=2):\n"
+        "    print(sample.source.example); break\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(out)], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
+
+
+def test_top_tokens(tmp_path: Path) -> None:
+    path = write_export(
+        tmp_path / "s.npz",
+        list("abcdefg"),
+        attr=[1, 5, NAN, 5, 2, -9, 3],
+        hop=[[0] * 7, [7, 6, 5, 4, 3, 2, 1]],
+        spans=((0, 3), (4, 5), (6, 6)),
+    )
+    sample = exp2proc.load_sample(path)
+    assert sample.top_tokens(2) == [(1, "b", 5.0), (3, "d", 5.0)]
+    assert [token.index for token in sample.top_tokens(9)] == [1, 3, 0]
+    assert sample.top_tokens(9, span="cot") == [(4, "e", 2.0), (5, "f", -9.0)]
+    assert sample.top_tokens(1, span="all", hop=1) == [(0, "a", 7.0)]
+    assert sample.top_tokens(0) == []
+    with pytest.raises(IndexError):
+        sample.top_tokens(hop=2)
+    with pytest.raises(ValueError, match="cot"):
+        sample.top_tokens(span="thinking")  # type: ignore[arg-type]
+
+
+def test_shares(tmp_path: Path) -> None:
+    path = write_export(
+        tmp_path / "s.npz",
+        list("abcdef"),
+        attr=[1, -1, 2, NAN, 4, 8],
+        hop=[[0] * 6, [0, 0, 0, 1, 0, 0]],
+        spans=((0, 1), (2, 4), (4, 4)),
+    )
+    sample = exp2proc.load_sample(path)
+    # token 4 is CoT and output at once: it counts once, as output
+    assert sample.shares() == {"in": 2 / 16, "cot": 2 / 16, "out": 4 / 16, "rest": 8 / 16}
+    assert sample.shares(1) == {"in": 0, "cot": 1, "out": 0, "rest": 0}
+    assert all(np.isnan(share) for share in sample.shares(0).values())
+
+
+def test_no_tokens_in_proc_1(tmp_path: Path) -> None:
+    sample = exp2proc.load_sample(write_export(tmp_path / "s.npz", None, length=3))
+    assert sample.top_tokens(1) == [(2, None, 3.0)]
+
+
+def test_load_scores_checks_what_it_reads(tmp_path: Path) -> None:
+    path = write_export(tmp_path / "s.npz", ["a"], scores=(0.25, NAN, 1.0))
+    scores = load_scores(path)
+    assert (scores["rise"], scores["recovery"]) == (0.25, 1.0)
+    assert np.isnan(scores["mas"])
+    np.savez(tmp_path / "trace.npz", v_row_all=np.zeros(3))
+    with pytest.raises(exp2proc.Exp2procError) as caught:
+        load_scores(tmp_path / "trace.npz")
+    assert caught.value.code == "sample-invalid"
+
+
+def _length(sample: exp2proc.Sample) -> int:
+    return len(sample.attr)
+
+
+def test_dataset_is_map_style_and_travels_to_other_processes(out: Path) -> None:
+    dataset = exp2proc.SampleDataset(out, transform=_length)
+    assert len(dataset) == 6
+    assert list(dataset) == [2, 2, 2, 3, 3, 3]
+    assert dataset[-1] == 3
+    with pytest.raises(IndexError):
+        dataset[6]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(dataset.__getitem__, [5, 0]) == [3, 2]
+    source = exp2proc.SampleDataset(out)[0].source
+    assert source is not None
+    assert source.example == 0
+
+
+def test_dataset_in_torch(out: Path) -> None:
+    data = pytest.importorskip("torch.utils.data", reason="torch is not installed")
+    loader = data.DataLoader(
+        exp2proc.SampleDataset(out), batch_size=4, shuffle=False, num_workers=1, collate_fn=list
+    )
+    assert [[len(sample.attr) for sample in batch] for batch in loader] == [[2, 2, 2, 3], [3, 3]]
+
+
+def test_importing_the_dataset_needs_no_torch() -> None:
+    code = "import sys, exp2proc; exp2proc.SampleDataset; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_commands_name_a_file_that_is_no_sample(out: Path) -> None:
+    (out / "needles/x.npz").write_bytes(b"no\x1b[31m")
+    done = run_cli("summary", out)
+    assert done.returncode == 1
+    assert "x.npz" in done.stderr
+    assert "3" in done.stdout
+    for path in find_sources(out):
+        path.path.write_bytes(b"")
+    done = run_cli("summary", out)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no-samples" in done.stderr
+    assert "Traceback" not in done.stderr

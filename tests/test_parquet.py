@@ -1,0 +1,228 @@
+"""Pack and unpack: array for array, in flat memory, readable by everybody, safe to unpack."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.arrays import assert_same_tree
+from support.cli import run_cli
+from support.exported import NAN, write_export
+
+import exp2proc
+from exp2proc.parquet import ParquetReader, pack, unpack
+
+pa = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+pq = pytest.importorskip("pyarrow.parquet")
+
+HERE = Path(__file__).parent
+RECIPES = sorted((HERE / "recipes").glob("read_*.py"))
+RUN = "math/qwen-8B/ifr_n1_mfaithfulness_gen_9ex"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Every kind of sample: with and without text, hops, scores, tokens."""
+    run = tmp_path / "out" / RUN
+    write_export(run / "ex_000000.npz", [" a", "🍎", "🍎", "", "\x00b"], scores=(0.5, NAN, 1))
+    write_export(run / "ex_000001.npz", None, length=3, hop=[[1, NAN, 3], [-0.0, np.inf, 6]])
+    write_export(run / "ex_000002.npz", [])
+    write_export(run / "ex_000003.npz", ["x", "y"], hop=[[1, 2]])
+    write_export(run / "other name.npz", ["长", "文本"], spans=((0, 0), (-1, -1), (1, 1)))
+    return tmp_path / "out"
+
+
+def packed(out: Path) -> Path:
+    path = out.parent / "samples.parquet"
+    done = run_cli("pack", out, "-o", path)
+    assert (done.returncode, done.stderr) == (0, "")
+    return path
+
+
+def test_there_and_back(out: Path, tmp_path: Path) -> None:
+    path = packed(out)
+    done = run_cli("unpack", path, "-o", tmp_path / "back")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert assert_same_tree(tmp_path / "back", out) == 5
+    again = run_cli("unpack", path, "-o", tmp_path / "back")
+    assert again.returncode == 2
+    assert "target-exists" in again.stderr
+    assert run_cli("unpack", path, "-o", tmp_path / "back", "--overwrite").returncode == 0
+
+
+def test_published_samples_there_and_back(reference: Path, tmp_path: Path) -> None:
+    run = tmp_path / "out/math.jsonl/qwen-8B/ifr_multi_hop_both_n1_60ex"
+    run.parent.mkdir(parents=True)
+    run.symlink_to(reference / "expected")
+    path = packed(tmp_path / "out")
+    assert run_cli("unpack", path, "-o", tmp_path / "back").returncode == 0
+    assert assert_same_tree(tmp_path / "back" / run.relative_to(tmp_path / "out"), run) == 60
+
+
+def test_columns_types_and_metadata(out: Path) -> None:
+    pack(exp2proc.iter_samples(out), out.parent / "samples.parquet")
+    table = pq.read_table(out.parent / "samples.parquet")
+    types = {field.name: str(field.type) for field in table.schema}
+    assert types["attr"] == "list<element: float>"
+    assert types["hop"] == "list<element: list<element: float>>"
+    assert types["tok"] == "list<element: string>"
+    assert types["span_in"] == "fixed_size_list<element: int64>[2]"
+    row = table.to_pylist()[0]
+    names = ("dataset", "model", "method", "file", "example")
+    assert [row[name] for name in names] == ["math", "qwen-8B", "ifr", "ex_000000.npz", 0]
+    assert (row["rise"], row["mas"], row["recovery"]) == (0.5, None, 1.0)
+    assert row["tok"] == [" a", "🍎", "🍎", "", "\x00b"]
+    assert table["example"].to_pylist()[-1] is None
+    about = json.loads(
+        pq.ParquetFile(out.parent / "samples.parquet").metadata.metadata[b"exp2proc"]
+    )
+    assert about["layout"] == ["proc", "proc_1"]
+    assert about["exp2proc_version"] == exp2proc.__version__
+    assert set(about["units"]) >= {"attr", "hop", "rise", "recovery"}
+    assert about["versions"]["numpy"] == np.__version__
+
+
+def test_refusals(out: Path, tmp_path: Path) -> None:
+    path = out.parent / "samples.parquet"
+    pack(exp2proc.iter_samples(out), path)
+    before = path.read_bytes()
+    assert run_cli("pack", out, "-o", path).returncode == 2
+    assert path.read_bytes() == before
+    assert run_cli("pack", out, "-o", path, "--overwrite").returncode == 0
+    assert run_cli("pack", out, "-o", tmp_path).returncode == 2
+    for content in (b"", b"PAR1" * 9, before[:-30]):
+        (tmp_path / "bad.parquet").write_bytes(content)
+        done = run_cli("unpack", tmp_path / "bad.parquet", "-o", tmp_path / "x")
+        assert done.returncode == 2
+        assert "parquet-invalid" in done.stderr
+        assert "Traceback" not in done.stderr
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "foreign.parquet")
+    done = run_cli("unpack", tmp_path / "foreign.parquet", "-o", tmp_path / "x")
+    assert (done.returncode, "not written by exp2proc" in done.stderr) == (2, True)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_file_that_is_no_sample_is_left_out(out: Path) -> None:
+    (out / RUN / "ex_000009.npz").write_bytes(b"PK")
+    path = out.parent / "s.parquet"
+    done = run_cli("pack", out, "-o", path)
+    assert done.returncode == 1
+    assert "ex_000009" in done.stderr
+    assert pq.ParquetFile(path).metadata.num_rows == 5
+    for sample in out.rglob("*.npz"):
+        sample.write_bytes(b"")
+    done = run_cli("pack", out, "-o", out.parent / "none.parquet")
+    assert done.returncode == 2
+    assert sorted(p.name for p in out.parent.iterdir()) == ["out", "s.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("dataset", "../../evil"),
+        ("dataset", "/evil"),
+        ("run_tag", ".."),
+        ("file", "../evil.npz"),
+        ("file", "evil"),
+        ("file", None),
+        ("model", "a\x1b[31m"),
+        ("span_in", [3, 1]),
+        ("attr", None),
+        ("attr", [None] * 5),
+        ("tok_width", None),
+        ("hop", [[1.0]]),
+    ],
+)
+def test_hostile_rows(out: Path, tmp_path: Path, column: str, value: Any) -> None:
+    path = tmp_path / "samples.parquet"
+    pack(exp2proc.iter_samples(out), path)
+    table = pq.ParquetFile(path).read()
+    rows = table.to_pylist()
+    rows[0][column] = value
+    bad = pa.Table.from_pylist(rows, schema=table.schema.with_metadata({"exp2proc": "{}"}))
+    pq.write_table(bad, path)
+    with ParquetReader(path) as reader, pytest.raises(exp2proc.Exp2procError) as caught:
+        list(unpack(reader, tmp_path / "a/b/x"))
+    assert caught.value.code == "parquet-invalid"
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+def test_memory_stays_flat(tmp_path: Path) -> None:
+    """Ten times the samples, the same memory: read from links to one file."""
+    pytest.importorskip("resource", reason="no way to ask for peak memory here")
+    peaks = []
+    tok = [f" token{number}" for number in range(3000)]
+    hop = np.random.default_rng(0).random((3, 3000)).tolist()
+    for count in (120, 1200):
+        run = tmp_path / f"out{count}" / RUN
+        first = write_export(run / "ex_000000.npz", tok, hop=hop)
+        for number in range(1, count):
+            os.link(first, run / f"ex_{number:06d}.npz")
+        code = (
+            "import resource, sys; from pathlib import Path\n"
+            "import exp2proc; from exp2proc.parquet import pack\n"
+            "count = pack(exp2proc.iter_samples(sys.argv[1]), Path(sys.argv[2]))\n"
+            "print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        )
+        target = tmp_path / f"{count}.parquet"
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(run), str(target)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+        written, peak = map(int, done.stdout.split())
+        assert written == count
+        assert pq.ParquetFile(target).num_row_groups > 1
+        peaks.append(peak)
+    assert peaks[1] < 1.3 * peaks[0], peaks
+
+
+def test_without_pyarrow_the_extra_is_named(out: Path) -> None:
+    block = "import sys; sys.modules['pyarrow'] = None\nfrom exp2proc.cli import main\n"
+    words = ["pack", str(out), "-o", str(out.parent / "x.parquet")]
+    done = subprocess.run(
+        [sys.executable, "-c", f"{block}sys.exit(main({words!r}))"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "exp2proc[parquet]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_recipes_of_the_readme(out: Path, recipe: Path) -> None:
+    library = recipe.stem.removeprefix("read_")
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    path = out.parent / "samples.parquet"
+    pack(exp2proc.iter_samples(out), path)
+    done = subprocess.run(
+        [sys.executable, str(recipe)],
+        cwd=path.parent,
+        env={**os.environ, "HF_HOME": str(path.parent / "hf"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "ifr" in done.stdout
+    assert "(5,)" in done.stdout if library == "datasets" else "0.5" in done.stdout
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_recipes_stand_in_the_readme(recipe: Path) -> None:
+    readme = (HERE.parent / "README.md").read_text(encoding="utf-8")
+    if "exp2proc pack" not in readme:
+        pytest.skip("the README has no section on packing yet")
+    assert recipe.read_text(encoding="utf-8").strip() in readme

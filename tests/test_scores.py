@@ -1,0 +1,152 @@
+"""The table of scores: NaN absent, the best marked, every format readable by its own reader."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.cli import run_cli
+from support.exported import NAN, write_export
+
+from exp2proc.scores import FIELDS, estimate, short_datasets
+
+
+@given(st.lists(st.one_of(st.just(NAN), st.floats(-1e6, 1e6)), max_size=20))
+def test_estimate_is_over_what_is_there(values: list[float]) -> None:
+    present = [value for value in values if value == value]
+    found = estimate(values)
+    assert found.n == len(present)
+    if not present:
+        assert (found.mean, found.sem) == (None, None)
+        return
+    assert found.mean == pytest.approx(statistics.fmean(present))
+    if len(present) > 1:
+        sem = statistics.stdev(present) / math.sqrt(len(present))
+        assert found.sem == pytest.approx(sem, abs=1e-9)
+    else:
+        assert found.sem is None
+
+
+def test_short_names_only_where_they_tell_apart() -> None:
+    assert short_datasets(["exp/data/math.jsonl", "needles"]) == {
+        "exp/data/math.jsonl": "math",
+        "needles": "needles",
+    }
+    assert short_datasets(["a/math.jsonl", "b/math"])["b/math"] == "b/math"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Two methods, one of them in two settings; MAS of one sample and all Recovery absent."""
+    root = tmp_path / "out"
+    runs = {
+        "attnlrp_negdrop_normnorm_mfaithfulness_gen_2ex": (0.5, 0.9),
+        "ifr_n1_mfaithfulness_gen_2ex": (0.3, 0.2),
+        "ifr_n2_mfaithfulness_gen_2ex": (0.4, NAN),
+    }
+    for run_tag, (rise, mas) in runs.items():
+        for number in range(2):
+            path = root / "ma_th.jsonl/q&8B" / run_tag / f"ex_{number:06d}.npz"
+            write_export(path, ["a"], scores=(rise + number / 10, mas, NAN))
+    write_export(root / "solo/q&8B/ifr_n1_1ex/ex_000000.npz", ["a"], scores=(1, 1, 1))
+    return root
+
+
+def records(out: Path) -> list[dict[str, object]]:
+    done = run_cli("summary", out, "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    data = json.loads(done.stdout)
+    assert data["better"] == {"rise": "lower", "mas": "lower", "recovery": "higher"}
+    rows: list[dict[str, object]] = data["rows"]
+    return rows
+
+
+def test_json_and_csv_agree(out: Path) -> None:
+    rows = records(out)
+    done = run_cli("summary", out, "--format", "csv")
+    read = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [tuple(row) for row in read] == [FIELDS] * 4
+    for a, b in zip(read, rows, strict=True):
+        assert a == {key: "" if value is None else str(value) for key, value in b.items()}
+
+
+def test_rows_are_runs_and_the_best_is_marked(out: Path) -> None:
+    rows = records(out)
+    assert [row["run_tag"] for row in rows][1:3] == [
+        "ifr_n1_mfaithfulness_gen_2ex",
+        "ifr_n2_mfaithfulness_gen_2ex",
+    ]
+    assert [row["rise_best"] for row in rows] == [False, True, False, False]
+    assert [row["mas_best"] for row in rows] == [False, True, False, False]
+    first, _, third, solo = rows
+    assert first["rise_mean"] == pytest.approx(0.55)
+    assert first["rise_sem"] == pytest.approx(0.05)
+    assert (third["mas_mean"], third["mas_sem"], third["mas_n"]) == (None, None, 0)
+    assert (third["recovery_mean"], third["recovery_n"]) == (None, 0)
+    # a row that has no rival is not the best of anything
+    assert (solo["recovery_mean"], solo["recovery_sem"], solo["recovery_best"]) == (
+        1.0,
+        None,
+        False,
+    )
+
+
+def test_table_on_screen(out: Path) -> None:
+    done = run_cli("summary", out)
+    assert "lower is better" in done.stdout
+    assert "Recovery@10% ↑" in done.stdout
+    starred = [line for line in done.stdout.splitlines() if "*" in line and "±" in line]
+    assert any("ifr_n1_mfaithfulness_gen_2ex" in line for line in starred)
+    assert not any("attnlrp" in line for line in starred)
+
+
+def test_table_fits_a_narrow_terminal(out: Path) -> None:
+    from rich.console import Console
+
+    from exp2proc.exports import find_sources
+    from exp2proc.samples import load_scores
+    from exp2proc.scores import score_rows
+    from exp2proc.scoretable import rich_tables
+
+    rows = score_rows((source, load_scores(source.path)) for source in find_sources(out))
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(rich_tables(rows))
+    text = stream.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    for shown in ("ma_th · q&8B", "0.550 ± 0.050", "0.900 ± 0.000", "Recovery@10% ↑", "solo"):
+        assert shown in text
+
+
+def test_markdown_has_one_shape(out: Path) -> None:
+    done = run_cli("summary", out, "--format", "markdown")
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 4
+    assert {line.replace("\\|", "").count("|") for line in table} == {8}
+    assert "**0.350 ± 0.050 (2)**" in table[3]
+    assert "ma\\_th" in table[2]
+
+
+def test_latex_is_escaped(out: Path) -> None:
+    done = run_cli("summary", out, "--format", "latex")
+    body = [line for line in done.stdout.splitlines() if line.endswith(r"\\")]
+    assert {line.replace(r"\&", "").count("&") for line in body} == {6}
+    assert r"ma\_th & q\&8B" in done.stdout
+    assert r"\textbf{0.350}" in done.stdout
+
+
+def test_published_samples(reference: Path) -> None:
+    done = run_cli("summary", reference / "expected", "--format", "json")
+    (row,) = json.loads(done.stdout)["rows"]
+    rise = [float(np.load(path)["rise"]) for path in (reference / "expected").glob("*.npz")]
+    assert row["rise_n"] == row["samples"] == 60
+    assert row["rise_mean"] == pytest.approx(np.mean(rise))
+    assert row["rise_sem"] == pytest.approx(np.std(rise, ddof=1) / math.sqrt(60))
+    assert row["recovery_mean"] is None
