@@ -12,18 +12,21 @@ from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
 from .conversion import trace_part, wants_hops
+from .engines import Engine, Lost, open_engine
+from .engines.choice import Backend, EngineChoice
+from .engines.local import available_cores, deaf_children, end_workers
 from .errors import Exp2procError
-from .execution import available_cores, deaf_children, end_workers
 from .manifest import ManifestRow
 from .options import PathLike, paths
 from .pairing import SampleWork, find_samples, pair_with_rows, sample_error
 from .report import RowError
 from .samples import Sample, load_sample
+from .sight import check_paths
 from .spans import NONE, Span
 from .tally import OnProgress, Progress
 from .traces import read_trace
@@ -74,6 +77,9 @@ def check(
     *,
     against: PathLike | None = None,
     jobs: int | Literal["auto"] = "auto",
+    backend: Backend | None = None,
+    scheduler: str | None = None,
+    address: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> CheckReport:
     """Check every sample under some folders.
@@ -83,13 +89,26 @@ def check(
         against: a traces_root; its runs are matched with output folders by their paths, and every
             row must have its sample. Where `out` is the root of an export, every run must be there.
         jobs: worker processes, or "auto".
+        backend, scheduler, address: as of `convert`.
         on_progress: called in this process whenever samples have been checked.
 
     Raises:
         Exp2procError: `no-runs` when there is none below `against`.
+        PlanError: a cluster cannot be reached, or does not see the folders.
     """
+    choice = EngineChoice(backend, scheduler, address, jobs)
+    with open_engine(choice) as engine:
+        return _check(paths(out), against, choice, engine, on_progress)
+
+
+def _check(
+    outs: tuple[Path, ...],
+    against: PathLike | None,
+    choice: EngineChoice,
+    engine: Engine,
+    on_progress: OnProgress | None,
+) -> CheckReport:
     report = CheckReport()
-    outs = paths(out)
     folders = find_samples(outs, report.errors)
     works = [SampleWork(path) for files in folders.values() for path in files]
     if against is not None:
@@ -97,7 +116,12 @@ def check(
     report.folders = len(folders)
     report.samples = len(works)
     report.compared = sum(work.row is not None for work in works)
-    for done, errors in _results(works, jobs):
+    if engine.remote:
+        check_paths(engine, [*folders, *dict.fromkeys(w.trace_dir for w in works if w.row)], [])
+        results = _on_cluster(works, engine)
+    else:
+        results = _results(works, choice.jobs)
+    for done, errors in results:
         report.errors += errors
         if on_progress is not None:
             on_progress(Progress(done, len(works), len(report.errors)))
@@ -126,6 +150,35 @@ def _results(
         for work in chunk:
             done += 1
             yield done, check_samples([work])
+
+
+class _Chunk(NamedTuple):
+    number: int
+    works: list[SampleWork]
+
+
+def _on_cluster(works: list[SampleWork], engine: Engine) -> Iterator[tuple[int, list[RowError]]]:
+    chunks = [
+        _Chunk(number, works[at : at + _CHUNK])
+        for number, at in enumerate(range(0, len(works), _CHUNK))
+    ]
+    done = 0
+    finished = False
+    try:
+        for result in engine.run(_check_chunk, chunks, engine.workers(0.0)):
+            number, errors = result
+            if isinstance(result, Lost):  # no worker could: it is done here
+                errors = check_samples(chunks[number].works)
+            done += len(chunks[number].works)
+            yield done, errors
+        finished = True
+    finally:
+        if not finished:
+            engine.stop()
+
+
+def _check_chunk(chunk: _Chunk) -> tuple[int, list[RowError]]:
+    return chunk.number, check_samples(chunk.works)
 
 
 def _size(path: str) -> int:

@@ -109,6 +109,13 @@ ROW_ERRORS: Final = _catalogue(
         "Usually out of memory: run again with --resume and fewer --jobs.",
     ),
     ErrorKind(
+        "worker-environment",
+        "a machine of the cluster has another tokenizer, other libraries or other paths than the"
+        " one that planned",
+        "Give all machines the same environment and the same shared folders, then run again with"
+        " --resume.",
+    ),
+    ErrorKind(
         "internal",
         "a bug of exp2proc",
         "Please report it with the output of --verbose.",
@@ -157,6 +164,22 @@ PLAN_ERRORS: Final = _catalogue(
         "outputs-exist",
         "outputs are already there",
         "Pass --resume to keep outputs that are complete, or --overwrite to make all again.",
+    ),
+    ErrorKind(
+        "missing-extra",
+        "the backend's package is not installed",
+        "Install exp2proc with the extra that the backend needs.",
+    ),
+    ErrorKind(
+        "no-cluster",
+        "the scheduler cannot be reached, or has no workers",
+        "Check the address, and that the scheduler and its workers are running.",
+    ),
+    ErrorKind(
+        "path-not-visible",
+        "a worker does not see a path of the plan, or may not write to it",
+        "Put traces, datasets, tokenizers and outputs on a file system that every worker mounts at"
+        " the same place.",
     ),
 )
 

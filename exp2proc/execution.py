@@ -1,36 +1,34 @@
-"""Shards in, outcomes out as they finish: in this process, in threads, or in worker processes.
+"""Shards in, outcomes out as they finish: in this process, or wherever an engine has workers.
 
-The engines are joblib's. What is added here is what a long run needs: a worker that is killed costs
-no row but the one that kills it, and a run that is stopped knows what it has done.
+What is added to the engines here is what a long run needs: a worker that is killed costs no row but
+the one that kills it, and a run that is stopped knows what it has done.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
-import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from threading import Lock
 
+from .engines import Engine, Lost, Task, WorkersLost
 from .errors import Exp2procError
-from .journal import read_journals
-from .options import Backend
+from .journal import JournalState, read_journals
 from .outcomes import Outcome
 from .outputs import MACHINE, is_alive
 from .shards import Shard, TextWork, single_rows, without_rows
 from .worker import (
     Existing,
     Settings,
-    ShardResult,
     convert_rows,
     convert_shard,
-    follow_parent,
     stop_threads,
 )
 
@@ -66,108 +64,163 @@ def _remove_left_behind(root: str) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def available_cores() -> int:
-    """The cores that this process may use: affinity and container limits respected."""
-    import joblib
+class _Feed:
+    """Shards as an engine asks for them; knows which it has and did not give back."""
 
-    return int(joblib.cpu_count())
+    def __init__(self, shards: Iterable[Shard]) -> None:
+        self._fresh = iter(shards)
+        self._again: deque[Shard] = deque()
+        self._under_way: dict[int, Shard] = {}
+        self._lock = Lock()
+        self._tries = 0
+
+    def __iter__(self) -> Iterator[Shard]:
+        return self
+
+    def __next__(self) -> Shard:
+        with self._lock:  # joblib asks from a thread of its own
+            shard = self._again.popleft() if self._again else next(self._fresh)
+            self._under_way[shard.number] = shard
+            return shard
+
+    def returned(self, number: int) -> Shard:
+        """A shard that was asked for has come back."""
+        return self._under_way.pop(number)
+
+    def take_back(self) -> list[Shard]:
+        """All shards that were asked for and will not come back."""
+        shards, self._under_way = list(self._under_way.values()), {}
+        return shards
+
+    def again(self, shard: Shard, texts: tuple[TextWork, ...]) -> None:
+        """Some of a shard's work is to be handed out once more."""
+        if texts:
+            self._tries += 1
+            self._again.append(replace(shard, number=-self._tries, texts=texts))
+
+    def has_more(self) -> bool:
+        """Whether something is to be handed out once more."""
+        return bool(self._again)
 
 
 class Execution:
     """One run over shards. Iterate `outcomes`; when that is cut short, `close` and `salvage`.
 
     Args:
-        shards: the work.
+        shards: the work, numbered from 0; taken from as it is needed.
         settings: of the run.
-        jobs: workers; 1 converts in this process whatever the backend.
-        backend: loky (processes), threading or sequential.
+        engine: where the workers are.
+        workers: how many; 1 on this machine converts in this process.
         scratch: a folder for journals.
     """
 
     def __init__(
-        self, shards: list[Shard], settings: Settings, jobs: int, backend: Backend, scratch: Path
+        self,
+        shards: Iterable[Shard],
+        settings: Settings,
+        engine: Engine,
+        workers: int,
+        scratch: Path,
     ) -> None:
         self._shards = shards
         self._settings = settings
-        self._jobs = jobs
-        self._backend = "sequential" if jobs == 1 else backend
+        self._engine = engine
+        self._workers = workers
         self._scratch = scratch
         self._journals: list[str] = []
-        self._running: Any = None
+        self._at_hand: list[Outcome] = []
+        self._suspects: list[Shard] = []
 
     def outcomes(self) -> Iterator[Outcome]:
-        """The outcome of every row, in the order they end."""
-        if self._backend == "sequential":
+        """The outcome of every row, in the order they end.
+
+        Raises:
+            Exp2procError: `no-cluster`, the cluster went away.
+        """
+        if self._engine.remote or self._workers > 1:
+            yield from self._pooled()
+        else:
             for shard in self._shards:
                 yield from convert_rows(shard, self._settings)
-        else:
-            yield from self._pooled()
 
     def close(self) -> None:
-        """End what is under way; worker processes are killed, which costs no finished file."""
+        """End what is under way; nothing that is lost by it has been written in part."""
         stop_threads(self._settings.run_id)
-        if self._running is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # joblib counts aloud what it cancels
-                self._running.close()
-            self._running = None
-        if self._backend == "loky":
-            end_workers()
+        for result in self._engine.stop():
+            self._at_hand = [*self._at_hand, *result.outcomes]
 
     def salvage(self) -> list[Outcome]:
         """Outcomes of rows that ended, whether or not they came through `outcomes` before."""
-        ended: dict[int, Outcome] = {}
+        ended = {outcome.number: outcome for outcome in self._at_hand}
         for folder in self._journals:
             ended.update(read_journals(folder).ended)
         return list(ended.values())
 
     def _pooled(self) -> Iterator[Outcome]:
-        waiting = {shard.number: shard for shard in self._shards}
+        feed = _Feed(self._shards)
         hopeless = 0
-        while waiting:
+        while True:
             journal = self._new_journal()
             try:
-                for result in self._round(list(waiting.values()), journal):
-                    del waiting[result.shard]
-                    yield from result.outcomes
+                yield from self._round(feed, journal)
+                if feed.has_more():
+                    continue
+                for shard in self._suspects:
+                    yield self._alone(shard)
                 return
-            except BrokenExecutor:
-                end_workers()  # those still alive would go on writing rows that are tried again
+            except WorkersLost:
                 state = read_journals(journal)
             hopeless = 0 if state.ended or state.under_way else hopeless + 1
+            unfinished = feed.take_back()
             if hopeless == _HOPELESS:
-                for shard in waiting.values():
+                for shard in chain(unfinished, feed):
                     yield from (_lost(row.number) for row in shard.rows())
                 return
-            unfinished = {row.number for shard in waiting.values() for row in shard.rows()}
-            for number in unfinished & state.ended.keys():
+            yield from self._after_loss(unfinished, state, feed)
+
+    def _round(self, feed: _Feed, journal: str) -> Iterator[Outcome]:
+        task = self._task(journal, _again(self._settings) if self._engine.remote else None)
+        for result in self._engine.run(task, feed, self._workers):
+            shard = feed.returned(result.shard)
+            if not isinstance(result, Lost):
+                self._at_hand = result.outcomes
+                yield from result.outcomes
+                continue
+            # The engine has tried it more than once: find the row that kills workers, which
+            # takes along what waits for the same worker.
+            rows = {row.number for row in shard.rows()}
+            if len(rows) == 1:
+                self._suspects.append(shard)
+                continue
+            for work in single_rows(shard, rows):
+                feed.again(shard, (work,))
+
+    def _after_loss(
+        self, unfinished: list[Shard], state: JournalState, feed: _Feed
+    ) -> Iterator[Outcome]:
+        """What a lost pool had done, and what it was at; the rest is handed out again."""
+        for shard in unfinished:
+            rows = {row.number for row in shard.rows()}
+            for number in rows & state.ended.keys():
                 yield state.ended[number]
-            suspects = unfinished & state.under_way
-            for work in [w for shard in waiting.values() for w in single_rows(shard, suspects)]:
-                yield self._alone(work)
-            waiting = self._rest(waiting, suspects | state.ended.keys())
+            for work in single_rows(shard, rows & state.under_way):
+                yield self._alone(replace(shard, texts=(work,)))
+            feed.again(shard, without_rows(shard, state.under_way | state.ended.keys()))
 
-    def _rest(self, waiting: dict[int, Shard], done: set[int]) -> dict[int, Shard]:
-        rest: dict[int, Shard] = {}
-        for number, shard in waiting.items():
-            if texts := without_rows(shard, done):
-                rest[number] = replace(shard, texts=texts)
-        return rest
-
-    def _alone(self, work: TextWork) -> Outcome:
+    def _alone(self, shard: Shard) -> Outcome:
         """Try a row that was under way when a worker died once more, with nothing beside it.
 
         It may have been written just before: what is there now is not what the plan ruled out.
         """
-        row = work.rows[0]
-        folders = next(s.folders for s in self._shards if row.run in s.folders)
-        shard = Shard(0, (work,), {row.run: folders[row.run]})
+        task = self._task(self._new_journal(), _again(self._settings))
         try:
-            (result,) = self._round([shard], self._new_journal(), existing=_again(self._settings))
-            return result.outcomes[0]
-        except BrokenExecutor:
-            end_workers()
-            return _lost(row.number)
+            (result,) = self._engine.run(task, [shard], self._workers)
+        except WorkersLost:
+            result = Lost(shard.number, "")
+        if isinstance(result, Lost):
+            return _lost(next(shard.rows()).number, result.why)
+        outcome: Outcome = result.outcomes[0]
+        return outcome
 
     def _new_journal(self) -> str:
         folder = self._scratch / f"journal-{len(self._journals)}"
@@ -176,73 +229,18 @@ class Execution:
         self._journals.append(str(folder))
         return str(folder)
 
-    def _round(
-        self, shards: Iterable[Shard], journal: str, existing: Existing | None = None
-    ) -> Iterator[ShardResult]:
-        from joblib import Parallel, delayed
-
-        existing = existing or self._settings.existing
-        settings = replace(self._settings, journal=journal, existing=existing)
-        followers: dict[str, Any] = {}
-        if self._backend == "loky":
-            followers = {"initializer": follow_parent, "initargs": (os.getpid(),)}
-            _start_trackers()
-        # One task and n_jobs=1 would run here: two keep it in a process that may die.
-        pool = Parallel(
-            n_jobs=max(2, self._jobs),
-            backend=self._backend,
-            return_as="generator_unordered",
-            batch_size=1,
-            pre_dispatch="2*n_jobs",
-            **followers,
-        )
-        with deaf_children():
-            self._running = pool(delayed(convert_shard)(shard, settings) for shard in shards)
-        yield from self._running
-        self._running = None
+    def _task(self, journal: str, existing: Existing | None) -> Task:
+        settings = replace(self._settings, existing=existing or self._settings.existing)
+        if not self._engine.remote:
+            settings = replace(settings, journal=journal)
+        return partial(convert_shard, settings=settings)
 
 
 def _again(settings: Settings) -> Existing:
     return "replace" if settings.existing == "refuse" else settings.existing
 
 
-def _lost(number: int) -> Outcome:
-    error = Exp2procError("worker-lost", "its worker process was killed twice on this row")
+def _lost(number: int, why: str = "") -> Outcome:
+    message = "its worker process was killed twice on this row" + (f" ({why})" if why else "")
+    error = Exp2procError("worker-lost", message)
     return Outcome(number, "failed", error=(error.code, error.message, error.hint))
-
-
-@contextmanager
-def deaf_children() -> Iterator[None]:
-    """Processes started inside do not hear Ctrl-C: it is for the parent to end them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_trackers() -> None:
-    """The helpers of process pools: starting one unblocks Ctrl-C, and with it the workers' ears."""
-    from multiprocessing import resource_tracker
-
-    from joblib.externals.loky.backend import resource_tracker as loky_tracker
-
-    resource_tracker.ensure_running()
-    loky_tracker.ensure_running()
-
-
-def end_workers() -> None:
-    """Kill the worker processes of this process's pool, if it has one."""
-    from joblib.externals.loky import reusable_executor
-
-    executor = reusable_executor._executor
-    if executor is None:
-        return
-    try:
-        executor.shutdown(wait=True, kill_workers=True)
-    except RuntimeError:  # stopped between making the pool's thread and starting it
-        for process in list(executor._processes.values()):
-            process.kill()

@@ -199,7 +199,7 @@ def _checked(number: int, fields: dict[str, Any]) -> ManifestRow:
         line=number,
         example_idx=field("example_idx", int),
         attr_func=sys.intern(field("attr_func", str)),
-        file=field("file", str),
+        file=sys.intern(field("file", str)),
         prompt_sha1=sha1("prompt_sha1"),
         target_sha1=sha1("target_sha1", optional=True),
         prompt_len=length("prompt_len"),

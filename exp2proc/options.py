@@ -6,14 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
+from .engines.choice import Backend, EngineChoice
 from .errors import Exp2procError
 from .runs import DEFAULT_DATA_ROOT, DEFAULT_OUT_ROOT, Run
 from .samples import LAYOUTS, Layout
-
-Backend = Literal["loky", "threading", "sequential"]
-BACKENDS: Final[tuple[Backend, ...]] = ("loky", "threading", "sequential")
 
 PathLike = str | Path
 
@@ -35,7 +33,9 @@ class Options:
     resume: bool = False
     allow_missing_ft_hops: bool = False
     jobs: int | Literal["auto"] = "auto"
-    backend: Backend = "loky"
+    backend: Backend | None = None
+    scheduler: str | None = None
+    address: str | None = None
     fail_fast: bool = False
     cache: bool = True
 
@@ -43,6 +43,11 @@ class Options:
     def output_root(self) -> Path:
         """`out_root`, or the layout's default."""
         return Path(DEFAULT_OUT_ROOT[self.layout]) if self.out_root is None else self.out_root
+
+    @property
+    def engine(self) -> EngineChoice:
+        """What concerns the engine alone."""
+        return EngineChoice(self.backend, self.scheduler, self.address, self.jobs)
 
     def problems(self) -> list[Exp2procError]:
         """What does not go together."""
@@ -53,13 +58,9 @@ class Options:
             found.append("--overwrite and --resume exclude each other")
         if self.layout not in LAYOUTS:
             found.append(f"layout is {self.layout!r}: it may be {' or '.join(LAYOUTS)}")
-        if self.backend not in BACKENDS:
-            found.append(f"backend is {self.backend!r}: it may be {', '.join(BACKENDS)}")
         if self.limit is not None and self.limit < 0:
             found.append(f"limit is {self.limit}: it counts rows")
-        if self.jobs != "auto" and (not isinstance(self.jobs, int) or self.jobs < 1):
-            found.append(f"jobs is {self.jobs}: it may be auto or a number from 1")
-        return [Exp2procError("usage", message) for message in found]
+        return [Exp2procError("usage", message) for message in found] + self.engine.problems()
 
 
 def paths(value: PathLike | Sequence[PathLike] | None) -> tuple[Path, ...]:

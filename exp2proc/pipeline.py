@@ -6,14 +6,18 @@ import os
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from . import cache as caching
+from .engines import Engine, local, open_engine
+from .engines.choice import Backend
+from .environment import this_environment
 from .errors import Exp2procError
 from .evidence import explain_lengths
-from .execution import Execution, available_cores, scratch_folder
-from .options import Backend, Options, PathLike, paths
+from .execution import Execution, scratch_folder
+from .options import Options, PathLike, paths
 from .outcomes import Outcome
 from .outputs import sweep
 from .planning import Plan, make_plan
@@ -21,12 +25,11 @@ from .report import Report, StopReason
 from .runs import DEFAULT_DATA_ROOT
 from .samples import Layout
 from .shards import TextWork, make_shards, text_seconds
+from .sight import check_workers, tokenizer_path
 from .signals import Terminated, undisturbed
 from .tally import OnProgress, Tally
+from .tokenizer import fingerprint
 from .worker import UNWRITABLE_LIMIT, Existing, Settings, TokenizerSource, is_unwritable, preload
-
-_WORTH_PROCESSES: Final = 1.5
-"""Seconds of estimated work above which starting worker processes pays."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -56,7 +59,9 @@ def convert(
     resume: bool = False,
     allow_missing_ft_hops: bool = False,
     jobs: int | Literal["auto"] = "auto",
-    backend: Backend = "loky",
+    backend: Backend | None = None,
+    scheduler: str | None = None,
+    address: str | None = None,
     fail_fast: bool = False,
     cache: bool = True,
     on_progress: OnProgress | None = None,
@@ -77,7 +82,10 @@ def convert(
         resume: keep outputs that are there, complete and newer than their trace.
         allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
         jobs: workers, or "auto": by estimated work and the cores this process may use.
-        backend: "loky" (processes), "threading" or "sequential".
+        backend: "loky" (processes), "threading", "sequential", "dask" or "ray"; by default what an
+            active `joblib.parallel_config` says, else "loky".
+        scheduler: of a Dask cluster; by default one is started on this machine.
+        address: of a Ray cluster; by default one is started on this machine.
         fail_fast: stop at the first row that fails.
         cache: remember what texts became between runs.
         on_progress: called in this process whenever rows have ended.
@@ -107,21 +115,33 @@ def convert(
         allow_missing_ft_hops=allow_missing_ft_hops,
         jobs=jobs,
         backend=backend,
+        scheduler=scheduler,
+        address=address,
         fail_fast=fail_fast,
         cache=cache,
     )
-    report = run_plan(make_plan(options), on_progress)
+    with open_engine(options.engine) as engine:
+        report = run_plan(make_plan(options), on_progress, engine)
     if report.stopped == "interrupted":
         raise Interrupted(report)
     return report
 
 
-def run_plan(plan: Plan, on_progress: OnProgress | None = None) -> Report:
-    """Carry out a plan.
+def run_plan(
+    plan: Plan, on_progress: OnProgress | None = None, engine: Engine | None = None
+) -> Report:
+    """Carry out a plan, on an open engine or on the one that its options ask for.
 
     Ctrl-C (and `Terminated`) end it early with a report that says so.
+
+    Raises:
+        PlanError: the workers of a cluster cannot be reached or do not see what they need.
     """
+    if engine is None:
+        with open_engine(plan.options.engine) as engine:
+            return run_plan(plan, on_progress, engine)
     began = time.monotonic()
+    check_workers(plan, engine)
     tally = Tally(plan, on_progress)
     for number, error in plan.failures.items():
         tally.add(_failed(number, error))
@@ -135,11 +155,15 @@ def run_plan(plan: Plan, on_progress: OnProgress | None = None) -> Report:
             unreachable = _prepare_outputs(plan)
             for number, error in unreachable.items():
                 tally.add(_failed(number, error))
-            stopped = _execute(plan, tally, unreachable)
+            stopped = _execute(plan, tally, unreachable, engine)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except Terminated:
         stopped = "terminated"
+    except Exp2procError as err:
+        if err.code != "no-cluster":
+            raise
+        stopped = "cluster_lost"
     finally:
         with undisturbed():
             for planned in plan.runs:
@@ -170,18 +194,22 @@ def _prepare_outputs(plan: Plan) -> dict[int, Exp2procError]:
     return errors
 
 
-def _execute(plan: Plan, tally: Tally, skip: dict[int, Exp2procError]) -> StopReason | None:
+def _execute(
+    plan: Plan, tally: Tally, skip: dict[int, Exp2procError], engine: Engine
+) -> StopReason | None:
     texts = plan.texts
     if skip:
         kept = (t._replace(rows=tuple(r for r in t.rows if r.number not in skip)) for t in texts)
         texts = [text for text in kept if text.rows]
     options = plan.options
-    jobs = choose_jobs(options, texts)
-    shards = make_shards(texts, plan.folders(), jobs)
-    jobs = max(1, min(jobs, len(shards)))
+    workers = engine.workers(sum(map(text_seconds, texts)))
+    shards = make_shards(texts, plan.folders(), workers)
+    workers = max(1, min(workers, len(shards)))
     with scratch_folder() as scratch:
-        settings = make_settings(plan, scratch, jobs)
-        execution = Execution(shards, settings, jobs, options.backend, scratch)
+        settings = (
+            _remote_settings(plan) if engine.remote else make_settings(plan, scratch, workers)
+        )
+        execution = Execution(shards, settings, engine, workers, scratch)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
         except BaseException:
@@ -201,12 +229,8 @@ def _cut_short(execution: Execution, tally: Tally) -> None:
 
 
 def choose_jobs(options: Options, texts: list[TextWork]) -> int:
-    """How many workers serve these texts; "auto" goes by estimated work."""
-    if options.backend == "sequential":
-        return 1
-    if options.jobs != "auto":
-        return options.jobs
-    return 1 if sum(map(text_seconds, texts)) < _WORTH_PROCESSES else available_cores()
+    """How many workers of this machine serve these texts; "auto" goes by estimated work."""
+    return local.connect(options.engine, None).workers(sum(map(text_seconds, texts)))
 
 
 def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReason | None:
@@ -232,8 +256,6 @@ def _written(path: Path, data: bytes) -> Path | None:
 
 def make_settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
     """The settings of a plan's shards; tokenizers that workers need are written to `scratch`."""
-    options = plan.options
-    existing: Existing = "keep" if options.resume else "replace" if options.overwrite else "refuse"
     run_id = uuid.uuid4().hex
     sources: list[TokenizerSource] = []
     for number, tokenizer in enumerate(plan.tokenizers):
@@ -246,11 +268,33 @@ def make_settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
         if tokenizer.loaded is not None:
             preload(source, run_id, tokenizer.loaded.tokenizer)
         sources.append(source)
+    settings = _common_settings(plan, run_id, tuple(sources))
+    folder = os.fspath(caching.cache_folder()) if plan.options.cache else None
+    return replace(settings, cache_folder=folder)
+
+
+def _remote_settings(plan: Plan) -> Settings:
+    """For workers on other machines: tokenizers by name, to be compared with the planner's.
+
+    They use no cache: the locks of its file do not hold on every shared file system.
+    """
+    sources = []
+    for tokenizer in plan.tokenizers:
+        name, planned = tokenizer_path(tokenizer.name), tokenizer.fingerprint
+        planned = planned or fingerprint(name)
+        sources.append(TokenizerSource(name, tokenizer.fingerprint, None, planned))
+    settings = _common_settings(plan, uuid.uuid4().hex, tuple(sources))
+    return replace(settings, planner=this_environment())
+
+
+def _common_settings(plan: Plan, run_id: str, sources: tuple[TokenizerSource, ...]) -> Settings:
+    options = plan.options
+    existing: Existing = "keep" if options.resume else "replace" if options.overwrite else "refuse"
     return Settings(
         run_id=run_id,
         layout=options.layout,
         existing=existing,
         allow_missing_ft_hops=options.allow_missing_ft_hops,
-        tokenizers=tuple(sources),
-        cache_folder=os.fspath(caching.cache_folder()) if options.cache else None,
+        tokenizers=sources,
+        cache_folder=None,
     )

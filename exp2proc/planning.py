@@ -250,7 +250,7 @@ def _check_collision(plan: Plan, shared: list[PlannedRun], problems: list[Exp2pr
 def _match_texts(plan: Plan, problems: list[Exp2procError]) -> list[dict[TextKey, TextPlace]]:
     """Find each run's dataset caches, and where in them its texts stand; by run."""
     options = plan.options
-    given = tuple(os.path.expanduser(path) for path in options.dataset_jsonl)
+    given = tuple(os.path.abspath(os.path.expanduser(path)) for path in options.dataset_jsonl)
     wanted: dict[str, set[TextKey]] = defaultdict(set)
     for planned in plan.runs:
         if given:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from . import __version__
 from .samples import Layout
 
-StopReason = Literal["interrupted", "terminated", "fail_fast", "unwritable"]
+StopReason = Literal["interrupted", "terminated", "fail_fast", "unwritable", "cluster_lost"]
 
 _STOP_CODES: dict[str, int] = {"interrupted": 130, "terminated": 143}
 

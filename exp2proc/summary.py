@@ -94,6 +94,7 @@ _STOPPED: Final[dict[str, str]] = {
     "terminated": "terminated",
     "fail_fast": "stopped at the first failure (--fail_fast)",
     "unwritable": "stopped: outputs cannot be written, several in a row",
+    "cluster_lost": "stopped: the cluster went away",
 }
 
 

@@ -18,6 +18,7 @@ from . import cache as caching
 from .alignment import Alignment, OffsetTokenizer, align, check_lengths
 from .conversion import build_sample, requires_hops, wants_hops
 from .datasets import read_text
+from .environment import Environment, check_folders, check_tokenizer
 from .errors import Exp2procError
 from .journal import Journal
 from .npz import Member
@@ -43,11 +44,13 @@ class TokenizerSource:
         name: folder or hub name.
         fingerprint: of its files and libraries; None when it cannot be cached.
         portable: path of its portable form, or None: load it by name.
+        planned: the fingerprint that workers of a cluster must find; None when it has none.
     """
 
     name: str
     fingerprint: str | None
     portable: str | None
+    planned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Settings:
         tokenizers: by number.
         cache_folder: of the alignment cache, or None.
         journal: folder where each worker process notes what it does, or None.
+        planner: the planning machine, which workers must equal; None: they are on it.
     """
 
     run_id: str
@@ -71,6 +75,7 @@ class Settings:
     tokenizers: tuple[TokenizerSource, ...]
     cache_folder: str | None
     journal: str | None = None
+    planner: Environment | None = None
 
 
 class ShardResult(NamedTuple):
@@ -152,6 +157,8 @@ def _convert(
     settings: Settings,
     alignments: Alignments,
 ) -> Outcome:
+    if settings.planner is not None:
+        _check_visible(settings.planner, settings.run_id, folders)
     trace_path, out_path = (f"{folder}/{row.file}" for folder in folders)
     layout = settings.layout
     if row.open_ended and not os.path.lexists(trace_path):
@@ -261,7 +268,18 @@ class Alignments:
         return None if fingerprint is None else caching.alignment_key(fingerprint, *text.key)
 
 
-_tokenizers: dict[tuple[str, str], OffsetTokenizer] = {}
+_visible: set[tuple[str, ...]] = set()
+
+
+def _check_visible(planner: Environment, run_id: str, folders: tuple[str, str]) -> None:
+    """Once a run folder: workers that join late were not asked when the run began."""
+    key = (run_id, *folders)
+    if key not in _visible:
+        check_folders(planner, folders)
+        _visible.add(key)
+
+
+_tokenizers: dict[tuple[str, str], OffsetTokenizer | Exp2procError] = {}
 _lock = threading.Lock()
 
 
@@ -280,11 +298,19 @@ def _tokenizer(settings: Settings, number: int) -> OffsetTokenizer:
     identity = _identity(source, settings.run_id)
     with _lock:
         if identity not in _tokenizers:
-            _tokenizers[identity] = _load(source)
-        return _tokenizers[identity]
+            _tokenizers[identity] = _load(source, settings.planner)
+        found = _tokenizers[identity]
+    if isinstance(found, Exp2procError):
+        raise Exp2procError(found.code, found.message, found.hint)
+    return found
 
 
-def _load(source: TokenizerSource) -> OffsetTokenizer:
+def _load(source: TokenizerSource, planner: Environment | None) -> OffsetTokenizer | Exp2procError:
+    if planner is not None:
+        try:
+            check_tokenizer(planner, source.name, source.planned)
+        except Exp2procError as err:
+            return err
     if source.portable is not None:
         try:
             with open(source.portable, "rb") as stream:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from .selection import positive_or_auto
+from .selection import add_engine, positive_or_auto
 
 EXAMPLES = """\
 examples:
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="worker processes (default: auto)",
     )
+    add_engine(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="no progress, no word of success")
 
@@ -45,7 +46,17 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         with reporter(1, quiet=args.quiet or args.json, what="samples", doing="checking") as show:
-            report = check(args.out, against=args.against, jobs=args.jobs, on_progress=show)
+            report = check(
+                args.out,
+                against=args.against,
+                jobs=args.jobs,
+                backend=args.backend,
+                scheduler=args.scheduler,
+                address=args.address,
+                on_progress=show,
+            )
+    except PlanError as err:
+        return refuse(err, args)
     except Exp2procError as err:
         return refuse(PlanError([err]), args)
     if args.json:

@@ -16,6 +16,7 @@ from . import plan
 from .selection import add_execution, add_selection, options_of
 
 if TYPE_CHECKING:
+    from ..engines import Engine
     from ..planning import Plan
     from ..report import Report
 
@@ -28,6 +29,9 @@ examples:
         --tokenizer_model llama-8B=models/Llama-3.1-8B --out_root OUT
   go on after an interruption:
     exp2proc convert --traces_root traces --tokenizer_model models/Qwen3-8B --resume
+  on a cluster (extras dask and ray):
+    exp2proc convert --traces_root traces --tokenizer_model models/Qwen3-8B \\
+        --backend dask --scheduler tcp://head:8786
   without text:
     exp2proc convert --trace_dir RUN --layout proc_1 --out_dir OUT
 
@@ -64,26 +68,28 @@ def run(args: argparse.Namespace) -> int:
     """Plan, convert, report."""
     if args.dry_run:
         return plan.run(args)
+    from ..engines import open_engine
     from ..errors import PlanError
     from ..planning import make_plan
     from ..signals import hear_sigterm
 
     hear_sigterm()
     try:
-        made = make_plan(options_of(args))
+        options = options_of(args)
+        with open_engine(options.engine) as engine:
+            return carry_out(make_plan(options), args, engine)
     except PlanError as err:
         return refuse(err, args)
-    return carry_out(made, args)
 
 
-def carry_out(made: Plan, args: argparse.Namespace) -> int:
+def carry_out(made: Plan, args: argparse.Namespace, engine: Engine | None = None) -> int:
     """Carry a plan out with progress, then report."""
     from .. import progress
     from ..pipeline import run_plan
     from ..signals import ignore_stops
 
     with progress.reporter(made.row_count, quiet=args.quiet) as on_progress:
-        report = run_plan(made, on_progress)
+        report = run_plan(made, on_progress, engine)
     if report.exit_code in (130, 143):
         ignore_stops()
     _deliver(report, args)

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..engines.choice import BACKENDS
+
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Options that say what to convert and where to."""
@@ -103,15 +105,31 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="worker processes (default: auto, by estimated work and available cores)",
     )
-    how.add_argument(
-        "--backend",
-        choices=("loky", "threading", "sequential"),
-        default="loky",
-        help="engine (default: %(default)s, worker processes)",
-    )
+    add_engine(how)
     how.add_argument("--fail_fast", action="store_true", help="stop at the first row that fails")
     how.add_argument(
         "--no_cache", action="store_true", help="neither use nor fill the alignment cache"
+    )
+
+
+def add_engine(group: argparse._ActionsContainer) -> None:
+    """Options that say where workers are."""
+    group.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="engine (default: loky, worker processes of this machine); dask and ray are extras",
+    )
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="with --backend dask: the scheduler, such as tcp://head:8786 (default: a cluster"
+        " started on this machine)",
+    )
+    group.add_argument(
+        "--address",
+        metavar="ADDRESS",
+        help="with --backend ray: the cluster, such as head:6379 (default: $RAY_ADDRESS, else a"
+        " Ray started on this machine)",
     )
 
 
@@ -144,6 +162,8 @@ def options_of(args: argparse.Namespace) -> Any:
         allow_missing_ft_hops=args.allow_missing_ft_hops,
         jobs=args.jobs,
         backend=args.backend,
+        scheduler=args.scheduler,
+        address=args.address,
         fail_fast=args.fail_fast,
         cache=not args.no_cache,
     )

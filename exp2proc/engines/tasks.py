@@ -1,0 +1,119 @@
+"""What engines that hand out single tasks have in common: a few shards per worker under way."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from ..errors import Exp2procError
+from . import Lost, T, Task, Work, first_line
+
+_AHEAD: Final = 2
+"""Shards under way per worker: one that it converts, one that waits for it."""
+_LOOK: Final = 2.0
+"""Seconds between two looks at the cluster: who has joined, who has left."""
+_PATIENCE: Final = 600.0
+"""Seconds without any worker after which a run is given up; new ones may be on their way."""
+_DRAIN: Final = 5.0
+"""Seconds that shards under way get to end when a run is stopped."""
+
+
+class TaskEngine(ABC):
+    """Shards as single tasks of a cluster, which itself repeats those whose worker leaves.
+
+    Args:
+        limit: shards under way at most, or None: a few per worker.
+    """
+
+    remote = True
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._under_way: dict[Any, int] = {}
+        self._slots = 0
+        self._looked = self._manned = time.monotonic()
+
+    @abstractmethod
+    def slots(self) -> int:
+        """Shards that the workers of now can convert at once.
+
+        Raises:
+            Exp2procError: `no-cluster`.
+        """
+
+    @abstractmethod
+    def everywhere(self, check: Callable[[], T]) -> Iterator[tuple[str, T | BaseException]]:
+        """See `Engine.everywhere`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """See `Engine.close`."""
+
+    @abstractmethod
+    def _submit(self, task: Task, shard: Work) -> Any:
+        """Hand out a shard; returns something hashable that stands for its result."""
+
+    @abstractmethod
+    def _ended(self, under_way: list[Any], seconds: float) -> list[Any]:
+        """Those that have ended, waiting for the first of them at most this long."""
+
+    @abstractmethod
+    def _result(self, handle: Any) -> Any:
+        """The result of one that has ended, or the exception that it ended with."""
+
+    @abstractmethod
+    def _cancel(self, handles: list[Any]) -> None:
+        """Forget about these."""
+
+    def workers(self, seconds: float) -> int:
+        """See `Engine.workers`."""
+        self._slots = self.slots()
+        return max(1, min(self._slots, self._limit or self._slots))
+
+    def run(self, task: Task, shards: Iterable[Work], workers: int) -> Iterator[Any]:
+        """See `Engine.run`."""
+        for shard in shards:
+            self._under_way[self._submit(task, shard)] = shard.number
+            while len(self._under_way) >= (self._limit or _AHEAD * (self._slots or workers)):
+                yield from self._collect(_LOOK)
+        while self._under_way:
+            yield from self._collect(_LOOK)
+
+    def stop(self) -> list[Any]:
+        """See `Engine.stop`: shards under way may end, within seconds; the rest is cancelled."""
+        results: list[Any] = []
+        until = time.monotonic() + _DRAIN
+        try:
+            while self._under_way and (left := until - time.monotonic()) > 0:
+                ended = self._collect(left)
+                results += (result for result in ended if not isinstance(result, Lost))
+        except Exp2procError:
+            pass  # the cluster went away, and with it whatever was left
+        handles, self._under_way = list(self._under_way), {}
+        if handles:
+            self._cancel(handles)
+        return results
+
+    def _collect(self, seconds: float) -> Iterator[Any]:
+        for handle in self._ended(list(self._under_way), seconds):
+            number = self._under_way.pop(handle)
+            try:
+                yield self._result(handle)
+            except Exp2procError:
+                raise
+            except Exception as err:
+                yield Lost(number, first_line(err))
+        self._look()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK:
+            return
+        self._looked = now
+        self._slots = self.slots()
+        if self._slots:
+            self._manned = now
+        elif now - self._manned > _PATIENCE:
+            raise Exp2procError("no-cluster", f"no worker for {_PATIENCE:.0f} s")

@@ -1,0 +1,99 @@
+"""A real Dask cluster on the loopback interface: processes of the installed command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+_DASK = (sys.executable, "-m", "dask")
+_READY = 60.0
+
+
+class DaskCluster:
+    """A scheduler and its workers, one thread each, ended with the block that started them."""
+
+    def __init__(self, folder: Path, stack: ExitStack, **env: str) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._file = folder / "scheduler.json"
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self._start(
+            *("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"), **env
+        )
+        _wait_for(self._is_listening)
+        self.address = str(json.loads(self._file.read_text())["address"])
+
+    def add_workers(self, count: int = 1, **env: str) -> list[subprocess.Popen[bytes]]:
+        """Start workers, and wait until the scheduler knows them all.
+
+        They do not start again when they are killed.
+        """
+        started = []
+        for _ in range(count):
+            folder = self._folder / f"worker-{len(self.workers)}"
+            process = self._start(
+                *("worker", "--no-nanny", "--nthreads", "1", "--no-dashboard"),
+                *("--host", "127.0.0.1", "--local-directory", str(folder)),
+                **env,
+            )
+            started.append(process)
+            self.workers.append(process)
+        _wait_for(lambda: len(self._known()) >= len(self.workers))
+        return started
+
+    def remove_worker(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill a worker and wait until the scheduler has seen it go."""
+        end(process)
+        self.workers.remove(process)
+        _wait_for(lambda: len(self._known()) <= len(self.workers))
+
+    def _start(self, command: str, *words: str, **env: str) -> subprocess.Popen[bytes]:
+        with open(self._folder / "log", "ab") as log:
+            process = subprocess.Popen(
+                [*_DASK, command, "--scheduler-file", str(self._file), *words],
+                cwd=self._folder,
+                env={**os.environ, **env},
+                stdout=log,
+                stderr=log,
+            )
+        self._stack.callback(end, process)
+        return process
+
+    def _is_listening(self) -> bool:
+        assert self.scheduler.poll() is None, (self._folder / "log").read_text()
+        return self._file.exists() and self._file.stat().st_size > 0
+
+    def _known(self) -> dict[str, int]:
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            return dict(client.nthreads())
+
+
+@contextmanager
+def dask_cluster(folder: Path, workers: int = 2, **env: str) -> Iterator[DaskCluster]:
+    """A scheduler with this many workers."""
+    with ExitStack() as stack:
+        cluster = DaskCluster(folder, stack, **env)
+        cluster.add_workers(workers, **env)
+        yield cluster
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, stopped or not, and wait for it."""
+    process.kill()
+    process.wait()
+
+
+def _wait_for(condition: object) -> None:
+    until = time.monotonic() + _READY
+    assert callable(condition)
+    while not condition():
+        assert time.monotonic() < until, "the cluster did not come up"
+        time.sleep(0.05)

@@ -1,0 +1,287 @@
+"""A real Dask cluster on this machine: a scheduler and worker processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.arrays import assert_same_tree
+from support.cli import codes, run_cli, run_json
+
+import exp2proc
+from exp2proc.demo.tree import DemoTree, write_broken
+from exp2proc.engines import open_engine
+from exp2proc.engines.choice import EngineChoice
+from exp2proc.options import Options
+from exp2proc.pipeline import run_plan
+from exp2proc.tally import Progress
+
+pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+
+from support.cluster import DaskCluster, dask_cluster
+
+pytestmark = pytest.mark.filterwarnings("default")  # other libraries' own warnings
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    with dask_cluster(tmp_path_factory.mktemp("dask")) as cluster:
+        yield cluster
+
+
+def _all(demo: DemoTree, out: Path) -> tuple[str | Path, ...]:
+    return (
+        *("convert", "--traces_root", demo.traces),
+        *("--tokenizer_model", demo.tokenizer, "--out_root", out),
+    )
+
+
+def _on(cluster: DaskCluster) -> tuple[str, ...]:
+    return "--backend", "dask", "--scheduler", cluster.address
+
+
+def _options(demo: DemoTree, out: Path, cluster: DaskCluster) -> Options:
+    return Options(
+        traces_root=demo.traces,
+        tokenizer_model=(str(demo.tokenizer),),
+        out_root=out,
+        backend="dask",
+        scheduler=cluster.address,
+    )
+
+
+def test_a_cluster_gives_what_one_process_gives(
+    demo: DemoTree, tmp_path: Path, cluster: DaskCluster
+) -> None:
+    write_broken(demo)
+    for layout, done in (("proc", 86), ("proc_1", 95)):
+        here, there = tmp_path / layout / "here", tmp_path / layout / "there"
+        words = ("--layout", layout)
+        local = run_json(*_all(demo, here), *words, "--jobs", "1", code=1)
+        remote = run_json(*_all(demo, there), *words, *_on(cluster), code=1)
+        assert assert_same_tree(there, here) == done
+        assert remote["counts"] == local["counts"]
+        assert remote["errors"] == local["errors"]
+    again = run_json(*_all(demo, tmp_path / "proc/there"), *_on(cluster), "--resume", code=1)
+    assert (again["counts"]["kept"], again["counts"]["failed"]) == (86, 10)
+    fast = run_json(*_all(demo, tmp_path / "fast"), *_on(cluster), "--fail_fast", code=1)
+    assert fast["stopped"] == "fail_fast"
+
+
+def test_checking_on_a_cluster(demo: DemoTree, tmp_path: Path, cluster: DaskCluster) -> None:
+    out = tmp_path / "out"
+    run_json(*_all(demo, out), "--jobs", "1")
+    victim = sorted(out.rglob("*.npz"))[7]
+    victim.write_bytes(victim.read_bytes()[:-20])
+    words = ("check", out, "--against", demo.traces)
+    here = run_json(*words, code=1)
+    there = run_json(*words, *_on(cluster), code=1)
+    assert there == here
+    assert (there["samples"], codes(there)) == (96, ["sample-invalid"])
+
+
+def test_progress_and_summary(demo: DemoTree, tmp_path: Path, cluster: DaskCluster) -> None:
+    seen: list[Progress] = []
+    report = exp2proc.convert(
+        traces_root=demo.traces,
+        tokenizer_model=demo.tokenizer,
+        out_root=tmp_path / "a",
+        backend="dask",
+        scheduler=cluster.address,
+        on_progress=seen.append,
+    )
+    assert report.counts.converted == 96
+    assert [progress.done for progress in seen] == list(range(1, 97))
+    done = run_cli(*_all(demo, tmp_path / "b"), *_on(cluster))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "96 of 96 rows done" in done.stdout
+
+
+def test_an_active_joblib_context_is_honoured(
+    demo: DemoTree, tmp_path: Path, cluster: DaskCluster
+) -> None:
+    from distributed import Client
+    from joblib import parallel_config
+
+    with Client(cluster.address), parallel_config(backend="dask"):
+        with open_engine(EngineChoice()) as engine:
+            assert engine.remote
+            assert engine.workers(0.0) == len(cluster.workers)
+        report = exp2proc.convert(
+            traces_root=demo.traces, tokenizer_model=demo.tokenizer, out_root=tmp_path
+        )
+    assert report.counts.converted == 96
+
+
+def test_a_tokenizer_that_differs_where_the_worker_is(
+    demo: DemoTree, tmp_path: Path, cluster: DaskCluster
+) -> None:
+    plan = exp2proc.make_plan(_options(demo, tmp_path, cluster))
+    with open(demo.tokenizer / "tokenizer.json", "a", encoding="utf-8") as stream:
+        stream.write("\n")
+    report = run_plan(plan)
+    assert {error.code for error in report.errors} == {"worker-environment"}
+    assert len(report.errors) == 96
+    assert socket.gethostname() in report.errors[0].message
+    assert f"other files of the tokenizer at {demo.tokenizer}" in report.errors[0].message
+
+
+def test_a_library_that_differs_where_the_worker_is(
+    demo: DemoTree, tmp_path: Path, cluster: DaskCluster
+) -> None:
+    other = tmp_path / "site" / "tokenizers-0.0.1.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: tokenizers\nVersion: 0.0.1\n")
+    (worker,) = cluster.add_workers(PYTHONPATH=str(other.parent))
+    try:
+        report = run_json(*_all(demo, tmp_path / "out"), *_on(cluster), code=1)
+    finally:
+        cluster.remove_worker(worker)
+    assert set(codes(report)) == {"worker-environment"}
+    assert report["counts"]["converted"] > 0
+    assert "tokenizers 0.0.1 instead of " in report["errors"][0]["message"]
+    report = run_json(*_all(demo, tmp_path / "out"), *_on(cluster), "--resume")
+    assert report["counts"]["converted"] + report["counts"]["kept"] == 96
+
+
+def test_a_path_that_workers_do_not_see(
+    demo: DemoTree, tmp_path: Path, cluster: DaskCluster
+) -> None:
+    # Every process sees its own folder there: the planner's is the demo, the workers' is not.
+    mine = DemoTree(Path("/proc/self/cwd"))
+    refusal = run_json(
+        *_all(mine, tmp_path / "out"), *_on(cluster), code=2, cwd=demo.root, timeout=60
+    )
+    assert {problem["code"] for problem in refusal["problems"]} == {"path-not-visible"}
+    message = refusal["problems"][0]["message"]
+    assert f"on machine {socket.gethostname()} does not see /proc/self/cwd/" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_nobody_at_the_address(demo: DemoTree, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: nobody else gets this port
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        began = time.monotonic()
+        refusal = run_json(
+            *_all(demo, tmp_path / "out"), "--backend", "dask", "--scheduler", address, code=2
+        )
+    assert [problem["code"] for problem in refusal["problems"]] == ["no-cluster"]
+    assert address in refusal["problems"][0]["message"]
+    assert time.monotonic() - began < 30
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_run_is_resumed(
+    demo: DemoTree, tmp_path: Path, cluster: DaskCluster
+) -> None:
+    def on_progress(progress: Progress) -> None:
+        if progress.done == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    plan = exp2proc.make_plan(_options(demo, tmp_path / "out", cluster))
+    report = run_plan(plan, on_progress)
+    assert (report.stopped, report.exit_code) == ("interrupted", 130)
+    # What was under way may end, and is counted.
+    written = len(list((tmp_path / "out").rglob("*.npz")))
+    assert report.counts.converted == written < 96
+    again = run_json(*_all(demo, tmp_path / "out"), *_on(cluster), "--resume")
+    assert again["counts"]["kept"] == written
+    assert again["counts"]["converted"] == 96 - written
+
+
+def test_a_cluster_started_here(demo: DemoTree, tmp_path: Path) -> None:
+    words = ("--backend", "dask", "--jobs", "2")
+    report = run_json(*_all(demo, tmp_path / "out"), *words)
+    assert report["counts"]["converted"] == 96
+
+
+def test_a_worker_that_leaves_costs_time_only(
+    demo: DemoTree, tmp_path: Path, cluster: DaskCluster
+) -> None:
+    expected = exp2proc.convert(
+        traces_root=demo.traces,
+        tokenizer_model=demo.tokenizer,
+        out_root=tmp_path / "here",
+        backend="sequential",
+    )
+    assert expected.counts.converted == 96
+    (leaving,) = cluster.add_workers()
+    done = 0
+    done_before: list[int] = []
+
+    def leave() -> None:
+        done_before.append(done)
+        leaving.kill()
+
+    def on_progress(progress: Progress) -> None:
+        nonlocal done
+        done = progress.done
+        if done == 1:
+            # Stopped, it keeps what it was handed; killed later, it takes that away.
+            leaving.send_signal(signal.SIGSTOP)
+            threading.Timer(1.0, leave).start()
+
+    report = exp2proc.convert(
+        traces_root=demo.traces,
+        tokenizer_model=demo.tokenizer,
+        out_root=tmp_path / "there",
+        backend="dask",
+        scheduler=cluster.address,
+        on_progress=on_progress,
+    )
+    cluster.remove_worker(leaving)
+    assert leaving.returncode == -signal.SIGKILL
+    assert done_before[0] < 96
+    assert (report.exit_code, report.counts.converted) == (0, 96)
+    assert assert_same_tree(tmp_path / "there", tmp_path / "here") == 96
+
+
+def test_a_scheduler_that_goes_away(demo: DemoTree, tmp_path: Path) -> None:
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    with dask_cluster(folder, workers=1) as cluster:
+
+        def on_progress(progress: Progress) -> None:
+            if progress.done == 1:
+                cluster.scheduler.kill()
+                cluster.workers[0].send_signal(signal.SIGSTOP)
+
+        report = run_plan(
+            exp2proc.make_plan(_options(demo, tmp_path / "out", cluster)), on_progress
+        )
+    assert report.stopped == "cluster_lost"
+    assert report.exit_code == 1
+    assert report.counts.converted + report.counts.unfinished == 96
+
+
+def test_a_row_that_kills_workers_costs_itself_only(demo: DemoTree, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    victim = sorted(demo.traces.rglob("ex_000003.npz"))[5]
+    (site / "sitecustomize.py").write_text(
+        "import os, signal\n"
+        "import exp2proc.traces as traces\n"
+        "real = traces.read_trace\n"
+        "def deadly(path, *args, **kwargs):\n"
+        f"    if path == {str(victim)!r}:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return real(path, *args, **kwargs)\n"
+        "traces.read_trace = deadly\n"
+    )
+    env = {"PYTHONPATH": str(site), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    # One is lost with the shard, one with the row, one with the row alone; one is left.
+    with dask_cluster(folder, workers=4, **env) as cluster:
+        report = run_json(*_all(demo, tmp_path / "out"), *_on(cluster), code=1)
+    assert codes(report) == ["worker-lost"]
+    assert report["errors"][0]["file"] == victim.name
+    assert report["errors"][0]["trace_dir"] == str(victim.parent)
+    assert report["counts"]["converted"] == 95
