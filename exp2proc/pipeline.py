@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from . import ahead
 from . import cache as caching
 from .engines import Engine, local, open_engine
 from .engines.choice import Backend
@@ -24,7 +25,7 @@ from .planning import Plan, make_plan
 from .report import Report, StopReason
 from .runs import DEFAULT_DATA_ROOT
 from .samples import Layout
-from .shards import TextWork, make_shards, text_seconds
+from .shards import Shard, TextWork, make_shards, text_seconds
 from .sight import check_workers, tokenizer_path
 from .signals import Terminated, undisturbed
 from .tally import OnProgress, Tally
@@ -205,11 +206,17 @@ def _execute(
     workers = engine.workers(sum(map(text_seconds, texts)))
     shards = make_shards(texts, plan.folders(), workers)
     workers = max(1, min(workers, len(shards)))
+    # With --resume most texts may not be needed at all, and only a worker sees which.
+    align_ahead = not engine.remote and not options.resume and ahead.pays(texts, workers)
     with scratch_folder() as scratch:
         settings = (
             _remote_settings(plan) if engine.remote else make_settings(plan, scratch, workers)
         )
-        execution = Execution(shards, settings, engine, workers, scratch)
+        work: Iterable[Shard] = shards
+        if align_ahead:
+            settings = replace(settings, cache_folder=settings.cache_folder or str(scratch))
+            work = ahead.aligned_ahead(shards, settings)
+        execution = Execution(work, settings, engine, workers, scratch)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
         except BaseException:

@@ -72,9 +72,9 @@ class Shard:
 
 
 # Seconds, as measured on a 2-core server; only their proportions matter.
-_ROW: Final = 4e-4
+_ROW: Final = 5e-4
 _ROW_TOKEN: Final = 6e-8
-_TEXT_TOKEN: Final = 2.2e-6
+_TEXT_TOKEN: Final = 2e-6
 
 _MAX_ROWS: Final = 256
 """Rows a shard may have: what a killed worker can cost, and how often progress is reported."""
@@ -83,9 +83,15 @@ _MAX_SECONDS: Final = 0.5
 
 def text_seconds(text: TextWork) -> float:
     """Estimated work of a text with its rows."""
-    tokens = text.rows[0].prompt_len + text.rows[0].gen_len
-    seconds = sum(_ROW + _ROW_TOKEN * (row.prompt_len + row.gen_len) for row in text.rows)
-    return seconds if text.known or text.key is None else seconds + _TEXT_TOKEN * tokens
+    rows = sum(_ROW + _ROW_TOKEN * (row.prompt_len + row.gen_len) for row in text.rows)
+    return rows + alignment_seconds(text)
+
+
+def alignment_seconds(text: TextWork) -> float:
+    """Estimated work of aligning a text: none when the cache knows it, or no text is needed."""
+    if text.known or text.key is None:
+        return 0.0
+    return _TEXT_TOKEN * (text.rows[0].prompt_len + text.rows[0].gen_len)
 
 
 def make_shards(

@@ -19,6 +19,7 @@ _MATH = "exp/exp2/data/math.jsonl/qwen-8B/ifr_multi_hop_both_n1_mfaithfulness_ge
         ("--jobs=1",),  # again: now every alignment comes from the cache
         ("--jobs", "2", "--no_cache"),
         ("--jobs", "2"),
+        ("--jobs", "2", "--resume", "--no_cache"),  # each worker with its own tokenizer
         ("--jobs", "2", "--backend", "threading"),
         ("--backend", "sequential"),
     ],
