@@ -17,25 +17,25 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .checking import CheckReport, check
-    from .doctor import diagnose
+    from .doctor.findings import Diagnosis
+    from .doctor.gathering import diagnose
     from .errors import Exp2procError, PlanError
     from .exports import Source, iter_samples
-    from .findings import Diagnosis
     from .forecast import Forecast, plan
     from .gallery.build import Gallery, build_gallery
     from .mapstyle import SampleDataset
-    from .mass import TopToken
     from .options import Options
     from .pipeline import Interrupted, convert
     from .planning import Plan, make_plan
     from .report import Counts, Report, RowError, RunReport
     from .samples import Sample, load_sample
     from .tally import Progress
+    from .viewing.mass import TopToken
 
 _HOME = {
     "CheckReport": "checking",
     "Counts": "report",
-    "Diagnosis": "findings",
+    "Diagnosis": "doctor.findings",
     "Exp2procError": "errors",
     "Forecast": "forecast",
     "Gallery": "gallery.build",
@@ -50,11 +50,11 @@ _HOME = {
     "Sample": "samples",
     "SampleDataset": "mapstyle",
     "Source": "exports",
-    "TopToken": "mass",
+    "TopToken": "viewing.mass",
     "build_gallery": "gallery.build",
     "check": "checking",
     "convert": "pipeline",
-    "diagnose": "doctor",
+    "diagnose": "doctor.gathering",
     "iter_samples": "exports",
     "load_sample": "samples",
     "make_plan": "planning",

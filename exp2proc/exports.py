@@ -78,7 +78,17 @@ def source_of(path: Path, out: Path) -> Source:
     run_tag = known[-1] if known else ""
     model = known[-2] if len(known) > 1 else ""
     dataset = "/".join(below[:-2]) or (known[-3] if len(known) > 2 else "")
-    return Source(path, dataset, model, run_tag)
+    return Source(path, spelled(dataset), spelled(model), spelled(run_tag))
+
+
+def spelled(name: str) -> str:
+    """A name that can be written down: bytes that are no UTF-8 as %FF."""
+    try:
+        name.encode("utf-8")
+        return name
+    except UnicodeEncodeError:
+        data = name.encode("utf-8", "surrogateescape")
+        return data.decode("utf-8", "backslashreplace").replace("\\x", "%")
 
 
 def find_sources(outs: Outs) -> list[Source]:

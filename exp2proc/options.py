@@ -39,6 +39,15 @@ class Options:
     fail_fast: bool = False
     cache: bool = True
 
+    def __post_init__(self) -> None:
+        # One value stands for a tuple of it, as in `convert`; the fields are what they say.
+        for name in ("trace_dir", "dataset_jsonl"):
+            object.__setattr__(self, name, paths(getattr(self, name)))
+        object.__setattr__(self, "tokenizer_model", names(self.tokenizer_model))
+        for name in ("traces_root", "data_root", "out_root", "out_dir"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else Path(value))
+
     @property
     def output_root(self) -> Path:
         """`out_root`, or the layout's default."""
@@ -68,6 +77,11 @@ def paths(value: PathLike | Sequence[PathLike] | None) -> tuple[Path, ...]:
     if value is None:
         return ()
     return (Path(value),) if isinstance(value, (str, Path)) else tuple(map(Path, value))
+
+
+def names(value: PathLike | Sequence[PathLike]) -> tuple[str, ...]:
+    """One tokenizer name or several, as a tuple."""
+    return (str(value),) if isinstance(value, (str, Path)) else tuple(map(str, value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from . import __version__, codec, npz
 from .errors import Exp2procError
-from .exports import Source
+from .exports import Source, spelled
 from .extras import require
 from .manifest import is_plain_name
 from .outputs import write_sample
@@ -94,13 +94,14 @@ class ParquetWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._flush()
-            self._writer.add_key_value_metadata(self._metadata())
-        self._writer.close()
-        if kind is None and self.written:
-            os.replace(self._temporary, self._path)
-        else:
+        try:
+            if kind is None:
+                self._flush()
+                self._writer.add_key_value_metadata(self._metadata())
+            self._writer.close()
+            if kind is None and self.written:
+                os.replace(self._temporary, self._path)
+        finally:
             with suppress(OSError):
                 os.unlink(self._temporary)
 
@@ -142,7 +143,7 @@ def _row(source: Source, sample: Sample) -> dict[str, Any]:
         "model": source.model,
         "method": source.method,
         "run_tag": source.run_tag,
-        "file": source.path.name,
+        "file": spelled(source.path.name),
         "example": source.example,
         "tok": None,
         "tok_width": None,

@@ -16,9 +16,8 @@ from .engines import Engine, local, open_engine
 from .engines.choice import Backend
 from .environment import this_environment
 from .errors import Exp2procError
-from .evidence import explain_lengths
 from .execution import Execution, scratch_folder
-from .options import Options, PathLike, paths
+from .options import Options, PathLike, names, paths
 from .outcomes import Outcome
 from .outputs import sweep
 from .planning import Plan, make_plan
@@ -98,15 +97,12 @@ def convert(
         PlanError: nothing could start and nothing was written; it carries every reason.
         Interrupted: on Ctrl-C; it carries the report of what was done.
     """
-    single = isinstance(tokenizer_model, (str, Path))
     options = Options(
         trace_dir=paths(trace_dir),
         traces_root=None if traces_root is None else Path(traces_root),
         dataset_jsonl=paths(dataset_jsonl),
         data_root=Path(data_root),
-        tokenizer_model=tuple(
-            map(str, (tokenizer_model,) if single else tokenizer_model)  # type: ignore[arg-type]
-        ),
+        tokenizer_model=names(tokenizer_model),
         layout=layout,
         out_root=None if out_root is None else Path(out_root),
         out_dir=None if out_dir is None else Path(out_dir),
@@ -224,7 +220,9 @@ def _execute(
             raise
         if stopped is not None:
             _cut_short(execution, tally)
-        if stopped != "unwritable":
+        if stopped != "unwritable" and tally.failed:
+            from .doctor.evidence import explain_lengths  # most runs have nothing to explain
+
             explain_lengths(plan, tally, settings)
         return stopped
 

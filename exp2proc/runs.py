@@ -10,6 +10,7 @@ from typing import Final
 
 from .errors import Exp2procError
 from .manifest import NAME
+from .npz import is_missing
 from .samples import Layout
 
 DEFAULT_OUT_ROOT: Final[dict[Layout, str]] = {
@@ -42,7 +43,7 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
     """The run folders that were named or stand below a root, absolute, sorted, each once.
 
     Raises:
-        Exp2procError: `no-runs`.
+        Exp2procError: `no-runs`, or `manifest-unreadable` for a folder that cannot be listed.
     """
     if traces_root is not None:
         root = _absolute(traces_root)
@@ -66,7 +67,7 @@ def _absolute(path: Path) -> Path:
 
 def _below(root: Path) -> Iterator[Path]:
     seen: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=_unreadable):
         try:
             status = os.stat(folder)
         except OSError:
@@ -79,10 +80,22 @@ def _below(root: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
+def _unreadable(err: OSError) -> None:
+    """A folder that cannot be looked into may hide runs: better none than some of them."""
+    if not is_missing(err):
+        raise Exp2procError(
+            "manifest-unreadable", f"the folder {err.filename}: {err.strerror or err}"
+        )
+
+
 def describe_run(trace_dir: Path, out_root: Path, out_dir: Path | None) -> Run:
     """The names in a run's path, `.../traces/<dataset>/<model_tag>/<run_tag>`, and its output."""
     parts = trace_dir.parts
     below = _after_traces(parts)
+    if not below:  # perhaps a link to a run that has its names
+        real = Path(os.path.realpath(trace_dir)).parts
+        below = _after_traces(real)
+        parts = real if below else parts
     target = out_dir if out_dir is not None else out_root.joinpath(*(below or parts[-1:]))
     return Run(
         trace_dir=trace_dir,
@@ -109,7 +122,8 @@ def dataset_candidates(run: Run, data_root: Path) -> Iterator[Path]:
     """
     if not run.dataset:
         return
-    bases = [Path.cwd(), *run.trace_dir.parents]
+    real = Path(os.path.realpath(run.trace_dir))
+    bases = dict.fromkeys((Path.cwd(), *run.trace_dir.parents, *real.parents))
     data_root = Path(os.path.expanduser(data_root))
     name = run.dataset.rpartition("/")[2]
     if not name.endswith(".jsonl"):

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from . import codec, mass, npz
+from . import codec, npz
 from .errors import Exp2procError
-from .mass import Part, SpanName, TopToken
 from .npz import Member, NpzError, NpzReader
 from .spans import NONE, SampleSpans, Span, size
+from .viewing import mass
+from .viewing.mass import Part, SpanName, TopToken
 
 if TYPE_CHECKING:
     from .exports import Source
@@ -143,7 +144,7 @@ class Sample:
 
     def _repr_html_(self) -> str:
         """The sample as a heatmap, for notebooks."""
-        from .heatmap import notebook_html
+        from .viewing.heatmap import notebook_html
 
         return notebook_html(self)
 
@@ -217,6 +218,9 @@ def load_sample(path: str | Path) -> Sample:
     problem = schema_problem(arrays, layout)
     if problem is not None:
         raise _invalid(path, problem)
+
+    for array in arrays.values():
+        array.flags.writeable = False
 
     def span(key: str) -> Span:
         start, end = arrays[key].tolist()

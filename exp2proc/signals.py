@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: ending in good order, undisturbed by the next one."""
+"""Ctrl-C, SIGTERM and a lost terminal: ending in good order, undisturbed by the next one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ class Terminated(BaseException):
 
 
 def hear_sigterm() -> None:
-    """Let SIGTERM raise `Terminated` in this process."""
+    """Let SIGTERM raise `Terminated` in this process; SIGHUP too, where nohup does not bar it."""
 
     def handle(number: int, frame: object) -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, handle)
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) is signal.SIG_DFL:
+        signal.signal(hang_up, handle)
 
 
 def ignore_stops() -> list[Any]:

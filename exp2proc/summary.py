@@ -20,6 +20,7 @@ _MAX_RUNS: Final = 40
 _MAX_EXAMPLES: Final = 3
 _MAX_PROBLEMS: Final = 10
 _LOG_WIDTH: Final = 140
+_NARROW: Final = 80
 
 
 def printable(text: str) -> str:
@@ -32,8 +33,12 @@ def printable(text: str) -> str:
 def console(*, stderr: bool = False) -> Console:
     """A console that takes text as it is, and is wide enough in a log."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _LOG_WIDTH
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
+    plain = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not stream.isatty():
+        plain.width = _LOG_WIDTH
+    elif plain.width < _NARROW:
+        plain.width = _NARROW  # lines that the terminal wraps, rather than numbers cut short
+    return plain
 
 
 @dataclass(frozen=True, slots=True)

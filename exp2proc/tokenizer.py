@@ -8,9 +8,11 @@ tokenizer from that form checks the probes first, and goes back to the authority
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from .alignment import Offsets, OffsetTokenizer
 from .errors import Exp2procError
@@ -145,7 +148,8 @@ def load_tokenizer(name: str) -> LoadedTokenizer:
     Raises:
         Exp2procError: `tokenizer-invalid`.
     """
-    pretrained = _pretrained(name)
+    with _no_collections():
+        pretrained = _pretrained(name)
     if not getattr(pretrained, "is_fast", False):
         raise _invalid(name, f"{type(pretrained).__name__} is a slow tokenizer: it has no offsets")
     if not isinstance(pretrained.eos_token, str) or not pretrained.eos_token:
@@ -163,6 +167,18 @@ def load_tokenizer(name: str) -> LoadedTokenizer:
     except Exception as err:
         raise _invalid(name, f"it cannot tokenize ({_first_line(err)})") from err
     return LoadedTokenizer(backend, portable)
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Loading makes a great many objects that stay: searching them for garbage takes 0.1 s."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _pretrained(name: str) -> Any:
@@ -185,10 +201,33 @@ def _pretrained(name: str) -> Any:
         except Exception as err:
             if local:
                 raise _invalid(name, f"it does not load ({_first_line(err)})") from err
+        if not _hub_answers():
+            raise _invalid(
+                name,
+                "there is no such folder here, the local hub cache does not have it, and the hub"
+                " cannot be reached",
+            )
         try:
             return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
         except Exception as err:
             raise _invalid(name, f"it does not load ({_first_line(err)})") from err
+
+
+def _hub_answers() -> bool:
+    """Whether asking the hub has a chance; its client would try for most of a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
+        return True  # only the proxy can tell
+    where = urlsplit(constants.ENDPOINT)
+    port = where.port or (80 if where.scheme == "http" else 443)
+    try:
+        socket.create_connection((where.hostname or "", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _invalid(name: str, why: str) -> Exp2procError:

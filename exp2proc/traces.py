@@ -61,8 +61,11 @@ def open_trace(path: str) -> NpzReader:
             return NpzReader(path)
     except OSError as err:
         reason = err.strerror or str(err)
-        missing = "it does not exist" if is_missing(err) else f"it cannot be opened: {reason}"
-        raise Exp2procError("trace-missing", missing) from None
+        if is_missing(err):
+            raise Exp2procError("trace-missing", "it does not exist") from None
+        raise Exp2procError(
+            "trace-missing", f"it cannot be opened: {reason}", "Check the file's permissions."
+        ) from None
     except NpzError as err:
         raise Exp2procError("trace-corrupt", str(err)) from None
 

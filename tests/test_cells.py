@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exp2proc.alignment import pieces
-from exp2proc.cells import cells
 from exp2proc.tokenizer import load_tokenizer
+from exp2proc.viewing.cells import cells
 
 
 def shown(tokens: list[str]) -> list[str]:

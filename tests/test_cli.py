@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +26,30 @@ def _all(demo: DemoTree, out: Path) -> tuple[str | Path, ...]:
         *("convert", "--traces_root", demo.traces),
         *("--tokenizer_model", demo.tokenizer, "--out_root", out),
     )
+
+
+def _on_a_terminal(*words: str | Path, **env: str) -> str:
+    """What a command shows on a terminal."""
+    parent, child = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *map(str, words)],
+        stdout=child,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TERM": "xterm-256color", **env},
+    ):
+        os.close(child)
+        text = _read_all(parent)
+    os.close(parent)
+    return text
+
+
+def _read_all(parent: int) -> str:
+    """All that is written to the other end of a terminal until its last writer closes it."""
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says so when nobody is left
+        while chunk := os.read(parent, 4096):
+            shown += chunk
+    return shown.decode()
 
 
 def test_the_command_is_installed() -> None:
@@ -199,49 +225,20 @@ def test_a_terminal_gets_a_bar_and_a_log_gets_none(demo: DemoTree, tmp_path: Pat
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
     ) as process:
         os.close(child)
-        shown = b""
-        while True:
-            try:
-                chunk = os.read(parent, 4096)
-            except OSError:  # Linux says so when the last writer has closed
-                break
-            if not chunk:
-                break
-            shown += chunk
+        shown = _read_all(parent)
         assert process.stdout is not None
         assert json.loads(process.stdout.read())["counts"]["converted"] == 96
     os.close(parent)
-    assert "/96" in shown.decode()
-    assert "converting" in shown.decode()
+    assert "/96" in shown
+    assert "converting" in shown
 
 
 def test_no_color(demo: DemoTree, tmp_path: Path) -> None:
     write_broken(demo)
 
-    def shown(out: str, **env: str) -> bytes:
-        parent, child = pty.openpty()
-        with subprocess.Popen(
-            [*COMMAND, *map(str, _all(demo, tmp_path / out))],
-            stdout=child,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "TERM": "xterm-256color", **env},
-        ):
-            os.close(child)
-            text = b""
-            while True:
-                try:
-                    chunk = os.read(parent, 4096)
-                except OSError:
-                    break
-                if not chunk:
-                    break
-                text += chunk
-        os.close(parent)
-        return text
-
-    colour = re.compile(rb"\x1b\[[\d;]*3\dm")
-    assert colour.search(shown("colour"))
-    assert not colour.search(shown("plain", NO_COLOR="1"))
+    colour = re.compile(r"\x1b\[[\d;]*3\dm")
+    assert colour.search(_on_a_terminal(*_all(demo, tmp_path / "colour")))
+    assert not colour.search(_on_a_terminal(*_all(demo, tmp_path / "plain"), NO_COLOR="1"))
 
 
 def test_a_reader_that_goes_away(demo: DemoTree, tmp_path: Path) -> None:
@@ -253,14 +250,103 @@ def test_a_reader_that_goes_away(demo: DemoTree, tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").rglob("*.npz"))) == 96
 
 
-def test_a_report_that_cannot_be_written_does_not_cost_the_run(
+def test_a_report_that_cannot_be_written_is_found_before_the_start(
     demo: DemoTree, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    done = run_cli(*_all(demo, tmp_path / "out"), "--report", tmp_path / "file" / "r.json")
-    assert done.returncode == 0
-    assert "96 of 96 rows done" in done.stdout
-    assert "Not a directory" in done.stderr or "File exists" in done.stderr
+    for path, why in ((tmp_path / "file" / "r.json", "file"), (tmp_path, "it is a folder")):
+        done = run_cli(*_all(demo, tmp_path / "out"), "--report", path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"the report {path}: " in done.stderr
+        assert why in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_says_that_nothing_started_and_what_a_dry_run_saw(
+    demo: DemoTree, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.json"
+    words = ("convert", "--traces_root", tmp_path / "nowhere", "--report", path)
+    assert run_cli(*words).returncode == 2
+    assert json.loads(path.read_text())["problems"][0]["code"] == "no-runs"
+    run_cli(*_all(demo, tmp_path / "out"), "--dry_run", "--report", path)
+    assert json.loads(path.read_text())["exit_code"] == 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_command_lines_of_the_script_need_only_another_name(demo: DemoTree, tmp_path: Path) -> None:
+    _, *words = _all(demo, tmp_path / "out")
+    assert run_json(*words)["counts"]["converted"] == 96
+
+
+@pytest.mark.parametrize("option", ["--trace_dir", "--traces_root", "--out_dir", "--out_root"])
+def test_an_empty_value_is_not_the_current_folder(option: str, tmp_path: Path) -> None:
+    done = run_cli("convert", option, "", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"{option}: it is empty" in done.stderr
+
+
+def test_a_lost_terminal_ends_a_run_as_sigterm_does() -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from exp2proc.signals import Terminated, hear_sigterm\n"
+        "if 'nohup' in sys.argv: signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "hear_sigterm()\n"
+        "try: os.kill(os.getpid(), signal.SIGHUP); print('goes on')\n"
+        "except Terminated: print('ends')\n"
+    )
+    for word, says in (("plain", "ends\n"), ("nohup", "goes on\n")):
+        done = subprocess.run(
+            [sys.executable, "-c", script, word], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == says
+
+
+def test_no_number_is_cut_on_a_narrow_terminal(demo: DemoTree, tmp_path: Path) -> None:
+    assert run_cli(*_all(demo, tmp_path / "out")).returncode == 0
+    words = ("summary", str(tmp_path / "out" / "needles"))
+    wide, narrow = (_on_a_terminal(*words, COLUMNS=columns) for columns in ("100", "40"))
+    numbers = re.compile(r"\d+\.\d+")
+    assert numbers.findall(narrow) == numbers.findall(wide)
+    assert "ifr_in_all_gen" in narrow
+
+
+def test_a_folder_that_cannot_be_looked_into_may_hide_runs(demo: DemoTree, tmp_path: Path) -> None:
+    """Converting the others and calling it done would lose the runs in it."""
+    mortal = () if os.geteuid() else ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    if mortal and not shutil.which("setpriv"):
+        pytest.skip("root may look into every folder, and setpriv is not here to change that")
+    (demo.traces / "needles").chmod(0)
+    done = subprocess.run(
+        [*mortal, *COMMAND, *map(str, _all(demo, tmp_path / "out"))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (demo.traces / "needles").chmod(0o755)
+    assert done.returncode == 2
+    assert f"the folder {demo.traces / 'needles'}: Permission denied" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_that_are_no_text(demo: DemoTree, tmp_path: Path) -> None:
+    """Folder names that are no UTF-8: converted, shown, packed and drawn."""
+    run = next((demo.traces / "needles").rglob("manifest.jsonl")).parent
+    strange = tmp_path / os.fsdecode(b"traces/needles/m/b\xff")
+    shutil.copytree(run, strange)
+    out = tmp_path / "out"
+    one = ("--trace_dir", strange, "--tokenizer_model", demo.tokenizer, "--out_root", out)
+    assert run_json("convert", *one, "--data_root", demo.data)["counts"]["converted"] == 8
+    for words in (
+        ("summary", out),
+        ("gallery", out, "-o", tmp_path / "site"),
+        ("pack", out, "-o", tmp_path / "s.parquet"),
+        ("unpack", tmp_path / "s.parquet", "-o", tmp_path / "back"),
+    ):
+        done = run_cli(*words)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert not list(tmp_path.glob(".s.parquet*"))
+    assert len(list((tmp_path / "back").rglob("*.npz"))) == 8
 
 
 def test_names_of_many_scripts(demo: DemoTree, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from support.cli import run_json
 from exp2proc.datasets import Text
 from exp2proc.demo import texts
 from exp2proc.demo.tree import DemoTree, write_broken
-from exp2proc.diagnosis import LengthCase, length_pattern
-from exp2proc.textcauses import find_causes
+from exp2proc.doctor.diagnosis import LengthCase, length_pattern
+from exp2proc.doctor.textcauses import find_causes
 
 Count = Callable[[str], int]
 

@@ -52,11 +52,14 @@ def test_impossible_inputs(
 def test_impossible_output(demo: DemoTree, tmp_path: Path) -> None:
     report = run_json(
         *("convert", "--traces_root", demo.traces / "needles", "--layout", "proc_1"),
-        *("--out_root", tmp_path / _LONG, "--report", tmp_path / _LONG),
+        *("--out_root", tmp_path / _LONG),
         code=1,
     )
     assert {error["code"] for error in report["errors"]} == {"output-unwritable"}
     assert os.strerror(36) in report["errors"][0]["message"]
+    words = ("convert", "--traces_root", demo.traces / "needles", "--layout", "proc_1")
+    refusal = run_json(*words, "--report", tmp_path / _LONG, code=2)
+    assert os.strerror(36) in refusal["problems"][0]["message"]
 
 
 @pytest.mark.parametrize("what", ["fifo", "folder", "device"])

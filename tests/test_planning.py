@@ -134,6 +134,24 @@ def test_no_runs(tmp_path: Path) -> None:
         assert _problems(options).keys() == {"no-runs"}
 
 
+def test_one_value_stands_for_several(demo: DemoTree, tmp_path: Path) -> None:
+    plain = exp2proc.Options(
+        traces_root=str(demo.traces),  # type: ignore[arg-type]
+        tokenizer_model=str(demo.tokenizer),  # type: ignore[arg-type]
+        out_root=str(tmp_path / "out"),  # type: ignore[arg-type]
+    )
+    assert plain == _options(demo, tmp_path)
+
+
+def test_a_link_to_a_run_has_the_names_of_the_run(demo: DemoTree, tmp_path: Path) -> None:
+    run = sorted(path.parent for path in demo.traces.rglob("manifest.jsonl"))[-1]
+    (tmp_path / "link").symlink_to(run)
+    one = {"traces_root": None, "trace_dir": (tmp_path / "link",)}
+    (planned,) = make_plan(_options(demo, tmp_path, **one)).runs
+    assert (planned.run.dataset, planned.run.model_tag) == ("needles", "demo-1B")
+    assert planned.run.out_dir == tmp_path / "out" / run.relative_to(demo.traces)
+
+
 def test_usage() -> None:
     found = _problems(
         exp2proc.Options(overwrite=True, resume=True, jobs=0, limit=-1, layout="x", backend="y")  # type: ignore[arg-type]

@@ -41,6 +41,9 @@ def test_fields_are_those_of_the_file(exported: Path) -> None:
     assert sample.tokens_in + sample.tokens_cot + sample.tokens_out == tok
     with pytest.raises(dataclasses.FrozenInstanceError):
         sample.rise = 0.0  # type: ignore[misc]
+    for array in (sample.attr, sample.hop, sample.tok):
+        assert array is not None
+        assert not array.flags.writeable
 
 
 def test_a_sample_without_text(exported: Path) -> None:

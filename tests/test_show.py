@@ -71,3 +71,11 @@ def test_without_text_and_without_tokens(tmp_path: Path) -> None:
     done = run_cli("show", tmp_path / "absent.npz")
     assert done.returncode == 2
     assert "sample-invalid" in done.stderr
+
+
+def test_scores_that_are_no_numbers(tmp_path: Path) -> None:
+    attr = [1.0, float("nan"), float("inf"), 2.0]
+    path = write_export(tmp_path / "x.npz", ["a", "b", "c", "d"], attr=attr)
+    done = run_cli("show", path, "--top", "4")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2.00000" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,25 @@ def test_what_is_wrong_is_said(demo: DemoTree, tmp_path: Path) -> None:
     assert "no eos_token" in problem(demo.tokenizer)
     (demo.tokenizer / "tokenizer.json").write_text("{broken", encoding="utf-8")
     assert "does not load" in problem(demo.tokenizer)
+
+
+def test_a_mistyped_folder_is_not_asked_of_the_hub_for_ever() -> None:
+    """A name that is neither a folder nor cached: a look at whether the hub can be reached."""
+    script = (
+        "import socket\n"
+        "def refuse(*args, **kwargs): raise OSError('no network')\n"
+        "socket.create_connection = refuse\n"
+        "from exp2proc.tokenizer import load_tokenizer\n"
+        "try: load_tokenizer('models/Qwen3-8B')\n"
+        "except Exception as err: print(err)\n"
+    )
+    clean = {name: value for name, value in os.environ.items() if "PROXY" not in name.upper()}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=clean
+    )
+    assert done.stdout.startswith("tokenizer-invalid: tokenizer models/Qwen3-8B: there is no such")
+    assert done.stdout.endswith("the hub cannot be reached\n")
+    assert done.stderr == ""
 
 
 def test_fingerprint_follows_the_files(demo: DemoTree, tmp_path: Path) -> None:

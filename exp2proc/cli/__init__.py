@@ -7,6 +7,7 @@ Modules are imported when their command is used, so that `--help` stays quick.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -60,8 +61,12 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0].startswith("--") and words[0] not in ("--help", "--version"):
+        words.insert(0, "convert")  # a command line of the script that this program replaces
     # No linear algebra is done here: threads for it would only cost each process its start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Most of what a command makes stays until its end: look for garbage less often.
+    gc.set_threshold(50_000, 20, 100)
     _tolerant_streams()
     try:
         return _run(words)

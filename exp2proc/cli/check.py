@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from .selection import add_engine, positive_or_auto
+from .selection import add_engine
+from .values import positive_or_auto
 
 EXAMPLES = """\
 examples:

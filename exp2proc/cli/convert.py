@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shlex
-import sys
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import Exp2procError, PlanError
 from . import plan
+from .reports import unwritable, write_report
 from .selection import add_execution, add_selection, options_of
+from .values import path
 
 if TYPE_CHECKING:
     from ..engines import Engine
@@ -55,7 +54,7 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
     """Options that say what is told, where."""
     told = parser.add_argument_group("report")
     told.add_argument(
-        "--report", metavar="FILE.json", type=Path, help="write the JSON report to a file"
+        "--report", metavar="FILE.json", type=path, help="write the JSON report to a file"
     )
     told.add_argument(
         "--json", action="store_true", help="print the JSON report on stdout, and nothing else"
@@ -66,10 +65,11 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, convert, report."""
+    if args.report is not None and (why := unwritable(args.report)) is not None:
+        return refuse(PlanError([Exp2procError("usage", why)]), args)
     if args.dry_run:
         return plan.run(args)
     from ..engines import open_engine
-    from ..errors import PlanError
     from ..planning import make_plan
     from ..signals import hear_sigterm
 
@@ -92,38 +92,24 @@ def carry_out(made: Plan, args: argparse.Namespace, engine: Engine | None = None
         report = run_plan(made, on_progress, engine)
     if report.exit_code in (130, 143):
         ignore_stops()
-    _deliver(report, args)
+    written = _deliver(report, args)
     ignore_stops()  # all is done and told: the exit code stands
-    return report.exit_code
+    return report.exit_code if written else max(report.exit_code, 1)
 
 
-def _deliver(report: Report, args: argparse.Namespace) -> None:
+def _deliver(report: Report, args: argparse.Namespace) -> bool:
+    """Tell what was done; False when a report that was asked for could not be written."""
     from .. import summary
 
-    data: dict[str, Any] = report.to_dict()
-    if args.report is not None:
-        _write_report(args.report, data)
+    written = args.report is None or write_report(args.report, report.to_dict())
     if args.json:
-        print(json.dumps(data, indent=2))
-        return
+        print(json.dumps(report.to_dict(), indent=2))
+        return written
     shown = summary.Summary(
         report, quiet=args.quiet, verbose=args.verbose, resume=_resume_command(args.words)
     )
     shown.print()
-
-
-def _write_report(path: Path, data: dict[str, Any]) -> None:
-    from ..summary import printable
-
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as err:
-        with suppress(OSError):
-            temporary.unlink()
-        print(printable(f"exp2proc: the report {path}: {err.strerror or err}"), file=sys.stderr)
+    return written
 
 
 def _resume_command(words: list[str]) -> str:
@@ -135,9 +121,13 @@ def _resume_command(words: list[str]) -> str:
 
 def refuse(err: Any, args: argparse.Namespace) -> int:
     """Say everything that keeps a run from starting; exit code 2."""
+    problems = [{"code": p.code, "message": p.message, "hint": p.hint} for p in err.problems]
+    data = {"exit_code": 2, "problems": problems}
+    report = getattr(args, "report", None)  # check has none
+    if report is not None and unwritable(report) is None:
+        write_report(report, data)
     if args.json:
-        problems = [{"code": p.code, "message": p.message, "hint": p.hint} for p in err.problems]
-        print(json.dumps({"exit_code": 2, "problems": problems}, indent=2))
+        print(json.dumps(data, indent=2))
     else:
         from .. import summary
 

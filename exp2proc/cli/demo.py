@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .values import path
+
 if TYPE_CHECKING:
     from ..demo.tree import DemoTree
 
@@ -26,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dir",
         metavar="DIR",
-        type=Path,
+        type=path,
         default=Path("exp2proc-demo"),
         help="where to write it (default: ./%(default)s)",
     )
@@ -117,7 +119,7 @@ def _show_outputs(tree: DemoTree) -> None:
     out = console()
     first: Path | None = None
     branches = {tree.out: Tree(Text(printable(str(tree.out))))}
-    for folder in sorted(path for path in tree.out.rglob("*") if path.is_dir()):
+    for folder in sorted(at for at in tree.out.rglob("*") if at.is_dir()):
         files = sorted(folder.glob("*.npz"))
         count = f"  {files[0].name} ... {files[-1].name} ({len(files)})" if files else ""
         branches[folder] = branches[folder.parent].add(Text(folder.name + count))

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Diagnose and show."""
-    from ..doctor import diagnose
+    from ..doctor.gathering import diagnose
     from ..errors import PlanError
 
     try:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(diagnosis.to_dict(), indent=2))
     else:
-        from ..doctor_view import print_diagnosis
+        from ..doctor.view import print_diagnosis
 
         print_diagnosis(diagnosis)
     return diagnosis.exit_code

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .values import path
+
 if TYPE_CHECKING:
     from ..errors import Exp2procError
     from ..exports import Source
@@ -27,7 +29,7 @@ def add_outs(parser: argparse.ArgumentParser) -> None:
         "outs",
         metavar="OUT",
         nargs="+",
-        type=Path,
+        type=path,
         help="an output folder of `exp2proc convert` (any level of it), or single npz files",
     )
 

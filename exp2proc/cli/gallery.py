@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from .exported import add_outs, guarded, tell_failures
+from .values import path, positive
 
 EXAMPLES = """\
 examples:
@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc gallery`."""
     add_outs(parser)
     parser.add_argument(
-        *("-o", "--output"), metavar="DIR", required=True, type=Path, help="folder of the site"
+        *("-o", "--output"), metavar="DIR", required=True, type=path, help="folder of the site"
     )
     parser.add_argument(
-        "--jobs", metavar="N", type=int, default=1, help="worker processes (default: %(default)s)"
+        "--jobs", metavar="N", type=positive, default=1, help="worker processes (default: 1)"
     )
 
 
@@ -38,9 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     count = len(find_sources(args.outs))
     with progress.reporter(count, what="pages", doing="drawing") as on_progress:
-        built = build_gallery(
-            args.outs, args.output, jobs=max(1, args.jobs), on_progress=on_progress
-        )
+        built = build_gallery(args.outs, args.output, jobs=args.jobs, on_progress=on_progress)
     tell_failures([(source.name, err) for source, err in built.failures])
     print(f"{built.samples} samples: open {built.index}")
     return 1 if built.failures else 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from .exported import add_outs, check_target, guarded, read_all
+from .values import path
 
 EXAMPLES = """\
 examples:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc pack`."""
     add_outs(parser)
     parser.add_argument(
-        *("-o", "--output"), metavar="FILE.parquet", required=True, type=Path, help="what to write"
+        *("-o", "--output"), metavar="FILE.parquet", required=True, type=path, help="what to write"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE.parquet")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from .reports import write_report
 from .selection import add_execution, add_selection, options_of
 
 EXAMPLES = """\
@@ -30,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
     from ..forecast import plan
 
     made = plan(options_of(args))
+    if getattr(args, "report", None) is not None:  # of convert --dry_run
+        write_report(args.report, made.to_dict())
     if args.json:
         print(json.dumps(made.to_dict(), indent=2))
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engines.choice import BACKENDS
+from .values import path, positive_or_auto
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +28,13 @@ def add_runs(parser: argparse.ArgumentParser) -> Any:
         metavar="DIR",
         action="append",
         default=[],
-        type=Path,
+        type=path,
         help="a trace run (a folder with manifest.jsonl); may be repeated",
     )
     what.add_argument(
         "--traces_root",
         metavar="DIR",
-        type=Path,
+        type=path,
         help="every run below this folder",
     )
     return what
@@ -47,13 +48,13 @@ def add_texts(parser: argparse.ArgumentParser, title: str) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        type=Path,
+        type=path,
         help="a dataset cache; may be repeated. Default: the file that the run's path names",
     )
     text.add_argument(
         "--data_root",
         metavar="DIR",
-        type=Path,
+        type=path,
         default=Path("exp/exp2/data"),
         help="where the caches of bare dataset names are (default: %(default)s)",
     )
@@ -77,10 +78,10 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     out.add_argument(
         "--out_root",
         metavar="DIR",
-        type=Path,
+        type=path,
         help="root of the output folders (default: exp/<layout>/output)",
     )
-    out.add_argument("--out_dir", metavar="DIR", type=Path, help="output folder of the only run")
+    out.add_argument("--out_dir", metavar="DIR", type=path, help="output folder of the only run")
     existing = out.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="make existing outputs again")
     existing.add_argument(
@@ -131,16 +132,6 @@ def add_engine(group: argparse._ActionsContainer) -> None:
         help="with --backend ray: the cluster, such as head:6379 (default: $RAY_ADDRESS, else a"
         " Ray started on this machine)",
     )
-
-
-def positive_or_auto(value: str) -> int | str:
-    """A value of --jobs."""
-    if value == "auto":
-        return value
-    number = int(value) if value.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError("it may be auto or a number from 1")
-    return number
 
 
 def options_of(args: argparse.Namespace) -> Any:

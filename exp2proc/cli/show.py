@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from .exported import guarded
+from .values import path
 
 EXAMPLES = """\
 examples:
@@ -21,7 +21,7 @@ tokens stand between « and ».
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc show`."""
-    parser.add_argument("sample", metavar="SAMPLE.npz", type=Path, help="an exported sample")
+    parser.add_argument("sample", metavar="SAMPLE.npz", type=path, help="an exported sample")
     parser.add_argument("--hop", metavar="K", type=int, help="show hop K (from 0), not attr")
     parser.add_argument(
         "--top",
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Load the sample, print it."""
     from ..samples import load_sample
     from ..summary import console
-    from ..terminal import sample_view
+    from ..viewing.terminal import sample_view
 
     sample = load_sample(args.sample)
     out = console()

@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the scores, print the table."""
     from ..samples import load_scores
-    from ..scores import score_rows
-    from ..scoretable import FORMATS, rich_tables
+    from ..viewing.scores import score_rows
+    from ..viewing.scoretable import FORMATS, rich_tables
 
     with read_all(args, lambda source: (source, load_scores(source.path))) as reading:
         rows = score_rows(reading.items())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from .exported import guarded
+from .values import path
 
 EXAMPLES = """\
 examples:
@@ -17,9 +17,9 @@ Files go to OUT/<dataset>/<model>/<run_tag>/<file>. Existing ones are refused wi
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc unpack`."""
-    parser.add_argument("file", metavar="FILE.parquet", type=Path, help="what pack wrote")
+    parser.add_argument("file", metavar="FILE.parquet", type=path, help="what pack wrote")
     parser.add_argument(
-        *("-o", "--output"), metavar="OUT", required=True, type=Path, help="where to write"
+        *("-o", "--output"), metavar="OUT", required=True, type=path, help="where to write"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
 

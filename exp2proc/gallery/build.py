@@ -26,13 +26,13 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ..cells import sample_cells
 from ..errors import Exp2procError
 from ..exports import Outs, Source, find_sources, read_each
-from ..heatmap import number, render, sections, visible
-from ..mass import PARTS
 from ..samples import SCORES, Sample, load_sample
 from ..tally import OnProgress, Progress
+from ..viewing.cells import sample_cells
+from ..viewing.heatmap import number, render, sections, visible
+from ..viewing.mass import PARTS
 from .index import write_index
 
 MARKER: Final = ".exp2proc-gallery"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ..heatmap import render
-from ..scores import DIRECTIONS, SCORES, ScoreRow, score_rows, short_datasets
+from ..viewing.heatmap import render
+from ..viewing.scores import DIRECTIONS, SCORES, ScoreRow, score_rows, short_datasets
 
 if TYPE_CHECKING:
     from .build import Entry

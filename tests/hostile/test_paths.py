@@ -65,7 +65,7 @@ def test_nothing_steers_the_terminal(batch: Batch, tmp_path: Path) -> None:
         ((*batch.words, "--out_root", evil), 2),
         ((*batch.words, "--out_root", evil, "--resume", "--quiet"), 1),
         ((*batch.words, "--out_root", evil, "--overwrite", "--report", f"{evil}/x/\0"[:-1]), 1),
-        ((*batch.words, "--out_root", evil, "--overwrite", "--report", batch.traces), 1),
+        ((*batch.words, "--out_root", evil, "--overwrite", "--report", batch.traces), 2),
         (("convert", "--trace_dir", evil), 2),
         (("convert", "--traces_root", batch.traces, "--tokenizer_model", f"{evil}/"), 2),
         (("convert", "--traces_root", batch.traces, "--data_root", evil), 2),

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from ..options import Options
+from ..planning import Plan, PlannedRun, draft_plan
+from ..runs import DEFAULT_DATA_ROOT, find_dataset
 from .findings import Command, RunFindings
-from .options import Options
-from .planning import Plan, PlannedRun, draft_plan
-from .runs import DEFAULT_DATA_ROOT, find_dataset
 
 _FIRST: Final = 3
 """Examples of broken rows that are named."""
@@ -111,7 +111,9 @@ def _words(options: Options) -> tuple[str, ...]:
 
     def add(name: str, *values: object) -> None:
         for value in values:
-            words.extend((name, str(value)))
+            # A value that begins with a dash would be taken for an option.
+            dashed = str(value).startswith("-")
+            words.extend((f"{name}={value}",) if dashed else (name, str(value)))
 
     add("--trace_dir", *options.trace_dir)
     if options.traces_root is not None:

@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from .alignment import Alignment
-from .datasets import Text, read_text
+from ..alignment import Alignment
+from ..datasets import Text, read_text
+from ..errors import Exp2procError
+from ..planning import Plan
+from ..shards import TextWork
+from ..tally import LENGTH_CODES, Tally
+from ..worker import Alignments, Settings
 from .diagnosis import LengthCase, Pattern, length_pattern
-from .errors import Exp2procError
-from .planning import Plan
-from .shards import TextWork
-from .tally import LENGTH_CODES, Tally
-from .worker import Alignments, Settings
 
 _CHUNK: Final = 128
 """Texts whose cached alignments are held at once."""

@@ -5,6 +5,7 @@ Readable without colour: then the strongest tokens stand between marks in the te
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
@@ -16,12 +17,12 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from ..samples import Sample
+from ..summary import printable
 from .cells import sample_cells
 from .heat import STEPS, cell_scores, levels
 from .mass import PARTS, Part, TopToken, part_numbers
-from .samples import Sample
 from .scores import SCORES
-from .summary import printable
 
 TITLES: Final[dict[Part, str]] = {"in": "input", "cot": "CoT", "out": "output", "rest": "rest"}
 _COLOURS: Final[dict[Part, str]] = {
@@ -157,9 +158,11 @@ def _top_table(tokens: list[TopToken], part: Part) -> Table:
         table.add_column(name, justify="right")
     table.add_column("")
     table.add_column("token")
-    highest = max(abs(token.score) for token in tokens) or 1.0
+    finite = [abs(token.score) for token in tokens if math.isfinite(token.score)]
+    highest = max(finite, default=0.0) or 1.0
     for token in tokens:
-        bar = "█" * max(1, round(abs(token.score) / highest * _BAR))
+        share = abs(token.score) / highest if math.isfinite(token.score) else 0.0
+        bar = "█" * max(1, round(share * _BAR))
         shown = "" if token.token is None else repr(token.token)[1:-1]
         table.add_row(
             str(token.index),

@@ -7,8 +7,8 @@ from typing import Final
 
 from rich.text import Text
 
+from ..summary import console, printable
 from .findings import Diagnosis, RunFindings, TokenizerTrial
-from .summary import console, printable
 from .wholeness import Wholeness
 
 _FIRST: Final = 3

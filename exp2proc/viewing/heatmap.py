@@ -13,10 +13,10 @@ from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ..samples import Sample
 from .cells import Cell, sample_cells
 from .heat import STEPS, Scale, cell_scores, levels
 from .mass import PARTS, Part, part_numbers
-from .samples import Sample
 from .scores import SCORES
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
-from .datasets import text_sha1
+from ..datasets import text_sha1
 
 CauseKind = Literal[
     "target-missing",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .exports import Source
+from ..exports import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from .samples import Sample
+    from ..samples import Sample
 
 
 class Cell(NamedTuple):

@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .alignment import check_lengths
-from .datasets import TextKey, index_dataset, read_rows
+from ..alignment import check_lengths
+from ..datasets import TextKey, index_dataset, read_rows
+from ..errors import Exp2procError, PlanError
+from ..execution import scratch_folder
+from ..manifest import ManifestRow
+from ..options import Options, PathLike, paths
+from ..pipeline import make_settings
+from ..planning import Plan, draft_plan
+from ..runs import DEFAULT_DATA_ROOT, Run, find_dataset
 from .diagnosis import length_pattern
-from .errors import Exp2procError, PlanError
 from .evidence import Measured, cases_by_run, measure
-from .execution import scratch_folder
 from .findings import DatasetMatch, Diagnosis, RunFindings, TokenizerTrial, UnmatchedRows
-from .manifest import ManifestRow
-from .options import Options, PathLike, paths
-from .pipeline import make_settings
-from .planning import Plan, draft_plan
 from .prescription import prescribe
-from .runs import DEFAULT_DATA_ROOT, Run, find_dataset
 from .textcauses import MEANING, Cause, WantedKey, find_causes
 from .wholeness import inspect_run
 

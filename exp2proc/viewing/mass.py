@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .spans import NONE, SampleSpans, Span
+from ..spans import NONE, SampleSpans, Span
 
 Part = Literal["in", "cot", "out", "rest"]
 PARTS: Final[tuple[Part, ...]] = ("in", "cot", "out", "rest")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from ..summary import printable
 from .scores import DIRECTIONS, FIELDS, SCORES, Estimate, Score, ScoreRow, short_datasets
-from .summary import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

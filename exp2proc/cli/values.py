@@ -1,0 +1,31 @@
+"""Values of options: what they may be, said at once when they are something else."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def path(value: str) -> Path:
+    """A file or folder. An empty value, of an unset variable perhaps, is not the current one."""
+    if not value:
+        raise argparse.ArgumentTypeError("it is empty")
+    return Path(value)
+
+
+def positive(value: str) -> int:
+    """A number from 1."""
+    number = int(value) if value.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError("it may be a number from 1")
+    return number
+
+
+def positive_or_auto(value: str) -> int | str:
+    """A number of workers, or their choice left to the program."""
+    if value == "auto":
+        return value
+    try:
+        return positive(value)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError("it may be auto or a number from 1") from None

@@ -1,0 +1,1 @@
+"""What is shown of samples: scores summed up, shares of mass, tokens drawn."""
