@@ -285,3 +285,10 @@ class PlanError(Exp2procError):
 
     def __reduce__(self) -> tuple[type[PlanError], tuple[list[Exp2procError]]]:  # type: ignore[override]
         return (type(self), (list(self.problems),))
+
+
+def first_line(err: BaseException) -> str:
+    """An exception of somebody else's library, short: its type and its first line."""
+    lines = str(err).strip().splitlines() or [""]
+    text = lines[0] if len(lines[0]) <= 200 else lines[0][:197] + "..."
+    return f"{type(err).__name__}: {text}" if text else type(err).__name__

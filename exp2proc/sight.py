@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from .engines import Engine, first_line
+from .engines import Engine
 from .environment import View, compare, look
-from .errors import Exp2procError, PlanError
+from .errors import Exp2procError, PlanError, first_line
 from .manifest import NAME
 from .planning import Plan
 

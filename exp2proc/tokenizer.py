@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from .alignment import Offsets, OffsetTokenizer
-from .errors import Exp2procError
+from .errors import Exp2procError, first_line
 
 if TYPE_CHECKING:
     import tokenizers
@@ -59,7 +59,7 @@ def _tokenizing() -> Iterator[None]:
         panic = type(err).__name__ == "PanicException"
         if isinstance(err, MemoryError) or not (panic or isinstance(err, Exception)):
             raise
-        why = _first_line(err)
+        why = first_line(err)
     else:
         return
     raise Exp2procError("tokenizer-invalid", f"it cannot tokenize a text ({why})")
@@ -165,7 +165,7 @@ def load_tokenizer(name: str) -> LoadedTokenizer:
     except Exp2procError as err:
         raise _invalid(name, err.message) from err
     except Exception as err:
-        raise _invalid(name, f"it cannot tokenize ({_first_line(err)})") from err
+        raise _invalid(name, f"it cannot tokenize ({first_line(err)})") from err
     return LoadedTokenizer(backend, portable)
 
 
@@ -192,7 +192,7 @@ def _pretrained(name: str) -> Any:
         try:
             from transformers import AutoTokenizer
         except Exception as err:
-            raise _invalid(name, f"transformers does not import ({_first_line(err)})") from err
+            raise _invalid(name, f"transformers does not import ({first_line(err)})") from err
         where = folder if local else name
         try:
             return AutoTokenizer.from_pretrained(
@@ -200,7 +200,7 @@ def _pretrained(name: str) -> Any:
             )
         except Exception as err:
             if local:
-                raise _invalid(name, f"it does not load ({_first_line(err)})") from err
+                raise _invalid(name, f"it does not load ({first_line(err)})") from err
         if not _hub_answers():
             raise _invalid(
                 name,
@@ -210,7 +210,7 @@ def _pretrained(name: str) -> Any:
         try:
             return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
         except Exception as err:
-            raise _invalid(name, f"it does not load ({_first_line(err)})") from err
+            raise _invalid(name, f"it does not load ({first_line(err)})") from err
 
 
 def _hub_answers() -> bool:
@@ -232,12 +232,6 @@ def _hub_answers() -> bool:
 
 def _invalid(name: str, why: str) -> Exp2procError:
     return Exp2procError("tokenizer-invalid", f"tokenizer {name}: {why}")
-
-
-def _first_line(err: BaseException) -> str:
-    lines = str(err).strip().splitlines() or [""]
-    text = lines[0] if len(lines[0]) <= 200 else lines[0][:197] + "..."
-    return f"{type(err).__name__}: {text}" if text else type(err).__name__
 
 
 def _serialize(tokenizer: BackendTokenizer, truth: list[Probe]) -> bytes:

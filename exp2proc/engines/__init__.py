@@ -116,9 +116,3 @@ def missing_extra(name: str, err: ImportError) -> Exp2procError:
         f"--backend {name} needs the extra {name!r} ({err})",
         f"Install it: pip install 'exp2proc[{name}]'.",
     )
-
-
-def first_line(err: BaseException) -> str:
-    """An exception of somebody else's library, short."""
-    text: Any = next((line for line in str(err).splitlines() if line.strip()), "")
-    return f"{type(err).__name__}: {text[:200]}" if text else type(err).__name__

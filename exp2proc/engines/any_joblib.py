@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
-from . import Lost, T, Task, Work, first_line
+from ..errors import first_line
+from . import Lost, T, Task, Work
 from .active import Active
 from .choice import EngineChoice
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from ..errors import Exp2procError
-from . import T, Task, Work, first_line, missing_extra
+from ..errors import Exp2procError, first_line
+from . import T, Task, Work, missing_extra
 from .active import Active
 from .choice import EngineChoice
 from .local import available_cores, deaf_children

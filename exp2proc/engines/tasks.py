@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from ..errors import Exp2procError
-from . import Lost, T, Task, Work, first_line
+from ..errors import Exp2procError, first_line
+from . import Lost, T, Task, Work
 
 _AHEAD: Final = 2
 """Shards under way per worker: one that it converts, one that waits for it."""
