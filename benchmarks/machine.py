@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from exp2proc import codec
-from exp2proc.report import library_versions
+from exp2proc.formats import deflate as codec
+from exp2proc.versions import library_versions
 
 
 def describe() -> dict[str, Any]:

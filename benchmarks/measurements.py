@@ -141,11 +141,12 @@ def steps(bench: Bench) -> dict[str, Any]:
     found = _probe(at / "cache", "steps", work.bulk, work.data, bench.tokenizer, at / "out")
     starts = {
         "python itself": "pass",
-        "the command's modules": "import exp2proc.cli.convert, exp2proc.pipeline, exp2proc.summary",
-        "the same and joblib": "import exp2proc.pipeline, exp2proc.summary, joblib",
-        "transformers and the tokenizer, loaded": "from exp2proc.tokenizer import load_tokenizer;"
-        f"load_tokenizer({str(bench.tokenizer)!r})",
-        "two worker processes, doing nothing": "import joblib, exp2proc.worker as w;"
+        "the command's modules": "import exp2proc.cli.convert, exp2proc.conversion.run;"
+        " import exp2proc.terminal.report",
+        "the same and joblib": "import exp2proc.conversion.run, exp2proc.terminal.report, joblib",
+        "transformers and the tokenizer, loaded": "from exp2proc.tokens.tokenizer import"
+        f" load_tokenizer; load_tokenizer({str(bench.tokenizer)!r})",
+        "two worker processes, doing nothing": "import joblib, exp2proc.conversion.worker as w;"
         "joblib.Parallel(2)(joblib.delayed(w.stop_threads)(str(n)) for n in range(2))",
     }
     found["start"] = {

@@ -18,21 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from exp2proc import cache as caching
-from exp2proc import codec, npz
-from exp2proc.alignment import Alignment, generation_pieces, prompt_pieces
-from exp2proc.conversion import build_sample, wants_hops
-from exp2proc.datasets import read_text
-from exp2proc.journal import Journal
+from exp2proc.conversion.journal import Journal
+from exp2proc.conversion.row import build_sample, wants_hops
+from exp2proc.conversion.run import convert
+from exp2proc.formats import deflate as codec
+from exp2proc.formats import npz
 from exp2proc.options import Options
-from exp2proc.outcomes import Outcome
-from exp2proc.outputs import write_sample
-from exp2proc.pipeline import convert
-from exp2proc.planning import Plan, make_plan
-from exp2proc.shards import TextWork, make_shards
-from exp2proc.tally import Progress
-from exp2proc.tokenizer import load_tokenizer
-from exp2proc.traces import read_trace
+from exp2proc.planning.planner import Plan, make_plan
+from exp2proc.planning.shards import TextWork, make_shards
+from exp2proc.results import Outcome, Progress
+from exp2proc.system.writing import write_sample
+from exp2proc.tokens import cache as caching
+from exp2proc.tokens.alignment import Alignment, generation_pieces, prompt_pieces
+from exp2proc.tokens.tokenizer import load_tokenizer
+from exp2proc.traces.datasets import read_text
+from exp2proc.traces.trace import read_trace
 
 from .support import plain
 

@@ -26,15 +26,15 @@ from typing import Any
 import numpy as np
 
 from exp2proc import make_plan
-from exp2proc.datasets import Text
+from exp2proc.conversion.run import run_plan
+from exp2proc.conversion.worker import ShardResult
 from exp2proc.demo.traces import Method, example_of, manifest_row, write_jsonl
 from exp2proc.demo.tree import MODEL_TAG, train_tokenizer
 from exp2proc.engines.tasks import TaskEngine
 from exp2proc.options import Options
-from exp2proc.outcomes import Outcome
-from exp2proc.pipeline import run_plan
-from exp2proc.shards import Shard
-from exp2proc.worker import ShardResult
+from exp2proc.planning.shards import Shard
+from exp2proc.results import Outcome
+from exp2proc.traces.datasets import Text
 
 _SAMPLES = 100
 _METHODS = 10

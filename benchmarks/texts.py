@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from exp2proc.datasets import Text
+from exp2proc.traces.datasets import Text
 
 
 def _words(joined: str, separator: str | None = None) -> tuple[str, ...]:

@@ -14,10 +14,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from exp2proc.datasets import Text, text_sha1
 from exp2proc.demo.traces import Example, Method, manifest_row, trace_arrays, write_jsonl, write_run
 from exp2proc.demo.tree import measure
-from exp2proc.tokenizer import LoadedTokenizer, load_tokenizer
+from exp2proc.tokens.tokenizer import LoadedTokenizer, load_tokenizer
+from exp2proc.traces.datasets import Text, text_sha1
 
 from . import texts
 

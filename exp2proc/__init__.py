@@ -13,52 +13,52 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .versions import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .checking import CheckReport, check
+    from .conversion.run import Interrupted, convert
+    from .doctor.examination import diagnose
     from .doctor.findings import Diagnosis
-    from .doctor.gathering import diagnose
     from .errors import Exp2procError, PlanError
-    from .exports import Source, iter_samples
-    from .forecast import Forecast, plan
+    from .exports.check import CheckReport, check
+    from .exports.dataset import SampleDataset
+    from .exports.read import iter_samples
+    from .formats.names import Source
+    from .formats.sample import Sample, load_sample
+    from .formats.shares import TopToken
     from .gallery.build import Gallery, build_gallery
-    from .mapstyle import SampleDataset
     from .options import Options
-    from .pipeline import Interrupted, convert
-    from .planning import Plan, make_plan
-    from .report import Counts, Report, RowError, RunReport
-    from .samples import Sample, load_sample
-    from .tally import Progress
-    from .viewing.mass import TopToken
+    from .planning.forecast import Forecast, plan
+    from .planning.planner import Plan, make_plan
+    from .results import Counts, Progress, Report, RowError, RunReport
 
 _HOME = {
-    "CheckReport": "checking",
-    "Counts": "report",
+    "CheckReport": "exports.check",
+    "Counts": "results",
     "Diagnosis": "doctor.findings",
     "Exp2procError": "errors",
-    "Forecast": "forecast",
+    "Forecast": "planning.forecast",
     "Gallery": "gallery.build",
-    "Interrupted": "pipeline",
+    "Interrupted": "conversion.run",
     "Options": "options",
-    "Plan": "planning",
+    "Plan": "planning.planner",
     "PlanError": "errors",
-    "Progress": "tally",
-    "Report": "report",
-    "RowError": "report",
-    "RunReport": "report",
-    "Sample": "samples",
-    "SampleDataset": "mapstyle",
-    "Source": "exports",
-    "TopToken": "viewing.mass",
+    "Progress": "results",
+    "Report": "results",
+    "RowError": "results",
+    "RunReport": "results",
+    "Sample": "formats.sample",
+    "SampleDataset": "exports.dataset",
+    "Source": "formats.names",
+    "TopToken": "formats.shares",
     "build_gallery": "gallery.build",
-    "check": "checking",
-    "convert": "pipeline",
-    "diagnose": "doctor.gathering",
-    "iter_samples": "exports",
-    "load_sample": "samples",
-    "make_plan": "planning",
-    "plan": "forecast",
+    "check": "exports.check",
+    "convert": "conversion.run",
+    "diagnose": "doctor.examination",
+    "iter_samples": "exports.read",
+    "load_sample": "formats.sample",
+    "make_plan": "planning.planner",
+    "plan": "planning.forecast",
 }
 
 __all__ = [

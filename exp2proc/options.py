@@ -10,8 +10,8 @@ from typing import Literal
 
 from .engines.choice import Backend, EngineChoice
 from .errors import Exp2procError
-from .runs import DEFAULT_DATA_ROOT, DEFAULT_OUT_ROOT, Run
-from .samples import LAYOUTS, Layout
+from .formats.sample import LAYOUTS, Layout
+from .traces.runs import DEFAULT_DATA_ROOT, DEFAULT_OUT_ROOT, Run
 
 PathLike = str | Path
 

@@ -10,14 +10,21 @@ from hypothesis import strategies as st
 from support.arrays import assert_same_tree
 from support.cli import run_json
 
-from exp2proc import ahead
-from exp2proc.cache import Cache, alignment_key
-from exp2proc.datasets import TextPlace
+from exp2proc.conversion import align_ahead as ahead
+from exp2proc.conversion.run import make_settings
 from exp2proc.demo.tree import DemoTree
 from exp2proc.options import Options
-from exp2proc.pipeline import make_settings
-from exp2proc.planning import Plan, make_plan
-from exp2proc.shards import RowWork, Shard, TextWork, alignment_seconds, make_shards, text_seconds
+from exp2proc.planning.planner import Plan, make_plan
+from exp2proc.planning.shards import (
+    RowWork,
+    Shard,
+    TextWork,
+    alignment_seconds,
+    make_shards,
+    text_seconds,
+)
+from exp2proc.tokens.cache import Cache, alignment_key
+from exp2proc.traces.datasets import TextPlace
 
 
 def _text(length: int, rows: int, *, known: bool = False) -> TextWork:

@@ -13,14 +13,20 @@ from hypothesis import strategies as st
 from support import plain
 from support.texts import HARD
 
-from exp2proc import codec, npz
-from exp2proc.alignment import Alignment, align, check_lengths
-from exp2proc.datasets import Text
 from exp2proc.demo import texts as demo_texts
 from exp2proc.demo.tree import train_tokenizer
 from exp2proc.errors import Exp2procError
-from exp2proc.npz import Member
-from exp2proc.tokenizer import BackendTokenizer, LoadedTokenizer, load_tokenizer, restore_tokenizer
+from exp2proc.formats import deflate as codec
+from exp2proc.formats import npz
+from exp2proc.formats.npz import Member
+from exp2proc.tokens.alignment import Alignment, align, check_lengths
+from exp2proc.tokens.tokenizer import (
+    BackendTokenizer,
+    LoadedTokenizer,
+    load_tokenizer,
+    restore_tokenizer,
+)
+from exp2proc.traces.datasets import Text
 
 
 class Both:

@@ -17,10 +17,10 @@ from support.exported import NAN, write_export
 
 import exp2proc
 from exp2proc.demo.tree import write_tree
-from exp2proc.exports import find_sources
-from exp2proc.viewing.cells import sample_cells
-from exp2proc.viewing.heat import cell_scores, levels
-from exp2proc.viewing.heatmap import TITLES
+from exp2proc.exports.find import find_sources
+from exp2proc.gallery.cells import sample_cells
+from exp2proc.gallery.heat import cell_scores, levels
+from exp2proc.gallery.heatmap import TITLES
 
 HOSTILE = [
     *("<script>", "window.pwned = 1", "</script>", "<img src=x onerror='window.pwned=1'>"),

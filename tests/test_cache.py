@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from support.arrays import assert_same_tree
 from support.cli import codes, run_cli, run_json
 
-from exp2proc import cache as caching
-from exp2proc.cache import Cache
 from exp2proc.demo.tree import DemoTree
+from exp2proc.tokens import cache as caching
+from exp2proc.tokens.cache import Cache
 
 
 @given(st.dictionaries(st.binary(min_size=20, max_size=20), st.binary(max_size=200), max_size=20))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exp2proc.alignment import pieces
-from exp2proc.tokenizer import load_tokenizer
-from exp2proc.viewing.cells import cells
+from exp2proc.gallery.cells import cells
+from exp2proc.tokens.alignment import pieces
+from exp2proc.tokens.tokenizer import load_tokenizer
 
 
 def shown(tokens: list[str]) -> list[str]:

@@ -289,7 +289,7 @@ def test_an_empty_value_is_not_the_current_folder(option: str, tmp_path: Path) -
 def test_a_lost_terminal_ends_a_run_as_sigterm_does() -> None:
     script = (
         "import os, signal, sys\n"
-        "from exp2proc.signals import Terminated, hear_sigterm\n"
+        "from exp2proc.system.signals import Terminated, hear_sigterm\n"
         "if 'nohup' in sys.argv: signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "hear_sigterm()\n"
         "try: os.kill(os.getpid(), signal.SIGHUP); print('goes on')\n"

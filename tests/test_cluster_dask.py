@@ -15,12 +15,12 @@ from support.arrays import assert_same_tree
 from support.cli import codes, run_cli, run_json
 
 import exp2proc
+from exp2proc.conversion.run import run_plan
 from exp2proc.demo.tree import DemoTree, write_broken
 from exp2proc.engines import open_engine
 from exp2proc.engines.choice import EngineChoice
 from exp2proc.options import Options
-from exp2proc.pipeline import run_plan
-from exp2proc.tally import Progress
+from exp2proc.results import Progress
 
 pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 
@@ -267,7 +267,7 @@ def test_a_row_that_kills_workers_costs_itself_only(demo: DemoTree, tmp_path: Pa
     victim = sorted(demo.traces.rglob("ex_000003.npz"))[5]
     (site / "sitecustomize.py").write_text(
         "import os, signal\n"
-        "import exp2proc.traces as traces\n"
+        "import exp2proc.traces.trace as traces\n"
         "real = traces.read_trace\n"
         "def deadly(path, *args, **kwargs):\n"
         f"    if path == {str(victim)!r}:\n"

@@ -16,7 +16,7 @@ import exp2proc
 from exp2proc.demo.tree import DemoTree, write_broken
 from exp2proc.engines import open_engine
 from exp2proc.engines.choice import EngineChoice
-from exp2proc.tally import Progress
+from exp2proc.results import Progress
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")

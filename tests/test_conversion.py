@@ -17,10 +17,10 @@ from support import plain
 from support.arrays import assert_same_npz, assert_same_tree
 
 import exp2proc
-from exp2proc.datasets import Text
 from exp2proc.demo.traces import Method, example_of, trace_arrays, write_run
 from exp2proc.demo.tree import DemoTree, measure
-from exp2proc.tokenizer import load_tokenizer
+from exp2proc.tokens.tokenizer import load_tokenizer
+from exp2proc.traces.datasets import Text
 
 _METHODS = (
     Method("ifr_in_all_gen", "a", hops=3),

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.cli import run_json
 
-from exp2proc.datasets import Text
+from exp2proc.causes.lengths import LengthCase, length_pattern
+from exp2proc.causes.texts import find_causes
 from exp2proc.demo import texts
 from exp2proc.demo.tree import DemoTree, write_broken
-from exp2proc.doctor.diagnosis import LengthCase, length_pattern
-from exp2proc.doctor.textcauses import find_causes
+from exp2proc.traces.datasets import Text
 
 Count = Callable[[str], int]
 

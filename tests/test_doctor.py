@@ -18,12 +18,12 @@ from support.cli import run_cli, run_json
 from support.deepseek import altered, decomposed, single_digits
 
 import exp2proc
-from exp2proc.datasets import Text, text_sha1
 from exp2proc.demo import texts
 from exp2proc.demo.traces import Method, write_jsonl, write_run
 from exp2proc.demo.tree import DemoTree, measure, train_tokenizer, write_broken
 from exp2proc.doctor.findings import Diagnosis, RunFindings, TokenizerTrial
-from exp2proc.tokenizer import load_tokenizer
+from exp2proc.tokens.tokenizer import load_tokenizer
+from exp2proc.traces.datasets import Text, text_sha1
 
 METHOD = Method("ifr_multi_hop_both", "ifr_multi_hop_both_n1_mfaithfulness_gen_18ex", 2)
 

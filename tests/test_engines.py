@@ -17,7 +17,7 @@ from exp2proc.demo.tree import DemoTree
 from exp2proc.engines import open_engine
 from exp2proc.engines.choice import EngineChoice
 from exp2proc.options import Options
-from exp2proc.shards import make_shards
+from exp2proc.planning.shards import make_shards
 
 
 @pytest.mark.parametrize(("extra", "package"), [("dask", "distributed"), ("ray", "ray")])

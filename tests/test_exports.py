@@ -14,8 +14,9 @@ from support.cli import run_cli
 from support.exported import NAN, write_export
 
 import exp2proc
-from exp2proc.exports import find_sources, method_of
-from exp2proc.samples import load_scores
+from exp2proc.exports.find import find_sources
+from exp2proc.formats.names import method_of
+from exp2proc.formats.sample import load_scores
 
 RUN = "ifr_multi_hop_both_n1_mfaithfulness_gen_100ex"
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exp2proc import manifest
-from exp2proc.manifest import BadLine, ManifestRow, read_manifest
+from exp2proc.traces import manifest
+from exp2proc.traces.manifest import BadLine, ManifestRow, read_manifest
 
 GOOD: dict[str, Any] = {
     "example_idx": 7,

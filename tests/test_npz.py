@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from exp2proc import codec, npz
+from exp2proc.formats import deflate as codec
+from exp2proc.formats import npz
 
 _dtypes = st.sampled_from(["<f4", ">f4", "<f2", "<f8", "<i8", ">i4", "|u1", "|b1", "<U5", "<U1"])
 _arrays = _dtypes.flatmap(

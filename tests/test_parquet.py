@@ -17,7 +17,7 @@ from support.cli import run_cli
 from support.exported import NAN, write_export
 
 import exp2proc
-from exp2proc.parquet import ParquetReader, pack, unpack
+from exp2proc.formats.parquet import ParquetReader, pack, unpack
 
 pa = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -167,7 +167,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
             os.link(first, run / f"ex_{number:06d}.npz")
         code = (
             "import resource, sys; from pathlib import Path\n"
-            "import exp2proc; from exp2proc.parquet import pack\n"
+            "import exp2proc; from exp2proc.formats.parquet import pack\n"
             "count = pack(exp2proc.iter_samples(sys.argv[1]), Path(sys.argv[2]))\n"
             "print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
         )

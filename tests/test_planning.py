@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import exp2proc
-from exp2proc import shards
 from exp2proc.demo.tree import DemoTree
 from exp2proc.errors import Exp2procError, PlanError
 from exp2proc.options import parse_tokenizers
-from exp2proc.planning import make_plan
-from exp2proc.runs import describe_run, find_runs
-from exp2proc.shards import RowWork, TextWork, make_shards, text_seconds
+from exp2proc.planning import shards
+from exp2proc.planning.planner import make_plan
+from exp2proc.planning.shards import RowWork, TextWork, make_shards, text_seconds
+from exp2proc.traces.runs import describe_run, find_runs
 
 
 def _options(demo: DemoTree, tmp_path: Path, **changes: Any) -> exp2proc.Options:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.cli import run_cli
 from support.exported import NAN, write_export
 
-from exp2proc.viewing.scores import FIELDS, estimate, short_datasets
+from exp2proc.exports.scores import FIELDS, estimate, short_datasets
 
 
 @given(st.lists(st.one_of(st.just(NAN), st.floats(-1e6, 1e6)), max_size=20))
@@ -111,10 +111,10 @@ def test_table_on_screen(out: Path) -> None:
 def test_table_fits_a_narrow_terminal(out: Path) -> None:
     from rich.console import Console
 
-    from exp2proc.exports import find_sources
-    from exp2proc.samples import load_scores
-    from exp2proc.viewing.scores import score_rows
-    from exp2proc.viewing.scoretable import rich_tables
+    from exp2proc.exports.find import find_sources
+    from exp2proc.exports.scores import score_rows
+    from exp2proc.formats.sample import load_scores
+    from exp2proc.terminal.scores import rich_tables
 
     rows = score_rows((source, load_scores(source.path)) for source in find_sources(out))
     stream = io.StringIO()

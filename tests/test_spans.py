@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exp2proc import spans
+from exp2proc.formats import spans
 
 _ends = st.integers(-20, 40) | st.integers(-(10**20), 10**20)
 _span = st.tuples(_ends, _ends)

@@ -14,7 +14,7 @@ from support.texts import HARD
 
 from exp2proc.demo.tree import DemoTree
 from exp2proc.errors import Exp2procError
-from exp2proc.tokenizer import fingerprint, load_tokenizer, restore_tokenizer
+from exp2proc.tokens.tokenizer import fingerprint, load_tokenizer, restore_tokenizer
 
 
 @pytest.fixture(params=["qwen3", "deepseek"])
@@ -106,7 +106,7 @@ def test_a_mistyped_folder_is_not_asked_of_the_hub_for_ever() -> None:
         "import socket\n"
         "def refuse(*args, **kwargs): raise OSError('no network')\n"
         "socket.create_connection = refuse\n"
-        "from exp2proc.tokenizer import load_tokenizer\n"
+        "from exp2proc.tokens.tokenizer import load_tokenizer\n"
         "try: load_tokenizer('models/Qwen3-8B')\n"
         "except Exception as err: print(err)\n"
     )
@@ -137,7 +137,7 @@ def test_loading_is_silent_and_offline(deepseek: Path) -> None:
         "import socket, sys\n"
         "def refuse(*args, **kwargs): raise AssertionError('network')\n"
         "socket.socket.connect = refuse\n"
-        "from exp2proc.tokenizer import load_tokenizer\n"
+        "from exp2proc.tokens.tokenizer import load_tokenizer\n"
         "tokenizer = load_tokenizer(sys.argv[1]).tokenizer\n"
         "assert len(tokenizer.encode('x ' * 200_000)[0]) > 100_000\n"
     )

@@ -16,8 +16,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
-from .. import __version__
-from ..signals import Terminated
+from ..system.signals import Terminated
+from ..versions import __version__
 
 COMMANDS = {
     "convert": "convert trace runs to samples",
@@ -51,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**kwargs)
 
     def error(self, message: str) -> NoReturn:
-        from ..summary import printable
+        from ..formats.names import printable
 
         # Words of the command line may come from file names.
         lines = "\n".join(map(printable, message.splitlines()))

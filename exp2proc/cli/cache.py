@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show or clear."""
-    from ..cache import Cache, cache_folder
-    from ..summary import printable
+    from ..formats.names import printable
+    from ..tokens.cache import Cache, cache_folder
 
     cache = Cache(cache_folder())
     before = cache.size()

@@ -40,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check and show."""
-    from ..checking import check
     from ..errors import Exp2procError, PlanError
-    from ..progress import reporter
+    from ..exports.check import check
+    from ..terminal.progress import reporter
     from .convert import refuse
 
     try:
@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(report.to_dict(), indent=2))
     else:
-        from ..summary import console, print_errors
+        from ..terminal.console import console
+        from ..terminal.errors import print_errors
 
         out = console(stderr=args.quiet)
         print_errors(out, report.errors)

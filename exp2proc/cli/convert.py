@@ -16,8 +16,8 @@ from .values import path
 
 if TYPE_CHECKING:
     from ..engines import Engine
-    from ..planning import Plan
-    from ..report import Report
+    from ..planning.planner import Plan
+    from ..results import Report
 
 EXAMPLES = """\
 examples:
@@ -70,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         return plan.run(args)
     from ..engines import open_engine
-    from ..planning import make_plan
-    from ..signals import hear_sigterm
+    from ..planning.planner import make_plan
+    from ..system.signals import hear_sigterm
 
     hear_sigterm()
     try:
@@ -84,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
 
 def carry_out(made: Plan, args: argparse.Namespace, engine: Engine | None = None) -> int:
     """Carry a plan out with progress, then report."""
-    from .. import progress
-    from ..pipeline import run_plan
-    from ..signals import ignore_stops
+    from ..conversion.run import run_plan
+    from ..system.signals import ignore_stops
+    from ..terminal import progress
 
     with progress.reporter(made.row_count, quiet=args.quiet) as on_progress:
         report = run_plan(made, on_progress, engine)
@@ -99,7 +99,7 @@ def carry_out(made: Plan, args: argparse.Namespace, engine: Engine | None = None
 
 def _deliver(report: Report, args: argparse.Namespace) -> bool:
     """Tell what was done; False when a report that was asked for could not be written."""
-    from .. import summary
+    from ..terminal import report as summary
 
     written = args.report is None or write_report(args.report, report.to_dict())
     if args.json:
@@ -129,7 +129,7 @@ def refuse(err: Any, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(data, indent=2))
     else:
-        from .. import summary
+        from ..terminal.errors import print_problems
 
-        summary.print_problems(err.problems)
+        print_problems(err.problems)
     return 2

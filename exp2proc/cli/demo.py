@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the tree, convert it, show what came out."""
-    from ..summary import printable
+    from ..formats.names import printable
 
     root: Path = args.dir
     try:
@@ -76,10 +76,12 @@ def _write(root: Path, *, broken: bool) -> DemoTree:
 
 
 def _convert(tree: DemoTree) -> int:
+    from ..conversion.run import convert
     from ..errors import PlanError
-    from ..pipeline import convert
-    from ..progress import reporter
-    from ..summary import Summary, print_problems, printable
+    from ..formats.names import printable
+    from ..terminal.errors import print_problems
+    from ..terminal.progress import reporter
+    from ..terminal.report import Summary
 
     words = _command(tree)
     print(f"$ {printable(shlex.join(words))}")
@@ -113,8 +115,9 @@ def _show_outputs(tree: DemoTree) -> None:
     from rich.text import Text
     from rich.tree import Tree
 
-    from ..samples import load_sample
-    from ..summary import console, printable
+    from ..formats.names import printable
+    from ..formats.sample import load_sample
+    from ..terminal.console import console
 
     out = console()
     first: Path | None = None

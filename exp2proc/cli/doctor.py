@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Diagnose and show."""
-    from ..doctor.gathering import diagnose
+    from ..doctor.examination import diagnose
     from ..errors import PlanError
 
     try:
@@ -51,13 +51,13 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(diagnosis.to_dict(), indent=2))
     else:
-        from ..doctor.view import print_diagnosis
+        from ..terminal.diagnosis import print_diagnosis
 
         print_diagnosis(diagnosis)
     return diagnosis.exit_code
 
 
 def _say(step: str) -> None:
-    from ..summary import printable
+    from ..formats.names import printable
 
     print(f"exp2proc: {printable(step)}", file=sys.stderr)

@@ -14,8 +14,8 @@ from .values import path
 
 if TYPE_CHECKING:
     from ..errors import Exp2procError
-    from ..exports import Source
-    from ..tally import OnProgress
+    from ..formats.names import Source
+    from ..results import OnProgress
 
 T = TypeVar("T")
 Run = Callable[[argparse.Namespace], int]
@@ -44,7 +44,7 @@ def guarded(run: Run) -> Run:
         try:
             return run(args)
         except Exp2procError as err:
-            from ..summary import printable
+            from ..formats.names import printable
 
             print(f"exp2proc: {err.code}: {printable(err.message)}", file=sys.stderr)
             print(f"hint: {printable(err.hint)}", file=sys.stderr)
@@ -54,7 +54,7 @@ def guarded(run: Run) -> Run:
         except BrokenPipeError:
             raise
         except OSError as err:
-            from ..summary import printable
+            from ..formats.names import printable
 
             where = f"{err.filename}: " if err.filename else ""
             print(f"exp2proc: {printable(where)}{err.strerror or err}", file=sys.stderr)
@@ -90,8 +90,8 @@ class Reading(Generic[T]):
     def items(self) -> Iterator[T]:
         """What `read` makes of each sample."""
         from ..errors import Exp2procError
-        from ..exports import read_each
-        from ..tally import Progress
+        from ..exports.read import read_each
+        from ..results import Progress
 
         results = read_each(self.sources, self._read)
         for done, (source, result) in enumerate(results, 1):
@@ -114,9 +114,9 @@ def read_all(args: argparse.Namespace, read: Callable[[Source], T]) -> Iterator[
     Raises:
         Exp2procError: `no-samples` (also when no file is a sample), `samples-collide`.
     """
-    from .. import progress
     from ..errors import Exp2procError
-    from ..exports import find_sources
+    from ..exports.find import find_sources
+    from ..terminal import progress
 
     sources = find_sources(args.outs)
     with progress.reporter(len(sources), what="samples", doing="reading") as on_progress:
@@ -130,7 +130,7 @@ def read_all(args: argparse.Namespace, read: Callable[[Source], T]) -> Iterator[
 
 def tell_failures(failures: list[tuple[str, Any]]) -> None:
     """The first files that failed, with the reason, on stderr."""
-    from ..summary import printable
+    from ..formats.names import printable
 
     for name, err in failures[:_MAX_SHOWN]:
         print(f"exp2proc: {printable(name)}: {printable(err.message)}", file=sys.stderr)

@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Build the site, say where it is."""
-    from .. import progress
-    from ..exports import find_sources
+    from ..exports.find import find_sources
     from ..gallery.build import build_gallery
+    from ..terminal import progress
 
     count = len(find_sources(args.outs))
     with progress.reporter(count, what="pages", doing="drawing") as on_progress:

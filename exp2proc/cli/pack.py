@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the samples, write the file."""
-    from ..exports import load_source
-    from ..parquet import pack
+    from ..exports.read import load_source
+    from ..formats.parquet import pack
 
     check_target(args.output, overwrite=args.overwrite)
     with read_all(args, load_source) as reading:

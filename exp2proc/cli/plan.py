@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan and show."""
-    from ..forecast import plan
+    from ..planning.forecast import plan
 
     made = plan(options_of(args))
     if getattr(args, "report", None) is not None:  # of convert --dry_run
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(made.to_dict(), indent=2))
     else:
-        from ..forecast_view import print_forecast
+        from ..terminal.forecast import print_forecast
 
         print_forecast(made)
     return made.exit_code

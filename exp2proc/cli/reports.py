@@ -26,7 +26,7 @@ def unwritable(path: Path) -> str | None:
 
 def write_report(path: Path, data: dict[str, Any]) -> bool:
     """Write a report; False, with a line on stderr, when the operating system refuses."""
-    from ..summary import printable
+    from ..formats.names import printable
 
     temporary = _beside(path)
     try:

@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Load the sample, print it."""
-    from ..samples import load_sample
-    from ..summary import console
-    from ..viewing.terminal import sample_view
+    from ..formats.sample import load_sample
+    from ..terminal.console import console
+    from ..terminal.sample import sample_view
 
     sample = load_sample(args.sample)
     out = console()

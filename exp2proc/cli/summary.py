@@ -32,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the scores, print the table."""
-    from ..samples import load_scores
-    from ..viewing.scores import score_rows
-    from ..viewing.scoretable import FORMATS, rich_tables
+    from ..exports.scores import score_rows
+    from ..formats.sample import load_scores
+    from ..terminal.scores import FORMATS, rich_tables
 
     with read_all(args, lambda source: (source, load_scores(source.path))) as reading:
         rows = score_rows(reading.items())
     if args.format == "table":
-        from ..summary import console
+        from ..terminal.console import console
 
         console().print(rich_tables(rows))
     else:

@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the file, write the samples."""
-    from .. import progress
-    from ..parquet import ParquetReader, unpack
-    from ..tally import Progress
+    from ..formats.parquet import ParquetReader, unpack
+    from ..results import Progress
+    from ..terminal import progress
 
     with ParquetReader(args.file) as reader:
         done = 0

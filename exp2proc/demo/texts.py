@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from ..datasets import Text
+from ..traces.datasets import Text
 
 _NAMES: Final = ("Ada", "Bruno", "Chiara", "Dmitri", "Eun-ji", "Fatima", "José", "Zoë")
 _THINGS: Final = ("apples 🍎", "stickers ⭐", "marbles", "cups of tea ☕", "postcards", "seeds 🌱")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..datasets import Text, text_sha1
+from ..traces.datasets import Text, text_sha1
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ..alignment import OffsetTokenizer, generation_pieces, prompt_pieces
-from ..datasets import Text
-from ..tokenizer import BackendTokenizer
+from ..tokens.alignment import OffsetTokenizer, generation_pieces, prompt_pieces
+from ..tokens.tokenizer import BackendTokenizer
+from ..traces.datasets import Text
 from . import texts
 from .traces import Example, Method, example_of, write_jsonl, write_run
 
@@ -153,6 +153,6 @@ def _pretend_other_tokenizer(run: Path) -> None:
 
 def manifest_key(text: Text) -> tuple[str, str]:
     """The digests that a manifest row names a text by."""
-    from ..datasets import text_sha1
+    from ..traces.datasets import text_sha1
 
     return text_sha1(text.prompt), text_sha1(text.target)

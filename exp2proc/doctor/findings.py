@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-from .diagnosis import Kind
-from .textcauses import CauseKind, WantedKey
+from ..causes.lengths import Kind
+from ..causes.texts import CauseKind, WantedKey
 from .wholeness import Wholeness
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..conversion import requires_hops
+from ..conversion.row import requires_hops
 from ..errors import Exp2procError
-from ..manifest import NAME, BadLine, ManifestRow
-from ..npz import NpzError
-from ..traces import open_trace, read_trace
+from ..formats.npz import NpzError
+from ..traces.manifest import NAME, BadLine, ManifestRow
+from ..traces.trace import open_trace, read_trace
 
 _SIZE: Final = re.compile(r"(?:^|_)(\d+)ex$")
 

@@ -54,7 +54,7 @@ class LocalEngine:
         """See `Engine.run`."""
         from joblib import Parallel, delayed
 
-        from ..worker import follow_parent
+        from ..conversion.worker import follow_parent
 
         followers: dict[str, Any] = {}
         if self._backend == "loky":

@@ -27,12 +27,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ..errors import Exp2procError
-from ..exports import Outs, Source, find_sources, read_each
-from ..samples import SCORES, Sample, load_sample
-from ..tally import OnProgress, Progress
-from ..viewing.cells import sample_cells
-from ..viewing.heatmap import number, render, sections, visible
-from ..viewing.mass import PARTS
+from ..exports.find import Outs, find_sources
+from ..exports.read import read_each
+from ..formats.names import Source
+from ..formats.sample import SCORES, Sample, load_sample
+from ..formats.shares import PARTS
+from ..results import OnProgress, Progress
+from .cells import sample_cells
+from .heatmap import number, render, sections, visible
 from .index import write_index
 
 MARKER: Final = ".exp2proc-gallery"

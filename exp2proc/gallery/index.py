@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ..viewing.heatmap import render
-from ..viewing.scores import DIRECTIONS, SCORES, ScoreRow, score_rows, short_datasets
+from ..exports.scores import ScoreRow, score_rows, short_datasets
+from ..formats.layouts import DIRECTIONS, SCORES
+from .heatmap import render
 
 if TYPE_CHECKING:
     from .build import Entry

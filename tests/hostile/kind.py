@@ -13,8 +13,8 @@ from typing import Any
 
 from support.cli import COMMAND
 
-from exp2proc.datasets import Text
 from exp2proc.demo.traces import Method, example_of, manifest_row, trace_arrays
+from exp2proc.traces.datasets import Text
 
 CONVERTS = "converts"
 

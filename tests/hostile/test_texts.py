@@ -11,9 +11,9 @@ from support.arrays import assert_same_npz
 from support.cli import codes, run_json
 from support.workload import load
 
-from exp2proc.datasets import Text
 from exp2proc.demo.traces import Method, write_jsonl, write_run
 from exp2proc.demo.tree import EOS, DemoTree, measure, save_tokenizer, write_tree
+from exp2proc.traces.datasets import Text
 
 from . import dataset_kinds, tokenizer_kinds
 from .kind import CONVERTS, Kind, named, run_measured
@@ -131,7 +131,7 @@ def test_tokenizer_that_fails_on_one_text(trees: Trees, tmp_path: Path) -> None:
     """It knows every character that it was tried with, but not those of this text."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-    from exp2proc.tokenizer import PROBES
+    from exp2proc.tokens.tokenizer import PROBES
 
     known = sorted({*"".join(PROBES), *f"end {EOS} more"})
     words = Tokenizer(models.WordLevel({c: n for n, c in enumerate(known)}, unk_token="none"))

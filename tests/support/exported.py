@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from exp2proc import codec, npz
-from exp2proc.samples import encode
-from exp2proc.spans import NONE, SampleSpans, Span
+from exp2proc.formats import deflate as codec
+from exp2proc.formats import npz
+from exp2proc.formats.sample import encode
+from exp2proc.formats.spans import NONE, SampleSpans, Span
 
 NAN = float("nan")
 

@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exp2proc.alignment import OffsetTokenizer
-from exp2proc.datasets import Text
 from exp2proc.demo.traces import Method, write_jsonl, write_run
 from exp2proc.demo.tree import EOS, DemoTree, measure, write_tree
-from exp2proc.samples import load_sample
-from exp2proc.tokenizer import BackendTokenizer
+from exp2proc.formats.sample import load_sample
+from exp2proc.tokens.alignment import OffsetTokenizer
+from exp2proc.tokens.tokenizer import BackendTokenizer
+from exp2proc.traces.datasets import Text
 
 from .arrays import assert_same_npz
 from .cli import run_json

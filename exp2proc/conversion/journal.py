@@ -1,0 +1,88 @@
+"""What worker processes did, where it survives them.
+
+A pool that loses a worker, or is ended, loses the results that were under way. Each worker process
+therefore appends to a file of its own a line when it starts a row and one when the row has ended.
+Reading all files back tells which rows are done and which the processes were at when they died.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import NamedTuple
+
+from ..results import Outcome
+
+
+class Journal:
+    """The file of one worker process."""
+
+    def __init__(self, folder: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        self.folder = folder
+        self._fd = os.open(os.path.join(folder, str(os.getpid())), flags, 0o600)
+
+    _mine: Journal | None = None
+
+    @classmethod
+    def of_this_process(cls, folder: str) -> Journal | None:
+        """The journal of this process in `folder`; None where it cannot be written."""
+        if cls._mine is None or cls._mine.folder != folder:
+            if cls._mine is not None:
+                os.close(cls._mine._fd)
+                cls._mine = None
+            try:
+                cls._mine = cls(folder)
+            except OSError:
+                return None
+        return cls._mine
+
+    def started(self, number: int) -> None:
+        """A row is begun."""
+        self._append(b"%d\n" % number)
+
+    def ended(self, outcome: Outcome) -> None:
+        """A row has ended."""
+        self._append(json.dumps(outcome).encode() + b"\n")
+
+    def _append(self, line: bytes) -> None:
+        with suppress(OSError):  # a full disk costs precision after a kill, not the row
+            os.write(self._fd, line)
+
+
+class JournalState(NamedTuple):
+    """What the journals in a folder say.
+
+    Attributes:
+        ended: outcomes, by row number.
+        under_way: numbers of the rows that were begun and have not ended.
+    """
+
+    ended: dict[int, Outcome]
+    under_way: set[int]
+
+
+def read_journals(folder: str) -> JournalState:
+    """Read all journals of a folder; lines that a kill cut off are left out."""
+    ended: dict[int, Outcome] = {}
+    started: set[int] = set()
+    with suppress(OSError):  # a cleaner of temporary folders may have taken it
+        for entry in os.scandir(folder):
+            with open(entry.path, "rb") as stream:
+                for line in stream:
+                    _note(line, ended, started)
+    return JournalState(ended, started - ended.keys())
+
+
+def _note(line: bytes, ended: dict[int, Outcome], started: set[int]) -> None:
+    if not line.endswith(b"\n"):
+        return
+    with suppress(ValueError, TypeError):  # a line that a full disk cut short
+        noted = json.loads(line)
+        if isinstance(noted, int):
+            started.add(noted)
+        else:
+            number, status, with_hop, finite, error, trace = noted
+            error = error and tuple(error)
+            ended[number] = Outcome(number, status, with_hop, finite, error, trace)

@@ -1,0 +1,201 @@
+"""From what was found to what to run: commands that have been planned, or what is needed first."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from ..options import Options
+from ..planning.planner import Plan, PlannedRun, draft_plan
+from ..traces.runs import DEFAULT_DATA_ROOT, find_dataset
+from .findings import Command, RunFindings
+
+_FIRST: Final = 3
+"""Examples of broken rows that are named."""
+
+
+def prescribe(
+    options: Options, plan: Plan, findings: Sequence[RunFindings]
+) -> tuple[list[Command], list[str], list[str]]:
+    """Commands that work, what is needed before they convert everything, and what to know.
+
+    Args:
+        options: which runs, and where datasets and outputs are.
+        plan: with the runs.
+        findings: one for each run.
+    """
+    needs = [need for found in findings for need in _needs(found)]
+    notes = [note for found in findings for note in _notes(found)]
+    pairs = [(p, f) for p, f in zip(plan.runs, findings, strict=True) if f.ready]
+    groups: dict[str, list[tuple[PlannedRun, RunFindings]]] = defaultdict(list)
+    if _one_command_serves(pairs):
+        groups[""] = pairs
+    else:
+        for planned, found in pairs:
+            groups[found.chosen_tokenizer or ""].append((planned, found))
+    commands: list[Command] = []
+    for group in filter(None, groups.values()):
+        chosen = _options(options, group, everything=len(group) == len(findings))
+        chosen, problems = _without_obstacles(chosen)
+        needs += problems
+        if not problems:
+            commands.append(Command(_words(chosen), sum(found.ready for _, found in group)))
+    if not commands and (note := _without_text(options)):
+        notes.append(note)
+    return commands, list(dict.fromkeys(needs)), list(dict.fromkeys(notes))
+
+
+def _one_command_serves(pairs: Sequence[tuple[PlannedRun, RunFindings]]) -> bool:
+    """Whether no model_tag needs two tokenizers."""
+    by_tag: dict[str, set[str | None]] = defaultdict(set)
+    for _, found in pairs:
+        by_tag[found.model_tag].add(found.chosen_tokenizer)
+    return all(len(names) == 1 for names in by_tag.values())
+
+
+def _options(
+    options: Options, group: Sequence[tuple[PlannedRun, RunFindings]], *, everything: bool
+) -> Options:
+    """The options that convert these runs."""
+    usual = all(_is_usual(planned, found, options.data_root) for planned, found in group)
+    datasets = dict.fromkeys(path for _, found in group for path in found.chosen_datasets)
+    by_tag = {found.model_tag: found.chosen_tokenizer or "" for _, found in group}
+    names = sorted(set(by_tag.values()))
+    root = options.traces_root if everything else None
+    return replace(
+        options,
+        trace_dir=() if root is not None else tuple(planned.run.trace_dir for planned, _ in group),
+        traces_root=root,
+        dataset_jsonl=() if usual else tuple(map(Path, datasets)),
+        tokenizer_model=(
+            tuple(names)
+            if len(names) == 1
+            else tuple(f"{tag}={name}" for tag, name in by_tag.items())
+        ),
+        allow_missing_ft_hops=any(
+            found.wholeness is not None and found.wholeness.without_hops for _, found in group
+        ),
+    )
+
+
+def _without_text(options: Options) -> str:
+    """A way that needs neither dataset nor tokenizer, or ""."""
+    chosen, problems = _without_obstacles(replace(options, dataset_jsonl=(), layout="proc_1"))
+    if problems:
+        return ""
+    return f"without token pieces, neither is needed: {shlex.join(_words(chosen))}"
+
+
+def _is_usual(planned: PlannedRun, found: RunFindings, data_root: Path) -> bool:
+    """Whether convert finds the run's dataset by itself."""
+    usual = find_dataset(planned.run, data_root)
+    return usual is not None and found.chosen_datasets == [str(usual)]
+
+
+def _without_obstacles(options: Options) -> tuple[Options, list[str]]:
+    """Plan; returns options that can start, or what keeps them from it."""
+    problems = draft_plan(options)[1]
+    if any(problem.code == "outputs-exist" for problem in problems):
+        options = replace(options, resume=True)
+        problems = [problem for problem in problems if problem.code != "outputs-exist"]
+    return options, [f"{problem.message}. {problem.hint}" for problem in problems]
+
+
+def _words(options: Options) -> tuple[str, ...]:
+    """The command line of these options."""
+    words: list[str] = ["exp2proc", "convert"]
+
+    def add(name: str, *values: object) -> None:
+        for value in values:
+            # A value that begins with a dash would be taken for an option.
+            dashed = str(value).startswith("-")
+            words.extend((f"{name}={value}",) if dashed else (name, str(value)))
+
+    add("--trace_dir", *options.trace_dir)
+    if options.traces_root is not None:
+        add("--traces_root", options.traces_root)
+    add("--dataset_jsonl", *options.dataset_jsonl)
+    usual = options.data_root == Path(DEFAULT_DATA_ROOT) or options.layout == "proc_1"
+    if not usual and not options.dataset_jsonl:
+        add("--data_root", options.data_root)
+    add("--tokenizer_model", *options.tokenizer_model)
+    if options.layout != "proc":
+        add("--layout", options.layout)
+    if options.out_root is not None:
+        add("--out_root", options.out_root)
+    flags = ("resume", "allow_missing_ft_hops")
+    return (*words, *(f"--{flag}" for flag in flags if getattr(options, flag)))
+
+
+def _needs(found: RunFindings) -> list[str]:
+    """What is needed before every row of a run can be converted."""
+    needs: list[str] = []
+    if found.unmatched:
+        needs.append(f"{found.name}: {_dataset_need(found)}")
+    if found.texts and (need := _tokenizer_need(found)):
+        needs.append(f"{found.name}: {need}")
+    broken = found.wholeness.broken if found.wholeness is not None else {}
+    if broken:
+        some = "; ".join(f"{at}: {error.message}" for at, error in [*broken.items()][:_FIRST])
+        more = f"; and {len(broken) - _FIRST} more" if len(broken) > _FIRST else ""
+        needs.append(
+            f"{found.name}: {len(broken)} of {found.rows} rows cannot be read ({some}{more});"
+            f" {next(iter(broken.values())).hint}"
+        )
+    return needs
+
+
+def _dataset_need(found: RunFindings) -> str:
+    lost = f"{found.unmatched} of {found.rows} rows have no text"
+    if not found.datasets:
+        return f"{lost}: no dataset cache was found; pass it with --dataset_jsonl"
+    asked = "pass the cache that the run was traced from with --dataset_jsonl"
+    if not found.causes:
+        return f"{lost} in any of {len(found.datasets)} caches; {asked}"
+    cause = found.causes[0]
+    return f"{lost}, {cause.rows} of them because of {cause.meaning} ({cause.path}); {asked}"
+
+
+def _tokenizer_need(found: RunFindings) -> str:
+    if not found.trials:
+        return "pass a candidate with --tokenizer_model"
+    best = max(found.trials, key=lambda trial: (trial.matches, trial.prompt_matches))
+    if best.compared and best.matches == best.compared:
+        return ""
+    why = best.error or best.sentence
+    return (
+        f"no candidate tokenizer fits all rows; the best, {best.name}, fits {best.matches} of"
+        f" {best.compared}: {why}. Pass the model's own with --tokenizer_model"
+    )
+
+
+def _notes(found: RunFindings) -> list[str]:
+    """What does not stand in the way and should be known."""
+    whole, notes = found.wholeness, []
+    if whole is None:
+        return []
+    fitting = [t.name for t in found.trials if t.compared and t.matches == t.compared]
+    if len(fitting) > 1:
+        notes.append(
+            f"{' and '.join(fitting)} fit equally: they make the same lengths of these texts,"
+            " perhaps not the same pieces"
+        )
+    if whole.without_hops:
+        notes.append(
+            f"{found.name}: {len(whole.without_hops)} of {found.rows} FT-IFR traces have no vh:"
+            " --allow_missing_ft_hops writes them without hop; trace them again to have it"
+        )
+    if whole.copies_differ:
+        notes.append(
+            f"{found.name}: {len(whole.copies_differ)} traces have other spans or scores than"
+            " their manifest rows; samples get those of the npz"
+        )
+    if whole.too_few:
+        notes.append(
+            f"{found.name}: {found.rows} rows where the run's name promises {whole.promised}"
+        )
+    return notes

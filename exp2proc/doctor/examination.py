@@ -1,0 +1,262 @@
+"""What keeps trace runs from being converted: four questions, answered with evidence.
+
+1. Which dataset cache belongs to each run? 2. Which tokenizer? 3. Is the trace whole? 4. What to
+run? Nothing is assumed: texts are looked up by digest, candidates are tried on every row, every
+trace is read, and the command that comes out has been planned.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..causes.lengths import length_pattern
+from ..causes.texts import MEANING, Cause, WantedKey, find_causes
+from ..conversion.hints import Measured, cases_by_run, measure
+from ..conversion.run import make_settings
+from ..errors import Exp2procError, PlanError
+from ..options import Options, PathLike, paths
+from ..planning.planner import Plan, draft_plan
+from ..system.scratch import scratch_folder
+from ..tokens.alignment import check_lengths
+from ..traces.datasets import TextKey, index_dataset, read_rows
+from ..traces.manifest import ManifestRow
+from ..traces.runs import DEFAULT_DATA_ROOT, Run, find_dataset
+from .advice import prescribe
+from .findings import DatasetMatch, Diagnosis, RunFindings, TokenizerTrial, UnmatchedRows
+from .wholeness import inspect_run
+
+OnStep = Callable[[str], None]
+
+
+def diagnose(
+    *,
+    trace_dir: PathLike | Sequence[PathLike] | None = None,
+    traces_root: PathLike | None = None,
+    dataset_jsonl: PathLike | Sequence[PathLike] | None = None,
+    data_root: PathLike = DEFAULT_DATA_ROOT,
+    tokenizer_model: str | Path | Sequence[str | Path] = (),
+    out_root: PathLike | None = None,
+    on_step: OnStep | None = None,
+) -> Diagnosis:
+    """Find out what trace runs need to be converted. Writes nothing but the alignment cache.
+
+    Args:
+        trace_dir: one run folder or several; or
+        traces_root: a folder below which every folder with a manifest.jsonl is a run.
+        dataset_jsonl: dataset caches to search; by default those below `data_root` and the one
+            each run's path names.
+        data_root: where caches of bare dataset names are.
+        tokenizer_model: candidates, folders or hub names; "TAG=NAME" is tried on the runs of one
+            model_tag only.
+        out_root: where the suggested command shall write.
+        on_step: called with a line of text before each step that may take a while.
+
+    Returns:
+        What was found, and the commands that convert the runs or what is needed first.
+
+    Raises:
+        PlanError: there is no run, or options do not go together.
+    """
+    single = isinstance(tokenizer_model, (str, Path))
+    candidates = (tokenizer_model,) if single else tokenizer_model
+    options = Options(
+        trace_dir=paths(trace_dir),
+        traces_root=None if traces_root is None else Path(traces_root),
+        dataset_jsonl=paths(dataset_jsonl),
+        data_root=Path(data_root),
+        out_root=None if out_root is None else Path(out_root),
+    )
+    return _Doctor(options, [str(name) for name in candidates], on_step or _silent).diagnosis()  # type: ignore[union-attr]
+
+
+def _silent(step: str) -> None:
+    """Say nothing."""
+
+
+class _Doctor:
+    """One examination: the evidence is gathered once and shared by all runs."""
+
+    def __init__(self, options: Options, candidates: list[str], on_step: OnStep) -> None:
+        self._options = options
+        self._candidates = list(dict.fromkeys(candidates))
+        self._say = on_step
+        # Runs and rows are those of a plan without texts; what stops it is no business of ours.
+        self._plan, problems = draft_plan(replace(options, layout="proc_1", overwrite=True))
+        fatal = [p for p in problems if p.code in ("usage", "no-runs", "manifest-unreadable")]
+        if fatal:
+            raise PlanError(fatal)
+        self._findings = [_blank(planned.run, len(planned.rows)) for planned in self._plan.runs]
+        self._problems: list[str] = []
+
+    def diagnosis(self) -> Diagnosis:
+        """Answer the four questions."""
+        files = list(self._dataset_files())
+        self._search(files)
+        for candidate in self._candidates:
+            self._try(candidate)
+        self._say(f"reading {self._plan.row_count} traces")
+        for planned, found in zip(self._plan.runs, self._findings, strict=True):
+            found.wholeness = inspect_run(planned.run.trace_dir, planned.rows)
+            self._settle(planned.rows, found)
+        commands, needs, notes = prescribe(self._options, self._plan, self._findings)
+        return Diagnosis(self._findings, commands, needs, [*self._problems, *notes])
+
+    # 1. Which dataset cache?
+
+    def _dataset_files(self) -> Iterator[Path]:
+        """The caches to search, each once."""
+        seen: set[str] = set()
+        for path in self._options.dataset_jsonl or self._found_files():
+            path = path.expanduser()
+            if (real := str(path.resolve())) not in seen:
+                seen.add(real)
+                yield path
+
+    def _found_files(self) -> Iterator[Path]:
+        root = self._options.data_root.expanduser()
+        for planned in self._plan.runs:
+            found = find_dataset(planned.run, root)
+            if found is not None:
+                yield found
+        bases = dict.fromkeys(
+            base for p in self._plan.runs for base in (Path.cwd(), *p.run.trace_dir.parents)
+        )
+        for folder in dict.fromkeys(base / root for base in bases):
+            # Below `traces` the same path leads to runs, not to caches.
+            if folder.is_dir() and folder not in bases:
+                yield from sorted(path for path in folder.rglob("*.jsonl") if path.is_file())
+
+    def _search(self, files: Iterable[Path]) -> None:
+        wanted = {key for rows in self._rows() for row in rows if (key := _text_key(row))}
+        readable: list[Path] = []
+        for path in files:
+            self._say(f"searching {path}")
+            try:
+                index = index_dataset(path, wanted)
+            except OSError as err:
+                self._problems.append(f"dataset {path}: {err.strerror or err}")
+                continue
+            readable.append(path)
+            for rows, found in zip(self._rows(), self._findings, strict=True):
+                keys = [key for row in rows if (key := _text_key(row)) in index.places]
+                found.texts.update(key for key in keys if key is not None)
+                found.datasets.append(DatasetMatch(str(path), index.rows, len(keys)))
+        self._choose_datasets()
+        self._explain_unmatched(readable)
+
+    def _rows(self) -> list[list[ManifestRow]]:
+        return [[r for r in p.rows if isinstance(r, ManifestRow)] for p in self._plan.runs]
+
+    def _choose_datasets(self) -> None:
+        for planned, rows, found in zip(self._plan.runs, self._rows(), self._findings, strict=True):
+            usual = find_dataset(planned.run, self._options.data_root)
+            found.datasets.sort(key=lambda d: (-d.matched, d.path != str(usual)))
+            most = sum(_text_key(row) in found.texts for row in rows)
+            useful = [match for match in found.datasets if match.matched]
+            whole = [match for match in useful if match.matched == most]
+            found.chosen_datasets = [match.path for match in whole[:1] or useful]
+
+    def _explain_unmatched(self, files: Sequence[Path]) -> None:
+        lost: set[WantedKey] = set()
+        for rows, found in zip(self._rows(), self._findings, strict=True):
+            lost |= {key for row in rows if (key := _wanted_key(row)) not in found.texts}
+        causes: dict[WantedKey, tuple[Cause, Path]] = {}
+        for path in files if lost else ():
+            self._say(f"looking for {len(lost)} texts, changed, in {path}")
+            for key, cause in find_causes(lost, read_rows(path)).items():
+                if key not in causes or cause.stronger_than(causes[key][0]):
+                    causes[key] = cause, path
+        for rows, found in zip(self._rows(), self._findings, strict=True):
+            keys = [key for row in rows if (key := _wanted_key(row)) not in found.texts]
+            found.unmatched = len(keys)
+            counts = Counter(causes[key] for key in keys if key in causes)
+            found.causes = [
+                UnmatchedRows(cause.kind, MEANING[cause.kind], cause.detail, str(path), count)
+                for (cause, path), count in counts.most_common()
+            ]
+
+    # 2. Which tokenizer?
+
+    def _try(self, candidate: str) -> None:
+        files = dict.fromkeys(path for found in self._findings for path in found.chosen_datasets)
+        if not files:
+            return
+        plan, problems = draft_plan(
+            replace(
+                self._options,
+                trace_dir=tuple(p.run.trace_dir for p in self._plan.runs),
+                traces_root=None,
+                dataset_jsonl=tuple(map(Path, files)),
+                tokenizer_model=(candidate,),
+                overwrite=True,
+            )
+        )
+        name = plan.tokenizers[0].name if plan.tokenizers else candidate
+        broken = next((p for p in problems if p.code in ("tokenizer-invalid", "usage")), None)
+        if broken is not None:
+            self._problems += [broken.message] if broken.code == "usage" else []
+            for planned, found in zip(plan.runs, self._findings, strict=False):
+                if planned.tokenizer >= 0:
+                    found.trials.append(TokenizerTrial(name, error=broken.message))
+            return
+        works = [text for text in plan.texts if text.tokenizer >= 0]
+        if not works:
+            return
+        self._say(f"trying {name} on {len(works)} texts")
+        with scratch_folder() as scratch:
+            settings = make_settings(plan, scratch, jobs=1)
+            self._judge(plan, name, list(measure(works, settings)))
+
+    def _judge(self, plan: Plan, name: str, measured: list[Measured]) -> None:
+        by_dir = {found.trace_dir: found for found in self._findings}
+        trials: dict[int, TokenizerTrial] = {}
+        for run, cases in cases_by_run(measured).items():
+            pattern = length_pattern(cases)
+            trials[run] = TokenizerTrial(
+                name,
+                compared=len(cases),
+                prompt_matches=sum(c.prompt_len == c.prompt_made for c in cases),
+                gen_matches=sum(c.gen_len == c.gen_made for c in cases),
+                kind=pattern.kind,
+                sentence=pattern.sentence,
+            )
+            by_dir[str(plan.runs[run].run.trace_dir)].trials.append(trials[run])
+        for work, _, alignment in measured:
+            for row in work.rows:
+                try:
+                    check_lengths(alignment, row.prompt_len, row.gen_len)
+                except Exp2procError as err:
+                    if err.code == "degenerate-offsets":
+                        trials[row.run].error = err.message
+                else:
+                    trials[row.run].files.add(row.file)
+
+    def _settle(self, rows: Sequence[object], found: RunFindings) -> None:
+        """Count the rows that the best candidate, the datasets and the trace allow to convert."""
+        best = max(found.trials, key=lambda trial: trial.matches, default=None)
+        assert found.wholeness is not None
+        if best is None or not best.matches:
+            return
+        found.chosen_tokenizer = best.name
+        found.ready = sum(
+            isinstance(row, ManifestRow)
+            and row.file in best.files
+            and row.file not in found.wholeness.broken
+            and f"line {row.line}" not in found.wholeness.broken
+            for row in rows
+        )
+
+
+def _blank(run: Run, rows: int) -> RunFindings:
+    return RunFindings(str(run.trace_dir), run.dataset, run.model_tag, run.run_tag, rows)
+
+
+def _text_key(row: ManifestRow) -> TextKey | None:
+    return None if row.target_sha1 is None else (row.prompt_sha1, row.target_sha1)
+
+
+def _wanted_key(row: ManifestRow) -> WantedKey:
+    return row.prompt_sha1, row.target_sha1

@@ -1,0 +1,294 @@
+"""Checking samples after the fact: each against its schema and itself, and against its trace.
+
+Without traces a sample proves that it is whole and consistent. With `against`, everything but the
+token pieces is derived from its trace again and compared bit for bit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+
+from ..conversion.cluster import check_paths
+from ..conversion.row import trace_part, wants_hops
+from ..engines import Engine, Lost, open_engine
+from ..engines.choice import Backend, EngineChoice
+from ..engines.local import available_cores, deaf_children, end_workers
+from ..errors import Exp2procError
+from ..formats.sample import Sample, load_sample
+from ..formats.spans import NONE, Span
+from ..options import PathLike, paths
+from ..results import OnProgress, Progress, RowError
+from ..traces.manifest import ManifestRow
+from ..traces.trace import read_trace
+from .pair import SampleWork, find_samples, pair_with_rows, sample_error
+
+_CHUNK: Final = 64
+# Seconds, as measured on a 2-core server.
+_SAMPLE: Final = 2.6e-4
+_SAMPLE_BYTE: Final = 1e-8
+_WORTH_PROCESSES: Final = 3.0
+"""Seconds of estimated work above which starting worker processes pays."""
+
+
+@dataclass(slots=True)
+class CheckReport:
+    """What a check found.
+
+    Attributes:
+        samples: npz files that were checked.
+        compared: those of them that were compared with their trace.
+        folders: output folders that hold samples.
+        errors: what is wrong; `trace_dir` is the output folder.
+    """
+
+    samples: int = 0
+    compared: int = 0
+    folders: int = 0
+    errors: list[RowError] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when nothing is wrong, else 1."""
+        return 1 if self.errors else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        errors = [
+            {
+                "folder": error.trace_dir,
+                **{name: getattr(error, name) for name in ("file", "code", "message", "hint")},
+            }
+            for error in self.errors
+        ]
+        return {**asdict(self), "errors": errors, "exit_code": self.exit_code}
+
+
+def check(
+    out: PathLike | Sequence[PathLike],
+    *,
+    against: PathLike | None = None,
+    jobs: int | Literal["auto"] = "auto",
+    backend: Backend | None = None,
+    scheduler: str | None = None,
+    address: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> CheckReport:
+    """Check every sample under some folders.
+
+    Args:
+        out: output folders, or roots of them.
+        against: a traces_root; its runs are matched with output folders by their paths, and every
+            row must have its sample. Where `out` is the root of an export, every run must be there.
+        jobs: worker processes, or "auto".
+        backend, scheduler, address: as of `convert`.
+        on_progress: called in this process whenever samples have been checked.
+
+    Raises:
+        Exp2procError: `no-runs` when there is none below `against`.
+        PlanError: a cluster cannot be reached, or does not see the folders.
+    """
+    choice = EngineChoice(backend, scheduler, address, jobs)
+    with open_engine(choice) as engine:
+        return _check(paths(out), against, choice, engine, on_progress)
+
+
+def _check(
+    outs: tuple[Path, ...],
+    against: PathLike | None,
+    choice: EngineChoice,
+    engine: Engine,
+    on_progress: OnProgress | None,
+) -> CheckReport:
+    report = CheckReport()
+    folders = find_samples(outs, report.errors)
+    works = [SampleWork(path) for files in folders.values() for path in files]
+    if against is not None:
+        works = pair_with_rows(outs, folders, Path(against), report.errors)
+    report.folders = len(folders)
+    report.samples = len(works)
+    report.compared = sum(work.row is not None for work in works)
+    if engine.remote:
+        check_paths(engine, [*folders, *dict.fromkeys(w.trace_dir for w in works if w.row)], [])
+        results = _on_cluster(works, engine)
+    else:
+        results = _results(works, choice.jobs)
+    for done, errors in results:
+        report.errors += errors
+        if on_progress is not None:
+            on_progress(Progress(done, len(works), len(report.errors)))
+    report.errors.sort(key=lambda error: (error.trace_dir, error.file or ""))
+    return report
+
+
+def _results(
+    works: list[SampleWork], jobs: int | Literal["auto"]
+) -> Iterator[tuple[int, list[RowError]]]:
+    """(samples done, errors of the latest ones) as chunks end."""
+    chunks = {at: works[at : at + _CHUNK] for at in range(0, len(works), _CHUNK)}
+    if jobs == "auto":
+        seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work.path) for work in works)
+        jobs = available_cores() if seconds > _WORTH_PROCESSES else 1
+    done = 0
+    if min(jobs, len(chunks)) > 1:
+        try:
+            with closing(_pooled(chunks, jobs)) as results:
+                for at, errors in results:
+                    done += len(chunks.pop(at))
+                    yield done, errors
+        except BrokenExecutor:
+            pass  # somebody killed a worker: what is left is done here
+    for chunk in chunks.values():
+        for work in chunk:
+            done += 1
+            yield done, check_samples([work])
+
+
+class _Chunk(NamedTuple):
+    number: int
+    works: list[SampleWork]
+
+
+def _on_cluster(works: list[SampleWork], engine: Engine) -> Iterator[tuple[int, list[RowError]]]:
+    chunks = [
+        _Chunk(number, works[at : at + _CHUNK])
+        for number, at in enumerate(range(0, len(works), _CHUNK))
+    ]
+    done = 0
+    finished = False
+    try:
+        for result in engine.run(_check_chunk, chunks, engine.workers(0.0)):
+            number, errors = result
+            if isinstance(result, Lost):  # no worker could: it is done here
+                errors = check_samples(chunks[number].works)
+            done += len(chunks[number].works)
+            yield done, errors
+        finished = True
+    finally:
+        if not finished:
+            engine.stop()
+
+
+def _check_chunk(chunk: _Chunk) -> tuple[int, list[RowError]]:
+    return chunk.number, check_samples(chunk.works)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _pooled(
+    chunks: dict[int, list[SampleWork]], jobs: int
+) -> Generator[tuple[int, list[RowError]], None, None]:
+    from joblib import Parallel, delayed
+
+    pool = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)
+    finished = False
+    try:
+        with deaf_children():
+            running = pool(delayed(_numbered)(at, chunk) for at, chunk in list(chunks.items()))
+        yield from running
+        finished = True
+    finally:
+        if not finished:
+            end_workers()
+
+
+def _numbered(at: int, chunk: list[SampleWork]) -> tuple[int, list[RowError]]:
+    return at, check_samples(chunk)
+
+
+def check_samples(works: Sequence[SampleWork]) -> list[RowError]:
+    """What is wrong with these samples, at most one error each."""
+    errors: list[RowError] = []
+    for work in works:
+        try:
+            sample = load_sample(work.path)
+            if problem := contradiction(sample):
+                errors.append(sample_error("sample-inconsistent", work.path, problem))
+            elif work.row is not None and (problem := difference(sample, work.row, work.trace_dir)):
+                errors.append(sample_error("sample-differs", work.path, problem))
+        except Exp2procError as err:
+            why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
+            errors.append(sample_error("sample-invalid", work.path, why))
+    return errors
+
+
+def contradiction(sample: Sample) -> str | None:
+    """What in a sample that fits its schema cannot be, or None."""
+    spans = {name: getattr(sample, name) for name in ("span_in", "span_cot", "span_out")}
+    if sample.span_in != NONE and sample.span_in[0] != 0:
+        return f"span_in starts at {sample.span_in[0]}, not at 0"
+    for one, other in (
+        ("span_in", "span_cot"),
+        ("span_in", "span_out"),
+        ("span_cot", "span_out"),
+    ):
+        if _overlap(spans[one], spans[other]):
+            return f"{one} {list(spans[one])} and {other} {list(spans[other])} overlap"
+    for name in ("rise", "mas", "recovery"):
+        if np.isinf(getattr(sample, name)):
+            return f"{name} is {getattr(sample, name)}"
+    return None if sample.tok is None else _tok_problem(sample.tok)
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return NONE not in (one, other) and one[0] <= other[1] and other[0] <= one[1]
+
+
+def _tok_problem(tok: np.ndarray[Any, np.dtype[np.str_]]) -> str | None:
+    lengths = np.char.str_len(tok)
+    width, longest = tok.dtype.itemsize // 4, max(1, int(lengths.max(initial=0)))
+    if width != longest:
+        return f"tok is U{width}, but its longest piece has {longest} characters"
+    empty = int((lengths == 0).sum())
+    if 2 * empty > len(tok):
+        return f"{empty} of {len(tok)} pieces of tok are empty"
+    return None
+
+
+def difference(sample: Sample, row: ManifestRow, trace_dir: str) -> str | None:
+    """How a sample differs from what its trace gives, bit for bit; None when it does not."""
+    layout = sample.layout
+    try:
+        trace = read_trace(
+            f"{trace_dir}/{row.file}",
+            row.prompt_len,
+            row.gen_len,
+            hops=wants_hops(layout, row.attr_func),
+        )
+    except Exp2procError as err:
+        return f"its trace cannot be read: {err}"
+    part = trace_part(trace, row.prompt_len, row.gen_len, row.attr_func, layout)
+    names = ("span_in", "span_cot", "span_out")
+    for name, wanted in zip(names, part.spans, strict=True):
+        if getattr(sample, name) != wanted:
+            return f"{name} is {list(getattr(sample, name))}, {list(wanted)} by the trace"
+    for name, score in zip(("rise", "mas", "recovery"), part.scores, strict=True):
+        if np.float64(getattr(sample, name)).tobytes() != np.float64(score).tobytes():
+            return f"{name} is {getattr(sample, name)!r}, {score!r} by the trace"
+    return _vectors_differ("attr", sample.attr, part.attr) or _vectors_differ(
+        "hop", sample.hop, part.hop
+    )
+
+
+def _vectors_differ(name: str, have: Any, want: Any) -> str | None:
+    if have is None or want is None:
+        if have is want:
+            return None
+        return f"{name} is {'missing' if have is None else 'there'}, but the trace says otherwise"
+    if have.shape != want.shape:
+        return f"{name} has shape {list(have.shape)}, {list(want.shape)} by the trace"
+    bits, wanted = (np.ascontiguousarray(a).view(np.uint32) for a in (have, want))
+    count = int((bits != wanted).sum())
+    return f"{name} differs from the trace in {count} of {bits.size} numbers" if count else None

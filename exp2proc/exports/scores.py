@@ -1,0 +1,145 @@
+"""Scores over many samples: mean, standard error and n of RISE, MAS and Recovery@10%. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..formats.layouts import SCORES
+from ..formats.names import Source
+
+FIELDS: Final = (
+    *("dataset", "model", "method", "run_tag", "samples"),
+    *(f"{score.key}_{part}" for score in SCORES for part in ("mean", "sem", "n", "best")),
+)
+"""The fields of `ScoreRow.to_dict`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over samples. A sample without the score (NaN) is not counted.
+
+    Attributes:
+        n: samples that have the score.
+        mean: over these; None when n is 0.
+        sem: standard error of the mean (sample deviation / sqrt n); None when n is below 2.
+    """
+
+    n: int
+    mean: float | None
+    sem: float | None
+
+
+def estimate(values: Iterable[float]) -> Estimate:
+    """Mean and standard error of the values that are not NaN."""
+    present = [value for value in values if not math.isnan(value)]
+    n = len(present)
+    if n == 0:
+        return Estimate(0, None, None)
+    if not all(map(math.isfinite, present)):
+        return Estimate(n, sum(present) / n, None)
+    mean = math.fsum(present) / n
+    if n == 1:
+        return Estimate(1, mean, None)
+    variance = math.fsum((value - mean) ** 2 for value in present) / (n - 1)
+    return Estimate(n, mean, math.sqrt(variance / n))
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """The scores of one method on one dataset with one model.
+
+    Two runs of a method with different settings are two rows, told apart by their run_tag: means
+    over different settings would mean nothing.
+
+    Attributes:
+        dataset, model, method, run_tag: of the run.
+        label: the method, with the run_tag's rest where another run has the same method.
+        samples: how many there are, with scores or not.
+        estimates: by the key of the score.
+        best: keys of the scores in which no other row of this dataset and model is better, given
+            that another one has the score.
+    """
+
+    dataset: str
+    model: str
+    method: str
+    run_tag: str
+    label: str
+    samples: int
+    estimates: Mapping[str, Estimate]
+    best: frozenset[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """One flat record, absent values None."""
+        values: list[Any] = [self.dataset, self.model, self.method, self.run_tag, self.samples]
+        for score in SCORES:
+            found = self.estimates[score.key]
+            values += (_finite(found.mean), found.sem, found.n, score.key in self.best)
+        return dict(zip(FIELDS, values, strict=True))
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def short_datasets(datasets: Iterable[str]) -> dict[str, str]:
+    """A readable name for each dataset: the last part of its path, where that tells them apart."""
+    names = {name: name.rpartition("/")[2].removesuffix(".jsonl") for name in set(datasets)}
+    shorts = list(names.values())
+    return {name: short if shorts.count(short) == 1 else name for name, short in names.items()}
+
+
+RunKey = tuple[str, str, str, str]
+
+
+def score_rows(scored: Iterable[tuple[Source, Mapping[str, float]]]) -> list[ScoreRow]:
+    """The table: a row for each dataset, model and run, sorted by these names.
+
+    Args:
+        scored: for each sample where it is from and its scores by key, NaN when absent.
+    """
+    values: dict[RunKey, dict[str, list[float]]] = {}
+    for source, scores in scored:
+        key = (source.dataset, source.model, source.method, source.run_tag)
+        lists = values.setdefault(key, {score.key: [] for score in SCORES})
+        for score in SCORES:
+            lists[score.key].append(scores[score.key])
+    estimates = {
+        key: {name: estimate(numbers) for name, numbers in lists.items()}
+        for key, lists in values.items()
+    }
+    labels = _labels(list(values))
+    return [
+        ScoreRow(
+            *key,
+            label=labels[key],
+            samples=len(values[key]["rise"]),
+            estimates=estimates[key],
+            best=_best(key, estimates),
+        )
+        for key in sorted(values)
+    ]
+
+
+def _labels(keys: list[RunKey]) -> dict[RunKey, str]:
+    runs: dict[tuple[str, ...], int] = {}
+    for key in keys:
+        runs[key[:3]] = runs.get(key[:3], 0) + 1
+    return {key: key[2] if runs[key[:3]] == 1 else key[3] for key in keys}
+
+
+def _best(key: RunKey, estimates: Mapping[RunKey, Mapping[str, Estimate]]) -> frozenset[str]:
+    best = set()
+    for score in SCORES:
+        rivals = [
+            found[score.key].mean for other, found in estimates.items() if other[:2] == key[:2]
+        ]
+        means = [mean for mean in rivals if mean is not None]
+        mine = estimates[key][score.key].mean
+        winner = (max if score.higher_is_better else min)(means, default=None)
+        if len(means) > 1 and mine is not None and mine == winner:
+            best.add(score.key)
+    return frozenset(best)

@@ -1,0 +1,86 @@
+"""What names and paths may be, and what they say: of files, runs and samples."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+# Where the method ends in a run_tag: hops (n1), modes of LRP (negdrop, normnorm), what was measured
+# (mfaithfulness_gen), how many (100ex).
+_SETTINGS: Final = re.compile(r"_(?=n\d+(?:_|$)|neg[a-z]+(?:_|$)|norm[a-z]+|mfaith|mrecov|\d+ex$)")
+
+
+_EXAMPLE: Final = re.compile(r"ex_(\d{1,18})\.npz")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a sample was read from, and what its path says it is of.
+
+    Attributes:
+        path: the npz, absolute.
+        dataset: one or more path parts, joined by "/"; "" when the path does not tell.
+        model: the model's folder name; "" when the path does not tell.
+        run_tag: the run's folder name: method, settings, modes and size.
+    """
+
+    path: Path
+    dataset: str
+    model: str
+    run_tag: str
+
+    @property
+    def method(self) -> str:
+        """The attribution method: what `run_tag` begins with."""
+        return method_of(self.run_tag)
+
+    @property
+    def example(self) -> int | None:
+        """The sample's number in its run, from a name like ex_000012.npz; else None."""
+        match = _EXAMPLE.fullmatch(self.path.name)
+        return int(match[1]) if match else None
+
+    @property
+    def name(self) -> str:
+        """dataset/model/run_tag/file, the parts that are known."""
+        parts = (self.dataset, self.model, self.run_tag, self.path.name)
+        return "/".join(part for part in parts if part)
+
+
+def method_of(run_tag: str) -> str:
+    """The method in a run_tag: all before its settings, modes and size."""
+    return _SETTINGS.split(run_tag, maxsplit=1)[0]
+
+
+def spelled(name: str) -> str:
+    """A name that can be written down: bytes that are no UTF-8 as %FF."""
+    try:
+        name.encode("utf-8")
+        return name
+    except UnicodeEncodeError:
+        data = name.encode("utf-8", "surrogateescape")
+        return data.decode("utf-8", "backslashreplace").replace("\\x", "%")
+
+
+_SEPARATORS = re.compile(r"[/\\:]")
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether `name` is a visible *.npz name with no folder, drive or control character in it."""
+    return (
+        name.endswith(".npz")
+        and len(name) > 4
+        and not name.startswith(".")
+        and not _SEPARATORS.search(name)
+        and name.isprintable()
+        and len(name.encode("utf-8", "surrogatepass")) <= 200
+    )
+
+
+def printable(text: str) -> str:
+    """`text` with everything that could steer a terminal spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,304 @@
+"""Samples as one Parquet file, a row a sample, and back. pyarrow is imported when it is used.
+
+Written and read a row group at a time: memory does not grow with the number of samples.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import Exp2procError
+from ..system.extras import require
+from ..system.writing import write_sample
+from ..versions import __version__, library_versions
+from . import deflate as codec
+from . import npz
+from .names import Source, is_plain_name, spelled
+from .sample import SCORES, Layout, Sample, encode, schema_problem
+from .spans import SampleSpans, size
+
+GROUP_TOKENS: Final = 1 << 20
+"""A row group is closed at this many numbers of attr and hop together (4 MiB of float32)..."""
+GROUP_ROWS: Final = 1000
+"""... or at this many samples."""
+
+_READ_ROWS: Final = 64
+_SPANS: Final = ("span_in", "span_cot", "span_out")
+_KEY: Final = b"exp2proc"
+
+UNITS: Final = {
+    "attr": "attribution of each token, L = prompt + generation without the final EOS",
+    "hop": "attribution of each token by hop, H lists of L; null where there are none",
+    "tok": "token pieces, L; null in layout proc_1; pieces may overlap or be empty",
+    "tok_width": "characters of numpy's string dtype in the npz",
+    "span": "closed range of token indices, [-1, -1] for none",
+    "rise": "RISE of the row attribution, lower is better; null when not measured",
+    "mas": "MAS of the row attribution, lower is better; null when not measured",
+    "recovery": "Recovery@10% of the row attribution, higher is better; null when not measured",
+}
+
+
+def schema() -> Any:
+    """The `pyarrow.Schema` of the file.
+
+    Raises:
+        Exp2procError: `missing-extra`.
+    """
+    pa = require("pyarrow", "parquet")
+    span = pa.list_(pa.int64(), 2)
+    return pa.schema(
+        [
+            *((name, pa.string()) for name in ("dataset", "model", "method", "run_tag", "file")),
+            ("example", pa.int64()),
+            ("tok", pa.list_(pa.string())),
+            ("tok_width", pa.int32()),
+            ("attr", pa.list_(pa.float32())),
+            ("hop", pa.list_(pa.list_(pa.float32()))),
+            *((name, span) for name in _SPANS),
+            *((name, pa.float64()) for name in SCORES),
+        ]
+    )
+
+
+class ParquetWriter:
+    """Writes samples to a Parquet file, which appears when all is written. A context manager.
+
+    Without a sample there is no file.
+
+    Raises:
+        Exp2procError: `missing-extra`; `sample-invalid` for a text that UTF-8 cannot spell.
+        OSError: the operating system refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._pq = require("pyarrow.parquet", "parquet")
+        self._schema = schema()
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = self._pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
+        self._rows: list[dict[str, Any]] = []
+        self._tokens = 0
+        self._layouts: set[Layout] = set()
+        self.written = 0
+
+    def __enter__(self) -> ParquetWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._flush()
+                self._writer.add_key_value_metadata(self._metadata())
+            self._writer.close()
+            if kind is None and self.written:
+                os.replace(self._temporary, self._path)
+        finally:
+            with suppress(OSError):
+                os.unlink(self._temporary)
+
+    def add(self, sample: Sample) -> None:
+        """Append one sample; its `source` must be set."""
+        assert sample.source is not None
+        self._rows.append(_row(sample.source, sample))
+        self._layouts.add(sample.layout)
+        self._tokens += sample.attr.size + (0 if sample.hop is None else sample.hop.size)
+        self.written += 1
+        if self._tokens >= GROUP_TOKENS or len(self._rows) >= GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        pa = require("pyarrow", "parquet")
+        if not self._rows:
+            return
+        columns = [
+            pa.array([row[field.name] for row in self._rows], field.type) for field in self._schema
+        ]
+        self._writer.write_table(pa.table(columns, schema=self._schema))
+        self._rows.clear()
+        self._tokens = 0
+
+    def _metadata(self) -> dict[str, str]:
+        about = {
+            "format": 1,
+            "layout": sorted(self._layouts),
+            "units": UNITS,
+            "exp2proc_version": __version__,
+            "versions": library_versions(),
+        }
+        return {_KEY.decode(): json.dumps(about)}
+
+
+def _row(source: Source, sample: Sample) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "dataset": source.dataset,
+        "model": source.model,
+        "method": source.method,
+        "run_tag": source.run_tag,
+        "file": spelled(source.path.name),
+        "example": source.example,
+        "tok": None,
+        "tok_width": None,
+        "attr": sample.attr,
+        "hop": None,
+    }
+    if sample.tok is not None:
+        row["tok"] = sample.tok.tolist()
+        row["tok_width"] = sample.tok.dtype.itemsize // 4
+        for piece in row["tok"]:
+            if not piece.isascii():
+                _check_utf8(source, piece)
+    if sample.hop is not None:
+        row["hop"] = list(sample.hop)
+    row.update(zip(_SPANS, sample.spans, strict=True))
+    for key in SCORES:
+        value: float = getattr(sample, key)
+        row[key] = None if value != value else value
+    return row
+
+
+def _check_utf8(source: Source, piece: str) -> None:
+    try:
+        piece.encode()
+    except UnicodeEncodeError:
+        raise Exp2procError(
+            "sample-invalid", f"{source.name}: a token piece is not valid Unicode"
+        ) from None
+
+
+def pack(samples: Iterable[Sample], path: Path) -> int:
+    """Write samples (as `iter_samples` gives them) to one Parquet file; returns how many.
+
+    Raises:
+        Exp2procError: `missing-extra`, `sample-invalid`.
+        OSError: the operating system refuses.
+    """
+    with ParquetWriter(path) as writer:
+        for sample in samples:
+            writer.add(sample)
+    return writer.written
+
+
+class ParquetReader:
+    """The rows of a packed file as npz files. A context manager.
+
+    Attributes:
+        count: how many samples it holds.
+
+    Raises:
+        Exp2procError: `missing-extra`, `parquet-invalid`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        pa, pq = require("pyarrow", "parquet"), require("pyarrow.parquet", "parquet")
+        self._errors = (pa.ArrowException, OSError)
+        try:
+            self._file = pq.ParquetFile(path)
+        except self._errors as err:
+            raise _invalid(path, _first_line(err)) from None
+        self._path = path
+        metadata = self._file.schema_arrow.metadata or {}
+        key_values = self._file.metadata.metadata or {}
+        if _KEY not in metadata and _KEY not in key_values:
+            raise _invalid(path, "it was not written by exp2proc pack")
+        if not self._file.schema_arrow.equals(schema()):
+            raise _invalid(path, "its columns are not those of exp2proc pack")
+        self.count = int(self._file.metadata.num_rows)
+
+    def __enter__(self) -> ParquetReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """(path below the output folder, content) of each sample.
+
+        Raises:
+            Exp2procError: `parquet-invalid`; also for a name that leads out of the folder.
+        """
+        try:
+            for batch in self._file.iter_batches(batch_size=_READ_ROWS):
+                for at in range(batch.num_rows):
+                    yield self._one({name: batch[name][at] for name in batch.schema.names})
+        except self._errors as err:
+            raise _invalid(self._path, _first_line(err)) from None
+
+    def _one(self, row: dict[str, Any]) -> tuple[str, bytes]:
+        try:
+            where = _target([row[key].as_py() for key in ("dataset", "model", "run_tag", "file")])
+            return where, _content(row)
+        except (ValueError, TypeError, AttributeError) as err:
+            raise _invalid(self._path, f"a row that is no sample: {_first_line(err)}") from None
+
+
+def _target(names: list[str | None]) -> str:
+    folders, file = "/".join(name for name in names[:-1] if name), names[-1] or ""
+    parts = folders.split("/") if folders else []
+    if not is_plain_name(file) or not all(is_plain_name(f"{part}.npz") for part in parts):
+        raise ValueError(f"{'/'.join([*parts, file])!r} is not a path inside the output folder")
+    return "/".join([*parts, file])
+
+
+def _content(row: dict[str, Any]) -> bytes:
+    arrays: dict[str, npt.NDArray[Any]] = {"attr": _floats(row["attr"].values)}
+    spans = SampleSpans(*(tuple(row[key].as_py()) for key in _SPANS))
+    arrays |= {key: np.array(span, np.int64) for key, span in zip(_SPANS, spans, strict=True)}
+    for key in SCORES:
+        value = row[key].as_py()
+        arrays[key] = np.array(np.nan if value is None else value)
+    if row["tok"].is_valid:
+        width = int(row["tok_width"].as_py())
+        arrays["tok"] = np.array(row["tok"].as_py(), dtype=f"U{width}")
+    else:
+        arrays["length"] = np.array([*map(size, spans)])
+    if row["hop"].is_valid:
+        hops = [_floats(one.values) for one in row["hop"]]
+        arrays["hop"] = np.array(hops, np.float32).reshape(len(hops), len(arrays["attr"]))
+    problem = schema_problem(arrays, "proc" if "tok" in arrays else "proc_1")
+    if problem is not None:
+        raise ValueError(problem)
+    tok = npz.pack(arrays["tok"], codec.TEXT_LEVEL) if "tok" in arrays else None
+    rise, mas, recovery = (float(arrays[key]) for key in SCORES)
+    return encode(spans, arrays["attr"], (rise, mas, recovery), arrays.get("hop"), tok)
+
+
+def _floats(values: Any) -> npt.NDArray[np.float32]:
+    if values.null_count:
+        raise ValueError("a null among the numbers of attr or hop")
+    floats: npt.NDArray[np.float32] = values.to_numpy(zero_copy_only=False)
+    return floats.astype(np.float32, copy=False)
+
+
+def unpack(reader: ParquetReader, out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Write the npz files of a packed file below `out`; gives each path once it is written.
+
+    Raises:
+        Exp2procError: `parquet-invalid`; `target-exists` for a file that is there, unless
+            `overwrite`.
+        OSError: the operating system refuses.
+    """
+    for name, content in reader.files():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write_sample(str(path), content, replace=overwrite)
+        except FileExistsError:
+            raise Exp2procError("target-exists", f"{path} is already there") from None
+        yield path
+
+
+def _invalid(path: Path, why: str) -> Exp2procError:
+    return Exp2procError("parquet-invalid", f"{path}: {why}")
+
+
+def _first_line(err: BaseException) -> str:
+    return (str(err).strip().splitlines() or [type(err).__name__])[0]

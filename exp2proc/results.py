@@ -1,0 +1,171 @@
+"""What a conversion did, as data. `Report.to_dict` is the stable JSON of the README."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from .versions import __version__, library_versions
+
+StopReason = Literal["interrupted", "terminated", "fail_fast", "unwritable", "cluster_lost"]
+
+_STOP_CODES: dict[str, int] = {"interrupted": 130, "terminated": 143}
+
+
+@dataclass(slots=True)
+class Counts:
+    """Rows. `planned` is the sum of the others.
+
+    Attributes:
+        planned: all manifest rows (the first `limit` of each run).
+        converted: written by this run.
+        kept: complete outputs that were there (`--resume`).
+        failed: with an error each.
+        pending: still being written by exp2; a later `--resume` picks them up.
+        unfinished: not reached, because the run was stopped.
+    """
+
+    planned: int = 0
+    converted: int = 0
+    kept: int = 0
+    failed: int = 0
+    pending: int = 0
+    unfinished: int = 0
+
+    def settle(self) -> None:
+        """Count as unfinished whatever was planned and has no outcome."""
+        done = self.converted + self.kept + self.failed + self.pending
+        self.unfinished = self.planned - done
+
+
+@dataclass(slots=True)
+class RunReport:
+    """One trace run.
+
+    Attributes:
+        trace_dir, out_dir: folders, absolute.
+        dataset, model_tag, run_tag: the names in the run's path.
+        counts: of its rows.
+        with_hop: converted and kept samples that carry `hop`.
+        non_finite: converted and kept samples with NaN or infinite numbers in `attr` or `hop`.
+    """
+
+    trace_dir: str
+    out_dir: str
+    dataset: str
+    model_tag: str
+    run_tag: str
+    counts: Counts = field(default_factory=Counts)
+    with_hop: int = 0
+    non_finite: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A row that failed.
+
+    Attributes:
+        trace_dir: its run.
+        file: name of its trace, None when the manifest line does not tell.
+        example_idx: of its manifest row, likewise.
+        code, message, hint: of the catalogue of errors.
+        trace: traceback of an internal error, for `--verbose`; not part of the JSON.
+    """
+
+    trace_dir: str
+    file: str | None
+    example_idx: int | None
+    code: str
+    message: str
+    hint: str
+    trace: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a conversion did.
+
+    Attributes:
+        layout: of the samples.
+        seconds: wall time.
+        runs: one per trace run.
+        errors: one per failed row.
+        stopped: why it ended early, or None.
+        counts: over all runs.
+    """
+
+    layout: str
+    runs: list[RunReport]
+    errors: list[RowError] = field(default_factory=list)
+    seconds: float = 0.0
+    stopped: StopReason | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """The sum over all runs."""
+        total = Counts()
+        for run in self.runs:
+            for name in Counts.__slots__:
+                setattr(total, name, getattr(total, name) + getattr(run.counts, name))
+        return total
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done; 1 some rows failed or were not reached; 130 and 143 when stopped."""
+        if self.stopped in _STOP_CODES:
+            return _STOP_CODES[self.stopped]
+        return 1 if self.errors or self.stopped else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON report."""
+        errors = [asdict(error) for error in self.errors]
+        for error in errors:
+            del error["trace"]
+        return {
+            "exp2proc_version": __version__,
+            "versions": library_versions(),
+            "layout": self.layout,
+            "seconds": round(self.seconds, 3),
+            "exit_code": self.exit_code,
+            "stopped": self.stopped,
+            "counts": asdict(self.counts),
+            "runs": [asdict(run) for run in self.runs],
+            "errors": errors,
+        }
+
+
+Status = Literal["converted", "kept", "failed", "pending"]
+
+
+class Outcome(NamedTuple):
+    """What became of one row.
+
+    Attributes:
+        number: the row's number in the plan.
+        status: converted, kept (its output was there), failed, or pending (its trace is not there
+            yet and the run is young).
+        with_hop: whether its sample carries `hop`.
+        finite: False when its sample's numbers are NaN or infinite somewhere.
+        error: code, message and hint of a failed row.
+        trace: the traceback of an internal error.
+    """
+
+    number: int
+    status: Status
+    with_hop: bool = False
+    finite: bool = True
+    error: tuple[str, str, str] | None = None
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a conversion is: rows done of rows planned, and failed ones among them."""
+
+    done: int
+    planned: int
+    failed: int
+
+
+OnProgress = Callable[[Progress], None]

@@ -1,0 +1,4 @@
+"""Everything that is drawn on a terminal, by rich: one renderer a module, no decisions.
+
+Imports what it shows; only `cli` imports this.
+"""

@@ -1,0 +1,122 @@
+"""A diagnosis on screen: the evidence for each run, then what to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.text import Text
+
+from ..doctor.findings import Diagnosis, RunFindings, TokenizerTrial
+from ..doctor.wholeness import Wholeness
+from ..formats.names import printable
+from .console import console
+
+_FIRST: Final = 3
+"""Examples that are named before "and more"."""
+
+
+def print_diagnosis(diagnosis: Diagnosis) -> None:
+    """Print it on stdout. The commands come last, each on a line of its own.
+
+    Of many runs, those with nothing to say against have one line each.
+    """
+    out = console()
+    brief = len(diagnosis.runs) > _FIRST
+    for found in diagnosis.runs:
+        title = Text(printable(f"{found.name} ({found.rows} rows)"), style="bold")
+        if brief and found.complete:
+            out.print(Text.assemble(("ok  ", "green"), title), soft_wrap=True)
+            continue
+        out.print(title, soft_wrap=True)
+        for number, question, lines in (
+            (1, "dataset", _dataset(found)),
+            (2, "tokenizer", _tokenizers(found)),
+            (3, "trace", _trace(found.wholeness)),
+        ):
+            for at, (good, finding) in enumerate(lines):
+                head = f"  {number} {question:<9} " if at == 0 else " " * 14
+                mark = ("ok", "green") if good else ("no", "red")
+                line = Text.assemble(head, mark, f"  {printable(finding)}")
+                out.print(line, soft_wrap=True)
+    out.print(Text("4 what to run", style="bold"))
+    for need in diagnosis.needs:
+        out.print(Text(f"  needed first: {printable(need)}", style="yellow"), soft_wrap=True)
+    for note in diagnosis.notes:
+        out.print(Text(f"  note: {printable(note)}"), soft_wrap=True)
+    if not diagnosis.commands:
+        out.print(Text("  there is no command that works yet", style="red"))
+        return
+    rows = sum(command.rows for command in diagnosis.commands)
+    planned = sum(found.rows for found in diagnosis.runs)
+    until = "meanwhile, " if diagnosis.needs else ""
+    out.print(Text(f"  {until}this converts {rows} of {planned} rows:"))
+    for command in diagnosis.commands:
+        out.print(Text(f"  {printable(str(command))}", style="cyan"), soft_wrap=True)
+
+
+Line = tuple[bool, str]
+
+
+def _dataset(found: RunFindings) -> Iterator[Line]:
+    shown = [match for match in found.datasets if match.matched][:_FIRST]
+    for match in shown:
+        said = f"{match.path}: {match.matched} of {found.rows} rows match"
+        yield match.matched == found.rows, f"{said} ({match.rows} texts in it)"
+    if found.unmatched:
+        where = _some(tuple(match.path for match in found.datasets)) or "no cache was found"
+        yield False, f"{found.unmatched} of {found.rows} rows match nothing ({where})"
+    for cause in found.causes[:_FIRST]:
+        yield (
+            False,
+            f"{cause.rows} of them: {cause.meaning} ({cause.detail}; in {cause.path})",
+        )
+    if found.unmatched and not found.causes and found.datasets:
+        yield False, "none of the usual changes of a text gives these digests: another dataset"
+
+
+def _tokenizers(found: RunFindings) -> Iterator[Line]:
+    if not found.texts:
+        yield False, "without texts no tokenizer can be tried"
+    elif not found.trials:
+        yield False, "no candidate was given: --tokenizer_model DIR, once or more"
+    for trial in found.trials:
+        yield _trial(trial)
+
+
+def _trial(trial: TokenizerTrial) -> Line:
+    if not trial.compared:
+        return False, trial.error
+    fits = trial.matches == trial.compared
+    said = f"{trial.name}: {trial.matches} of {trial.compared} rows fit"
+    if fits:
+        return True, said
+    detail = f"prompts {trial.prompt_matches}, generations {trial.gen_matches}"
+    return False, f"{said} ({detail}): {trial.error or trial.sentence}"
+
+
+def _trace(whole: Wholeness | None) -> Iterator[Line]:
+    if whole is None or whole.whole:
+        yield True, "every row has its file, every file its row, and they agree"
+        return
+    for where, error in list(whole.broken.items())[:_FIRST]:
+        yield False, f"{where}: {error.code}: {error.message}"
+    if len(whole.broken) > _FIRST:
+        yield False, f"and {len(whole.broken) - _FIRST} more rows that cannot be read"
+    if whole.without_hops:
+        yield False, f"{_some(whole.without_hops)}: no vh, which this FT-IFR method should have"
+    for file, what in list(whole.copies_differ.items())[:_FIRST]:
+        yield False, f"{file}: {what} of the manifest row and the npz disagree"
+    if len(whole.copies_differ) > _FIRST:
+        yield False, f"and {len(whole.copies_differ) - _FIRST} more that disagree"
+    if whole.strays:
+        yield False, f"{_some(whole.strays)}: no row names it"
+    if whole.duplicates:
+        yield False, f"several rows have example_idx {_some(tuple(map(str, whole.duplicates)))}"
+    if whole.too_few:
+        yield False, f"{whole.rows} rows where the run's name promises {whole.promised}"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = len(names) - _FIRST
+    return ", ".join(names[:_FIRST]) + (f" and {more} more" if more > 0 else "")

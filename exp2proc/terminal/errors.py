@@ -1,0 +1,59 @@
+"""Errors on screen, grouped by code: how many, the first with their numbers, what to do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from ..errors import Exp2procError
+from ..formats.names import printable
+from ..results import RowError
+from .console import console
+
+_MAX_EXAMPLES: Final = 3
+
+
+_MAX_PROBLEMS: Final = 10
+
+
+def print_errors(out: Console, errors: Sequence[RowError], *, verbose: bool = False) -> None:
+    """Failures by code: how many, the first with their numbers, what to do."""
+    groups: dict[str, list[RowError]] = defaultdict(list)
+    for error in errors:
+        groups[error.code].append(error)
+    for code, group in sorted(groups.items(), key=lambda item: -len(item[1])):
+        out.print(Text.assemble((code, "bold red"), f" ({len(group)})"))
+        for error in group[:_MAX_EXAMPLES]:
+            out.print(Text(f"  {_where(error)}: {printable(error.message)}"), soft_wrap=True)
+            if verbose and error.trace:
+                out.print(Text("\n".join(map(printable, error.trace.splitlines()))))
+        if len(group) > _MAX_EXAMPLES:
+            out.print(Text(f"  and {len(group) - _MAX_EXAMPLES} more (--json has all)"))
+        for hint in list(dict.fromkeys(error.hint for error in group))[:_MAX_EXAMPLES]:
+            out.print(Text(f"  hint: {printable(hint)}", style="cyan"), soft_wrap=True)
+
+
+def _where(error: RowError) -> str:
+    run = error.trace_dir.rpartition("/")[2]
+    return printable(f"{run}/{error.file}" if error.file else run)
+
+
+def print_problems(problems: Sequence[Exp2procError]) -> None:
+    """Everything that keeps a run from starting, by code, on stderr."""
+    out = console(stderr=True)
+    out.print(Text("exp2proc: nothing was started and nothing was written", style="bold red"))
+    groups: dict[str, list[Exp2procError]] = defaultdict(list)
+    for problem in problems:
+        groups[problem.code].append(problem)
+    for code, group in groups.items():
+        out.print(Text.assemble((code, "bold red"), f" ({len(group)})"))
+        for problem in group[:_MAX_PROBLEMS]:
+            out.print(Text(f"  {printable(problem.message)}"), soft_wrap=True)
+        if len(group) > _MAX_PROBLEMS:
+            out.print(Text(f"  and {len(group) - _MAX_PROBLEMS} more"))
+        for hint in dict.fromkeys(problem.hint for problem in group):
+            out.print(Text(f"  hint: {printable(hint)}", style="cyan"), soft_wrap=True)

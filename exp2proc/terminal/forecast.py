@@ -1,0 +1,96 @@
+"""A forecast on screen: a table of runs, the totals, then what cannot work."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ..formats.names import printable
+from ..planning.forecast import Forecast, RunForecast
+from .console import console
+from .errors import print_errors, print_problems
+
+
+def print_forecast(forecast: Forecast) -> None:
+    """The table on stdout; what keeps the conversion from starting on stderr."""
+    out = console()
+    if forecast.runs:
+        out.print(_table(forecast))
+        for title, names in (
+            ("dataset file", {name for run in forecast.runs for name in run.dataset_files}),
+            ("tokenizer", {run.tokenizer for run in forecast.runs if run.tokenizer}),
+        ):
+            for name in sorted(names):
+                out.print(Text(f"{title}: {printable(name)}"), soft_wrap=True)
+        print_errors(out, forecast.failures)
+        out.print(Text(_closing(forecast)), soft_wrap=True)
+    if forecast.problems:
+        print_problems(forecast.problems)
+
+
+def _closing(forecast: Forecast) -> str:
+    rows = forecast.total("rows") - forecast.total("failing") - forecast.total("pending")
+    pending = forecast.total("pending")
+    known = f", {forecast.known_texts} of them known" if forecast.known_texts else ""
+    return (
+        f"{rows} of {forecast.total('rows')} rows can be converted"
+        + (f", {pending} are pending" if pending else "")
+        + f"; {forecast.texts} texts{known}; about {_seconds(forecast.seconds)} with"
+        f" {forecast.jobs} worker{'' if forecast.jobs == 1 else 's'},"
+        f" {_bytes(forecast.total('size'))}"
+    )
+
+
+_COUNTS: Final = ("rows", "texts", "tokens", "existing", "failing")
+
+
+def _table(forecast: Forecast) -> Table:
+    runs = forecast.runs
+    table = Table(
+        box=box.SIMPLE_HEAD, show_footer=len(runs) > 1, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    total = {name: forecast.total(name) for name in _COUNTS} | {"texts": forecast.texts}
+    table.add_column("dataset", overflow="fold", footer=f"{len(runs)} runs")
+    table.add_column("model", overflow="fold")
+    table.add_column("method", overflow="fold")
+    for name, title in zip(_COUNTS, ("rows", "texts", "tokens", "there", "cannot"), strict=True):
+        table.add_column(title, justify="right", no_wrap=True, footer=str(total[name]))
+    table.add_column("size", justify="right", no_wrap=True, footer=_bytes(forecast.total("size")))
+    table.add_column("tokenizer", overflow="fold")
+    table.add_column("dataset file", overflow="fold")
+    for run in runs:
+        table.add_row(*map(Text, _names(run)), *_numbers(run), *map(Text, _sources(run)))
+    return table
+
+
+def _names(run: RunForecast) -> tuple[str, ...]:
+    dataset = run.dataset.rpartition("/")[2].removesuffix(".jsonl") or run.run_tag
+    return tuple(map(printable, (dataset, run.model_tag, run.method)))
+
+
+def _numbers(run: RunForecast) -> list[Text]:
+    style = "red" if run.failing else ""
+    counts = [Text(str(getattr(run, name))) for name in _COUNTS[:-1]]
+    return [*counts, Text(str(run.failing), style=style), Text(_bytes(run.size))]
+
+
+def _sources(run: RunForecast) -> tuple[str, ...]:
+    files = ", ".join(os.path.basename(name) for name in run.dataset_files)
+    tokenizer = os.path.basename(run.tokenizer.rstrip("/"))
+    return tuple(map(printable, (tokenizer, files)))
+
+
+def _bytes(count: int) -> str:
+    if count < 1e6:
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 1:
+        return "a second"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,118 @@
+"""The summary on screen: a table of runs, then the failures grouped by code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ..formats.names import printable
+from ..results import Report, RunReport
+from .console import console
+from .errors import print_errors
+
+_MAX_RUNS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is shown of a report.
+
+    Attributes:
+        report: of the conversion.
+        quiet: show failures only.
+        verbose: show tracebacks of internal errors.
+        resume: the command that goes on where this run stopped.
+    """
+
+    report: Report
+    quiet: bool = False
+    verbose: bool = False
+    resume: str = ""
+
+    def print(self) -> None:
+        """The table and the closing line on stdout; when quiet, failures on stderr only."""
+        out = console(stderr=self.quiet)
+        if not self.quiet:
+            out.print(runs_table(self.report.runs))
+        print_errors(out, self.report.errors, verbose=self.verbose)
+        for line in self._closing():
+            out.print(line, soft_wrap=True)  # a command that goes on is there to be copied
+
+    def _closing(self) -> Iterable[Text]:
+        report, counts = self.report, self.report.counts
+        non_finite = sum(run.non_finite for run in report.runs)
+        if non_finite and not self.quiet:
+            yield Text(
+                f"warning: {non_finite} samples have NaN or infinite numbers in attr or hop,"
+                " as their traces have",
+                style="yellow",
+            )
+        if counts.pending and not self.quiet:
+            yield Text(
+                f"{counts.pending} rows are pending: exp2 seems to be still writing them;"
+                " --resume will pick them up",
+                style="yellow",
+            )
+        if report.stopped:
+            yield Text(f"{_STOPPED[report.stopped]}: {counts.unfinished} rows left", style="red")
+        if report.stopped or counts.failed:
+            yield Text(f"to go on: {printable(self.resume)}")
+        if not self.quiet:
+            done = counts.converted + counts.kept
+            rate = counts.converted / report.seconds if report.seconds else 0.0
+            yield Text(
+                f"{done} of {counts.planned} rows done in {report.seconds:.1f} s"
+                f" ({counts.converted} converted, {rate:.0f}/s)"
+            )
+
+
+_STOPPED: Final[dict[str, str]] = {
+    "interrupted": "interrupted",
+    "terminated": "terminated",
+    "fail_fast": "stopped at the first failure (--fail_fast)",
+    "unwritable": "stopped: outputs cannot be written, several in a row",
+    "cluster_lost": "stopped: the cluster went away",
+}
+
+
+def runs_table(runs: Sequence[RunReport]) -> Table:
+    """One line a run, those with failures first when there are too many, and the totals."""
+    shown = list(runs)
+    if len(shown) > _MAX_RUNS:
+        shown = sorted(shown, key=lambda run: -run.counts.failed)[:_MAX_RUNS]
+    table = Table(box=box.SIMPLE_HEAD, show_footer=len(runs) > 1)
+    total = [sum(column) for column in zip(*map(_numbers, runs), strict=True)]
+    more = len(runs) - len(shown)
+    footer = f"{len(runs)} runs" + (f", {more} not shown" if more else "")
+    table.add_column("run", footer=footer, overflow="fold")
+    for at, name in enumerate(_COLUMNS):
+        if at < _ALWAYS or total[at]:
+            table.add_column(name, footer=str(total[at]), justify="right", no_wrap=True)
+    for run in shown:
+        numbers = [
+            Text(str(number), style="red" if name == "failed" and number else "")
+            for at, (name, number) in enumerate(zip(_COLUMNS, _numbers(run), strict=True))
+            if at < _ALWAYS or total[at]
+        ]
+        table.add_row(Text(printable(run_name(run))), *numbers)
+    return table
+
+
+_COLUMNS: Final = ("rows", "converted", "kept", "failed", "with hop", "pending", "unfinished")
+_ALWAYS: Final = 5
+
+
+def _numbers(run: RunReport) -> tuple[int, ...]:
+    c = run.counts
+    return c.planned, c.converted, c.kept, c.failed, run.with_hop, c.pending, c.unfinished
+
+
+def run_name(run: RunReport) -> str:
+    """A run's name, short: dataset, model and run tag; a cache's path without its folders."""
+    dataset = run.dataset.rpartition("/")[2].removesuffix(".jsonl")
+    return "/".join(part for part in (dataset, run.model_tag, run.run_tag) if part)

@@ -1,1 +1,0 @@
-"""What is shown of samples: scores summed up, shares of mass, tokens drawn."""
