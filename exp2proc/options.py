@@ -17,6 +17,21 @@ PathLike = str | Path
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides how a row becomes a sample, wherever the row is worked on.
+
+    Attributes:
+        layout: of the samples.
+        existing: what to do with an output that is there.
+        allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
+    """
+
+    layout: Layout
+    existing: Literal["refuse", "keep", "replace"]
+    allow_missing_ft_hops: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """The options of one conversion; see `exp2proc.convert` for their meaning."""
 
@@ -57,6 +72,14 @@ class Options:
     def engine(self) -> EngineChoice:
         """What concerns the engine alone."""
         return EngineChoice(self.backend, self.scheduler, self.address, self.jobs)
+
+    @property
+    def rules(self) -> Rules:
+        """What concerns rows alone: all that workers know of the options."""
+        existing: Literal["refuse", "keep", "replace"] = (
+            "keep" if self.resume else "replace" if self.overwrite else "refuse"
+        )
+        return Rules(self.layout, existing, self.allow_missing_ft_hops)
 
     def problems(self) -> list[Exp2procError]:
         """What does not go together."""
