@@ -35,7 +35,7 @@ def test_public_names() -> None:
 
 def test_the_public_interface_type_checks_as_a_caller_uses_it() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "tests/typing/api.py"],
+        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "tests/typed/api.py"],
         cwd=_ROOT,
         capture_output=True,
         text=True,

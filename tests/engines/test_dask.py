@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.arrays import assert_same_tree
-from support.cli import codes, run_cli, run_json
+from support.cli import codes, import_first, run_cli, run_json
 
 import exp2proc
 from exp2proc.conversion.run import run_plan
@@ -138,7 +138,7 @@ def test_a_library_that_differs_where_the_worker_is(
     other = tmp_path / "site" / "tokenizers-0.0.1.dist-info"
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: tokenizers\nVersion: 0.0.1\n")
-    (worker,) = cluster.add_workers(PYTHONPATH=str(other.parent))
+    (worker,) = cluster.add_workers(**import_first(other.parent))
     try:
         report = run_json(*_all(demo, tmp_path / "out"), *_on(cluster), code=1)
     finally:
@@ -275,7 +275,7 @@ def test_a_row_that_kills_workers_costs_itself_only(demo: DemoTree, tmp_path: Pa
         "    return real(path, *args, **kwargs)\n"
         "traces.read_trace = deadly\n"
     )
-    env = {"PYTHONPATH": str(site), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    env = {**import_first(site), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     folder = tmp_path / "dask"
     folder.mkdir()
     # One is lost with the shard, one with the row, one with the row alone; one is left.

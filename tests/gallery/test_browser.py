@@ -377,7 +377,7 @@ def test_notebook_heatmap(browser: Any, out: Path, tmp_path: Path) -> None:
 
 
 def test_screenshot_for_the_readme(browser: Any, tmp_path: Path) -> None:
-    """`EXP2PROC_SCREENSHOT=docs/gallery.png pytest tests/test_browser.py` makes the README's."""
+    """`EXP2PROC_SCREENSHOT=docs/gallery.png pytest tests/gallery` makes the README's."""
     tree = write_tree(tmp_path / "demo")
     exp2proc.convert(
         traces_root=tree.traces,

@@ -22,7 +22,7 @@ from exp2proc.formats.parquet import ParquetReader, pack, unpack
 pa = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 RECIPES = sorted((HERE / "recipes").glob("read_*.py"))
 RUN = "math/qwen-8B/ifr_n1_mfaithfulness_gen_9ex"
 

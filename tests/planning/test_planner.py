@@ -9,17 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import exp2proc
 from exp2proc.demo.tree import DemoTree
-from exp2proc.errors import Exp2procError, PlanError
-from exp2proc.options import parse_tokenizers
-from exp2proc.planning import shards
+from exp2proc.errors import PlanError
 from exp2proc.planning.planner import make_plan
-from exp2proc.planning.shards import RowWork, TextWork, make_shards, text_seconds
-from exp2proc.traces.runs import describe_run, find_runs
 
 
 def _options(demo: DemoTree, tmp_path: Path, **changes: Any) -> exp2proc.Options:
@@ -134,15 +128,6 @@ def test_no_runs(tmp_path: Path) -> None:
         assert _problems(options).keys() == {"no-runs"}
 
 
-def test_one_value_stands_for_several(demo: DemoTree, tmp_path: Path) -> None:
-    plain = exp2proc.Options(
-        traces_root=str(demo.traces),  # type: ignore[arg-type]
-        tokenizer_model=str(demo.tokenizer),  # type: ignore[arg-type]
-        out_root=str(tmp_path / "out"),  # type: ignore[arg-type]
-    )
-    assert plain == _options(demo, tmp_path)
-
-
 def test_a_link_to_a_run_has_the_names_of_the_run(demo: DemoTree, tmp_path: Path) -> None:
     run = sorted(path.parent for path in demo.traces.rglob("manifest.jsonl"))[-1]
     (tmp_path / "link").symlink_to(run)
@@ -150,52 +135,6 @@ def test_a_link_to_a_run_has_the_names_of_the_run(demo: DemoTree, tmp_path: Path
     (planned,) = make_plan(_options(demo, tmp_path, **one)).runs
     assert (planned.run.dataset, planned.run.model_tag) == ("needles", "demo-1B")
     assert planned.run.out_dir == tmp_path / "out" / run.relative_to(demo.traces)
-
-
-def test_usage() -> None:
-    found = _problems(
-        exp2proc.Options(overwrite=True, resume=True, jobs=0, limit=-1, layout="x", backend="y")  # type: ignore[arg-type]
-    )
-    assert len(found["usage"]) == 6
-
-
-def test_tagged_and_plain_tokenizers(tmp_path: Path) -> None:
-    run = describe_run(tmp_path / "traces" / "math" / "qwen-8B" / "run", tmp_path, None)
-    other = describe_run(tmp_path / "traces" / "math" / "llama" / "run", tmp_path, None)
-    choice = parse_tokenizers(["models/x", "qwen-8B=models/qwen=8"])
-    assert (choice.of(run), choice.of(other)) == ("models/qwen=8", "models/x")
-    assert parse_tokenizers(["qwen-8B=y"]).of(other) is None
-    folder = tmp_path / "a=b"
-    folder.mkdir()
-    assert parse_tokenizers([str(folder)]).plain == str(folder)
-    for values in (["a", "b"], ["t=a", "t=b"], [""]):
-        with pytest.raises(Exp2procError, match="usage"):
-            parse_tokenizers(values)
-
-
-@pytest.mark.parametrize(
-    ("path", "dataset", "model", "out"),
-    [
-        ("traces/exp/exp2/data/math.jsonl/qwen/run", "exp/exp2/data/math.jsonl", "qwen", None),
-        ("traces/old/traces/ruler/qwen/run", "ruler", "qwen", "ruler/qwen/run"),
-        ("elsewhere/qwen/run", "", "qwen", "run"),
-        ("traces/run", "", "traces", "run"),
-    ],
-)
-def test_names_in_a_path(
-    tmp_path: Path, path: str, dataset: str, model: str, out: str | None
-) -> None:
-    run = describe_run(tmp_path / path, tmp_path / "OUT", None)
-    assert (run.dataset, run.model_tag, run.run_tag) == (dataset, model, "run")
-    assert run.out_dir == tmp_path / "OUT" / (out or path.removeprefix("traces/"))
-
-
-def test_runs_are_found_through_links_once(demo: DemoTree, tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    root.mkdir()
-    (root / "linked").symlink_to(demo.traces)
-    (root / "loop").symlink_to(root)
-    assert len(find_runs((), root)) == 12
 
 
 def test_datasets_are_found_from_anywhere(
@@ -235,40 +174,6 @@ def test_repeated_rows(demo: DemoTree, tmp_path: Path) -> None:
     # the same row again costs the repetition; another row for the same file costs both
     assert sorted(plan.failures) == [1, 8, 9]
     assert "line 9: ex_000000.npz was named by line 1 already" in plan.failures[8].message
-
-
-_rows = st.lists(st.integers(1, 6000), min_size=1, max_size=30)
-
-
-@given(st.lists(st.tuples(_rows, st.booleans()), max_size=40), st.integers(1, 8))
-@settings(max_examples=100, deadline=None)
-def test_shards_hold_every_row_once_and_are_balanced(
-    texts: list[tuple[list[int], bool]], jobs: int
-) -> None:
-    works: list[TextWork] = []
-    number = 0
-    for lengths, known in texts:
-        rows = []
-        for length in lengths:
-            rows.append(RowWork(number, number % 3, f"{number}.npz", "attnlrp", length, 9, False))
-            number += 1
-        works.append(TextWork(("a", "b"), 0, None, known, tuple(rows)))
-    made = make_shards(works, [("t", "o")] * 3, jobs)
-    numbers = [row.number for shard in made for row in shard.rows()]
-    assert sorted(numbers) == list(range(number))
-    for shard in made:
-        assert shard.texts
-        assert shard.folders.keys() == {row.run for row in shard.rows()}
-        assert len(list(shard.rows())) <= shards._MAX_ROWS
-    costs = [max(map(text_seconds, shard.texts)) for shard in made]
-    assert costs == sorted(costs, reverse=True)
-
-
-def test_a_text_with_very_many_rows_is_divided() -> None:
-    rows = tuple(RowWork(n, 0, f"{n}.npz", "attnlrp", 10, 9, False) for n in range(1000))
-    made = make_shards([TextWork(("a", "b"), 0, None, False, rows)], [("t", "o")], 2)
-    assert len(made) == 4
-    assert sum(len(list(shard.rows())) for shard in made) == 1000
 
 
 def test_planning_reads_and_writes_nothing_else(demo: DemoTree, tmp_path: Path) -> None:

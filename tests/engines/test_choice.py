@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from joblib import parallel_config
 from support.arrays import assert_same_tree
-from support.cli import COMMAND, run_cli
+from support.cli import COMMAND, import_first, run_cli
 from support.plain import load_texts
 
 import exp2proc
@@ -28,7 +28,7 @@ def test_a_missing_extra_is_named(demo: DemoTree, tmp_path: Path, extra: str, pa
     done = run_cli(
         *("convert", "--traces_root", demo.traces, "--tokenizer_model", demo.tokenizer),
         *("--out_root", tmp_path / "out", "--backend", extra),
-        env={"PYTHONPATH": str(hidden)},
+        env=import_first(hidden),
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "missing-extra" in done.stderr

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.cli import run_json
 
 from exp2proc.causes.lengths import LengthCase, length_pattern
-from exp2proc.causes.texts import find_causes
 from exp2proc.demo import texts
-from exp2proc.demo.tree import DemoTree, write_broken
 from exp2proc.traces.datasets import Text
 
 Count = Callable[[str], int]
@@ -155,40 +151,6 @@ def test_differences_without_a_pattern() -> None:
     assert "2 of 36 prompts by -9 to +7 tokens" in pattern.sentence
 
 
-def test_convert_hints_at_the_cause(demo: DemoTree) -> None:
-    write_broken(demo)
-    report = run_json(
-        "convert",
-        *("--traces_root", demo.traces, "--data_root", demo.data),
-        *("--tokenizer_model", demo.tokenizer, "--out_root", demo.out),
-        code=1,
-    )
-    hints = {e["hint"] for e in report["errors"] if e["code"] == "prompt-length-mismatch"}
-    (hint,) = hints
-    assert "another vocabulary" in hint
-    assert "in 8 of 8 rows" in hint
-    others = {e["hint"] for e in report["errors"] if e["code"] != "prompt-length-mismatch"}
-    assert not any("vocabulary" in hint for hint in others)
-
-
-def test_the_hint_is_the_same_from_workers_and_after_fail_fast(demo: DemoTree) -> None:
-    write_broken(demo)
-    base = (
-        *("convert", "--traces_root", demo.traces, "--data_root", demo.data),
-        *("--tokenizer_model", demo.tokenizer, "--no_cache"),
-    )
-    said = set()
-    for n, how in enumerate((("--jobs", "2"), ("--jobs", "2", "--backend", "threading"))):
-        report = run_json(*base, *how, "--out_root", Path(demo.root, str(n)), code=1)
-        said |= {e["hint"] for e in report["errors"] if e["code"] == "prompt-length-mismatch"}
-    run = next(demo.traces.glob("exp/exp2/data/arithmetic.jsonl/*/attnlrp*"))
-    words = (*base[:1], "--trace_dir", run, *base[3:], "--fail_fast", "--out_root", demo.root / "f")
-    report = run_json(*words, code=1)
-    assert report["counts"]["failed"] == 1
-    said |= {error["hint"] for error in report["errors"]}
-    assert len(said) == 1
-
-
 TEXT = st.text(alphabet="ab 0123\n\u00e9\u4e2d🙂", max_size=30)
 CASE = st.builds(LengthCase, TEXT, TEXT, *[st.integers(0, 60)] * 4)
 
@@ -200,10 +162,3 @@ def test_every_set_of_lengths_gets_a_sentence(rows: list[LengthCase]) -> None:
     assert (pattern.kind == "match") == equal
     assert pattern.sentence.count("\n") == 0
     assert len(pattern.sentence) > 20
-
-
-@given(st.lists(st.tuples(st.text(max_size=9), st.none() | st.text(max_size=9)), max_size=6))
-def test_causes_of_any_texts(rows: list[tuple[str, str | None]]) -> None:
-    wanted = {("0" * 40, "1" * 40), ("2" * 40, None)}
-    causes = find_causes(wanted, [*rows, ("lone \ud800", "surrogate \udfff"), ("\ud800", None)])
-    assert {key[0][0]: cause.kind for key, cause in causes.items()} == {"2": "target-missing"}

@@ -1,0 +1,43 @@
+"""Hints: convert says why lengths differ, where the rows together show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.cli import run_json
+
+from exp2proc.demo.tree import DemoTree, write_broken
+
+
+def test_convert_hints_at_the_cause(demo: DemoTree) -> None:
+    write_broken(demo)
+    report = run_json(
+        "convert",
+        *("--traces_root", demo.traces, "--data_root", demo.data),
+        *("--tokenizer_model", demo.tokenizer, "--out_root", demo.out),
+        code=1,
+    )
+    hints = {e["hint"] for e in report["errors"] if e["code"] == "prompt-length-mismatch"}
+    (hint,) = hints
+    assert "another vocabulary" in hint
+    assert "in 8 of 8 rows" in hint
+    others = {e["hint"] for e in report["errors"] if e["code"] != "prompt-length-mismatch"}
+    assert not any("vocabulary" in hint for hint in others)
+
+
+def test_the_hint_is_the_same_from_workers_and_after_fail_fast(demo: DemoTree) -> None:
+    write_broken(demo)
+    base = (
+        *("convert", "--traces_root", demo.traces, "--data_root", demo.data),
+        *("--tokenizer_model", demo.tokenizer, "--no_cache"),
+    )
+    said = set()
+    for n, how in enumerate((("--jobs", "2"), ("--jobs", "2", "--backend", "threading"))):
+        report = run_json(*base, *how, "--out_root", Path(demo.root, str(n)), code=1)
+        said |= {e["hint"] for e in report["errors"] if e["code"] == "prompt-length-mismatch"}
+    run = next(demo.traces.glob("exp/exp2/data/arithmetic.jsonl/*/attnlrp*"))
+    words = (*base[:1], "--trace_dir", run, *base[3:], "--fail_fast", "--out_root", demo.root / "f")
+    report = run_json(*words, code=1)
+    assert report["counts"]["failed"] == 1
+    said |= {error["hint"] for error in report["errors"]}
+    assert len(said) == 1

@@ -1,0 +1,42 @@
+"""Shards: every row once, balanced, the longest first."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exp2proc.planning import shards
+from exp2proc.planning.shards import RowWork, TextWork, make_shards, text_seconds
+
+_rows = st.lists(st.integers(1, 6000), min_size=1, max_size=30)
+
+
+@given(st.lists(st.tuples(_rows, st.booleans()), max_size=40), st.integers(1, 8))
+@settings(max_examples=100, deadline=None)
+def test_shards_hold_every_row_once_and_are_balanced(
+    texts: list[tuple[list[int], bool]], jobs: int
+) -> None:
+    works: list[TextWork] = []
+    number = 0
+    for lengths, known in texts:
+        rows = []
+        for length in lengths:
+            rows.append(RowWork(number, number % 3, f"{number}.npz", "attnlrp", length, 9, False))
+            number += 1
+        works.append(TextWork(("a", "b"), 0, None, known, tuple(rows)))
+    made = make_shards(works, [("t", "o")] * 3, jobs)
+    numbers = [row.number for shard in made for row in shard.rows()]
+    assert sorted(numbers) == list(range(number))
+    for shard in made:
+        assert shard.texts
+        assert shard.folders.keys() == {row.run for row in shard.rows()}
+        assert len(list(shard.rows())) <= shards._MAX_ROWS
+    costs = [max(map(text_seconds, shard.texts)) for shard in made]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_a_text_with_very_many_rows_is_divided() -> None:
+    rows = tuple(RowWork(n, 0, f"{n}.npz", "attnlrp", 10, 9, False) for n in range(1000))
+    made = make_shards([TextWork(("a", "b"), 0, None, False, rows)], [("t", "o")], 2)
+    assert len(made) == 4
+    assert sum(len(list(shard.rows())) for shard in made) == 1000
