@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from exp2proc.conversion.journal import Journal
-from exp2proc.conversion.row import build_sample, wants_hops
+from exp2proc.conversion.row import build_sample, read_row
 from exp2proc.conversion.run import convert
 from exp2proc.formats import deflate as codec
 from exp2proc.formats import npz
+from exp2proc.formats.layouts import LAYOUTS
 from exp2proc.options import Options
 from exp2proc.planning.planner import Plan, make_plan
 from exp2proc.planning.shards import TextWork, make_shards
@@ -32,7 +33,6 @@ from exp2proc.tokens import cache as caching
 from exp2proc.tokens.alignment import Alignment, generation_pieces, prompt_pieces
 from exp2proc.tokens.tokenizer import load_tokenizer
 from exp2proc.traces.datasets import read_text
-from exp2proc.traces.trace import read_trace
 
 from .support import plain
 
@@ -124,6 +124,7 @@ class _Steps:
         from transformers import AutoTokenizer
 
         self._folders = plan.folders()
+        self._rules = plan.options.rules
         self._out = out
         self._tokenizer = load_tokenizer(tokenizer).tokenizer
         self._pretrained = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
@@ -188,16 +189,15 @@ class _Steps:
 
     def _convert(self, row: Any, alignment: Alignment, clock: _Clock) -> None:
         trace_path, out_path = (f"{folder}/{row.file}" for folder in self._folders[row.run])
-        lengths = row.prompt_len, row.gen_len
         with clock("read and inflate the trace"):
-            trace = read_trace(trace_path, *lengths, hops=wants_hops("proc", row.attr_func))
+            trace = read_row(trace_path, row, LAYOUTS["proc"])
         with clock("build and deflate the sample"):
-            sample = build_sample(trace, *lengths, row.attr_func, alignment.tok)
+            sample = build_sample(trace, row, self._rules, alignment.tok)
         with clock("write the file"):
             write_sample(out_path, sample, replace=False)
         with clock("journal"):
             self._journal.started(row.number)
-            self._journal.ended(Outcome(row.number, "converted"))
+            self._journal.ended(Outcome(row.number, row.run, "converted"))
 
 
 def main() -> int:

@@ -269,6 +269,10 @@ class Exp2procError(Exception):
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 
+    def to_dict(self) -> dict[str, str]:
+        """As plain data."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
 
 class PlanError(Exp2procError):
     """Nothing could start. Carries every problem that planning found, not only the first.

@@ -10,8 +10,8 @@ from typing import Literal
 
 from .engines.choice import Backend, EngineChoice
 from .errors import Exp2procError
-from .formats.sample import LAYOUTS, Layout
-from .traces.runs import DEFAULT_DATA_ROOT, DEFAULT_OUT_ROOT, Run
+from .formats.layouts import LAYOUTS
+from .traces.runs import DEFAULT_DATA_ROOT, Run
 
 PathLike = str | Path
 
@@ -26,7 +26,7 @@ class Rules:
         allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
     """
 
-    layout: Layout
+    layout: str
     existing: Literal["refuse", "keep", "replace"]
     allow_missing_ft_hops: bool
 
@@ -40,7 +40,7 @@ class Options:
     dataset_jsonl: tuple[Path, ...] = ()
     data_root: Path = Path(DEFAULT_DATA_ROOT)
     tokenizer_model: tuple[str, ...] = ()
-    layout: Layout = "proc"
+    layout: str = "proc"
     out_root: Path | None = None
     out_dir: Path | None = None
     limit: int | None = None
@@ -66,7 +66,7 @@ class Options:
     @property
     def output_root(self) -> Path:
         """`out_root`, or the layout's default."""
-        return Path(DEFAULT_OUT_ROOT[self.layout]) if self.out_root is None else self.out_root
+        return Path(LAYOUTS[self.layout].default_root) if self.out_root is None else self.out_root
 
     @property
     def engine(self) -> EngineChoice:

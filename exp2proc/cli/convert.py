@@ -16,7 +16,7 @@ from .values import path
 
 if TYPE_CHECKING:
     from ..engines import Engine
-    from ..planning.planner import Plan
+    from ..planning.plan import Plan
     from ..results import Report
 
 EXAMPLES = """\

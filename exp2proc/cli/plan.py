@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan and show."""
-    from ..planning.forecast import plan
+    from ..planning.forecast import forecast
 
-    made = plan(options_of(args))
+    made = forecast(options_of(args))
     if getattr(args, "report", None) is not None:  # of convert --dry_run
         write_report(args.report, made.to_dict())
     if args.json:

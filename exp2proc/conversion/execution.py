@@ -7,7 +7,7 @@ the one that kills it, and a run that is stopped knows what it has done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -19,8 +19,9 @@ from ..engines import Engine, Lost, Task, WorkersLost
 from ..errors import Exp2procError
 from ..planning.shards import Shard, TextWork, single_rows, without_rows
 from ..results import Outcome
+from ..traces.manifest import Row
 from .journal import JournalState, read_journals
-from .worker import Existing, Settings, convert_rows, convert_shard, stop_threads
+from .worker import Settings, convert_rows, convert_shard, stop_threads
 
 _HOPELESS = 3
 """Losses in a row without a single row begun, after which workers are given up."""
@@ -54,11 +55,11 @@ class _Feed:
         shards, self._under_way = list(self._under_way.values()), {}
         return shards
 
-    def again(self, shard: Shard, texts: tuple[TextWork, ...]) -> None:
+    def again(self, shard: Shard, texts: Sequence[TextWork]) -> None:
         """Some of a shard's work is to be handed out once more."""
         if texts:
             self._tries += 1
-            self._again.append(replace(shard, number=-self._tries, texts=texts))
+            self._again.append(replace(shard, number=-self._tries, texts=tuple(texts)))
 
     def has_more(self) -> bool:
         """Whether something is to be handed out once more."""
@@ -136,12 +137,12 @@ class Execution:
             unfinished = feed.take_back()
             if hopeless == _HOPELESS:
                 for shard in chain(unfinished, feed):
-                    yield from (_lost(row.number) for row in shard.rows())
+                    yield from (_lost(row) for row in shard.rows())
                 return
             yield from self._after_loss(unfinished, state, feed)
 
     def _round(self, feed: _Feed, journal: str) -> Iterator[Outcome]:
-        task = self._task(journal, _again(self._settings) if self._engine.remote else None)
+        task = self._task(journal, again=self._engine.remote)
         for result in self._engine.run(task, feed, self._workers):
             shard = feed.returned(result.shard)
             if not isinstance(result, Lost):
@@ -167,20 +168,20 @@ class Execution:
                 yield state.ended[number]
             for work in single_rows(shard, rows & state.under_way):
                 yield self._alone(replace(shard, texts=(work,)))
-            feed.again(shard, without_rows(shard, state.under_way | state.ended.keys()))
+            feed.again(shard, without_rows(shard.texts, state.under_way | state.ended.keys()))
 
     def _alone(self, shard: Shard) -> Outcome:
         """Try a row that was under way when a worker died once more, with nothing beside it.
 
         It may have been written just before: what is there now is not what the plan ruled out.
         """
-        task = self._task(self._new_journal(), _again(self._settings))
+        task = self._task(self._new_journal(), again=True)
         try:
             (result,) = self._engine.run(task, [shard], self._workers)
         except WorkersLost:
             result = Lost(shard.number, "")
         if isinstance(result, Lost):
-            return _lost(next(shard.rows()).number, result.why)
+            return _lost(next(shard.rows()), result.why)
         outcome: Outcome = result.outcomes[0]
         return outcome
 
@@ -191,18 +192,15 @@ class Execution:
         self._journals.append(str(folder))
         return str(folder)
 
-    def _task(self, journal: str, existing: Existing | None) -> Task:
-        settings = replace(self._settings, existing=existing or self._settings.existing)
+    def _task(self, journal: str, *, again: bool) -> Task:
+        settings = self._settings
+        if again and settings.rules.existing == "refuse":
+            settings = replace(settings, rules=replace(settings.rules, existing="replace"))
         if not self._engine.remote:
             settings = replace(settings, journal=journal)
         return partial(convert_shard, settings=settings)
 
 
-def _again(settings: Settings) -> Existing:
-    return "replace" if settings.existing == "refuse" else settings.existing
-
-
-def _lost(number: int, why: str = "") -> Outcome:
+def _lost(row: Row, why: str = "") -> Outcome:
     message = "its worker process was killed twice on this row" + (f" ({why})" if why else "")
-    error = Exp2procError("worker-lost", message)
-    return Outcome(number, "failed", error=(error.code, error.message, error.hint))
+    return Outcome.failed(row, Exp2procError("worker-lost", message))

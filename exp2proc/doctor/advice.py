@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from ..options import Options
-from ..planning.planner import Plan, PlannedRun, draft_plan
+from ..planning.plan import Plan, PlannedRun
+from ..planning.planner import draft_plan
 from ..traces.runs import DEFAULT_DATA_ROOT, find_dataset
 from .findings import Command, RunFindings
 

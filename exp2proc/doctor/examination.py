@@ -15,14 +15,14 @@ from pathlib import Path
 from ..causes.lengths import length_pattern
 from ..causes.texts import MEANING, Cause, WantedKey, find_causes
 from ..conversion.hints import Measured, cases_by_run, measure
-from ..conversion.run import make_settings
 from ..errors import Exp2procError, PlanError
 from ..options import Options, PathLike, paths
-from ..planning.planner import Plan, draft_plan
-from ..system.scratch import scratch_folder
+from ..planning.plan import Plan
+from ..planning.planner import draft_plan
 from ..tokens.alignment import check_lengths
-from ..traces.datasets import TextKey, index_dataset, read_rows
-from ..traces.manifest import ManifestRow
+from ..tokens.cache import cache_folder
+from ..traces.datasets import index_dataset, read_rows
+from ..traces.manifest import Row
 from ..traces.runs import DEFAULT_DATA_ROOT, Run, find_dataset
 from .advice import prescribe
 from .findings import DatasetMatch, Diagnosis, RunFindings, TokenizerTrial, UnmatchedRows
@@ -130,7 +130,7 @@ class _Doctor:
                 yield from sorted(path for path in folder.rglob("*.jsonl") if path.is_file())
 
     def _search(self, files: Iterable[Path]) -> None:
-        wanted = {key for rows in self._rows() for row in rows if (key := _text_key(row))}
+        wanted = {key for rows in self._rows() for row in rows if (key := row.text_key)}
         readable: list[Path] = []
         for path in files:
             self._say(f"searching {path}")
@@ -141,20 +141,20 @@ class _Doctor:
                 continue
             readable.append(path)
             for rows, found in zip(self._rows(), self._findings, strict=True):
-                keys = [key for row in rows if (key := _text_key(row)) in index.places]
+                keys = [key for row in rows if (key := row.text_key) in index.places]
                 found.texts.update(key for key in keys if key is not None)
                 found.datasets.append(DatasetMatch(str(path), index.rows, len(keys)))
         self._choose_datasets()
         self._explain_unmatched(readable)
 
-    def _rows(self) -> list[list[ManifestRow]]:
-        return [[r for r in p.rows if isinstance(r, ManifestRow)] for p in self._plan.runs]
+    def _rows(self) -> list[list[Row]]:
+        return [[r for r in p.rows if isinstance(r, Row)] for p in self._plan.runs]
 
     def _choose_datasets(self) -> None:
         for planned, rows, found in zip(self._plan.runs, self._rows(), self._findings, strict=True):
             usual = find_dataset(planned.run, self._options.data_root)
             found.datasets.sort(key=lambda d: (-d.matched, d.path != str(usual)))
-            most = sum(_text_key(row) in found.texts for row in rows)
+            most = sum(row.text_key in found.texts for row in rows)
             useful = [match for match in found.datasets if match.matched]
             whole = [match for match in useful if match.matched == most]
             found.chosen_datasets = [match.path for match in whole[:1] or useful]
@@ -206,9 +206,8 @@ class _Doctor:
         if not works:
             return
         self._say(f"trying {name} on {len(works)} texts")
-        with scratch_folder() as scratch:
-            settings = make_settings(plan, scratch, jobs=1)
-            self._judge(plan, name, list(measure(works, settings)))
+        folder = str(cache_folder()) if self._options.cache else None
+        self._judge(plan, name, list(measure(works, plan, folder)))
 
     def _judge(self, plan: Plan, name: str, measured: list[Measured]) -> None:
         by_dir = {found.trace_dir: found for found in self._findings}
@@ -242,7 +241,7 @@ class _Doctor:
             return
         found.chosen_tokenizer = best.name
         found.ready = sum(
-            isinstance(row, ManifestRow)
+            isinstance(row, Row)
             and row.file in best.files
             and row.file not in found.wholeness.broken
             and f"line {row.line}" not in found.wholeness.broken
@@ -254,9 +253,5 @@ def _blank(run: Run, rows: int) -> RunFindings:
     return RunFindings(str(run.trace_dir), run.dataset, run.model_tag, run.run_tag, rows)
 
 
-def _text_key(row: ManifestRow) -> TextKey | None:
-    return None if row.target_sha1 is None else (row.prompt_sha1, row.target_sha1)
-
-
-def _wanted_key(row: ManifestRow) -> WantedKey:
+def _wanted_key(row: Row) -> WantedKey:
     return row.prompt_sha1, row.target_sha1

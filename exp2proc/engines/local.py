@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
@@ -53,8 +55,6 @@ class LocalEngine:
     def run(self, task: Task, shards: Iterable[Work], workers: int) -> Iterator[Any]:
         """See `Engine.run`."""
         from joblib import Parallel, delayed
-
-        from ..conversion.worker import follow_parent
 
         followers: dict[str, Any] = {}
         if self._backend == "loky":
@@ -139,3 +139,14 @@ def end_workers() -> None:
     except RuntimeError:  # stopped between making the pool's thread and starting it
         for process in list(executor._processes.values()):
             process.kill()
+
+
+def follow_parent(parent: int) -> None:
+    """End this process soon after `parent` has ended, however that ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="follow-parent").start()

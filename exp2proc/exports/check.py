@@ -17,17 +17,17 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 
 from ..conversion.cluster import check_paths
-from ..conversion.row import trace_part, wants_hops
+from ..conversion.row import read_row, trace_values
 from ..engines import Engine, Lost, open_engine
 from ..engines.choice import Backend, EngineChoice
 from ..engines.local import available_cores, deaf_children, end_workers
 from ..errors import Exp2procError
+from ..formats.layouts import LAYOUTS
 from ..formats.sample import Sample, load_sample
 from ..formats.spans import NONE, Span
 from ..options import PathLike, paths
 from ..results import OnProgress, Progress, RowError
-from ..traces.manifest import ManifestRow
-from ..traces.trace import read_trace
+from ..traces.manifest import Row
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
 
 _CHUNK: Final = 64
@@ -236,9 +236,9 @@ def contradiction(sample: Sample) -> str | None:
     ):
         if _overlap(spans[one], spans[other]):
             return f"{one} {list(spans[one])} and {other} {list(spans[other])} overlap"
-    for name in ("rise", "mas", "recovery"):
-        if np.isinf(getattr(sample, name)):
-            return f"{name} is {getattr(sample, name)}"
+    for name, score in sample.scores.items():
+        if np.isinf(score):
+            return f"{name} is {score}"
     return None if sample.tok is None else _tok_problem(sample.tok)
 
 
@@ -257,28 +257,21 @@ def _tok_problem(tok: np.ndarray[Any, np.dtype[np.str_]]) -> str | None:
     return None
 
 
-def difference(sample: Sample, row: ManifestRow, trace_dir: str) -> str | None:
+def difference(sample: Sample, row: Row, trace_dir: str) -> str | None:
     """How a sample differs from what its trace gives, bit for bit; None when it does not."""
-    layout = sample.layout
     try:
-        trace = read_trace(
-            f"{trace_dir}/{row.file}",
-            row.prompt_len,
-            row.gen_len,
-            hops=wants_hops(layout, row.attr_func),
-        )
+        trace = read_row(f"{trace_dir}/{row.file}", row, LAYOUTS[sample.layout])
     except Exp2procError as err:
         return f"its trace cannot be read: {err}"
-    part = trace_part(trace, row.prompt_len, row.gen_len, row.attr_func, layout)
-    names = ("span_in", "span_cot", "span_out")
-    for name, wanted in zip(names, part.spans, strict=True):
-        if getattr(sample, name) != wanted:
-            return f"{name} is {list(getattr(sample, name))}, {list(wanted)} by the trace"
-    for name, score in zip(("rise", "mas", "recovery"), part.scores, strict=True):
-        if np.float64(getattr(sample, name)).tobytes() != np.float64(score).tobytes():
-            return f"{name} is {getattr(sample, name)!r}, {score!r} by the trace"
-    return _vectors_differ("attr", sample.attr, part.attr) or _vectors_differ(
-        "hop", sample.hop, part.hop
+    wanted = trace_values(trace, row)
+    for name, span in sample.spans._asdict().items():
+        if span != wanted[name]:
+            return f"{name} is {list(span)}, {list(wanted[name])} by the trace"
+    for name, score in sample.scores.items():
+        if np.float64(score).tobytes() != np.float64(wanted[name]).tobytes():
+            return f"{name} is {score!r}, {wanted[name]!r} by the trace"
+    return _vectors_differ("attr", sample.attr, wanted["attr"]) or _vectors_differ(
+        "hop", sample.hop, wanted.get("hop")
     )
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..errors import CATALOGUE
 from ..formats.names import is_plain_name
 from ..results import RowError
-from ..traces.manifest import NAME, ManifestRow, read_manifest
+from ..traces.manifest import NAME, Row, read_manifest
 from ..traces.runs import describe_run, find_runs
 
 
@@ -25,7 +25,7 @@ class SampleWork(NamedTuple):
     """
 
     path: str
-    row: ManifestRow | None = None
+    row: Row | None = None
     trace_dir: str = ""
 
 
@@ -111,12 +111,12 @@ def _run_of(folder: str, by_path: dict[tuple[str, ...], Path]) -> Path | None:
     return named[0] if len(named) == 1 else None
 
 
-def _rows(run: Path) -> dict[str, ManifestRow]:
+def _rows(run: Path) -> dict[str, Row]:
     """The rows of a run by file name; none when its manifest cannot be read."""
-    rows: dict[str, ManifestRow] = {}
+    rows: dict[str, Row] = {}
     with suppress(OSError):
         for row in read_manifest(run / NAME):
-            if isinstance(row, ManifestRow):
+            if isinstance(row, Row):
                 rows.setdefault(row.file, row)
     return rows
 

@@ -12,7 +12,7 @@ from ..formats.names import Source
 
 FIELDS: Final = (
     *("dataset", "model", "method", "run_tag", "samples"),
-    *(f"{score.key}_{part}" for score in SCORES for part in ("mean", "sem", "n", "best")),
+    *(f"{score.key}_{part}" for score in SCORES.values() for part in ("mean", "sem", "n", "best")),
 )
 """The fields of `ScoreRow.to_dict`."""
 
@@ -75,7 +75,7 @@ class ScoreRow:
     def to_dict(self) -> dict[str, Any]:
         """One flat record, absent values None."""
         values: list[Any] = [self.dataset, self.model, self.method, self.run_tag, self.samples]
-        for score in SCORES:
+        for score in SCORES.values():
             found = self.estimates[score.key]
             values += (_finite(found.mean), found.sem, found.n, score.key in self.best)
         return dict(zip(FIELDS, values, strict=True))
@@ -104,8 +104,8 @@ def score_rows(scored: Iterable[tuple[Source, Mapping[str, float]]]) -> list[Sco
     values: dict[RunKey, dict[str, list[float]]] = {}
     for source, scores in scored:
         key = (source.dataset, source.model, source.method, source.run_tag)
-        lists = values.setdefault(key, {score.key: [] for score in SCORES})
-        for score in SCORES:
+        lists = values.setdefault(key, {score.key: [] for score in SCORES.values()})
+        for score in SCORES.values():
             lists[score.key].append(scores[score.key])
     estimates = {
         key: {name: estimate(numbers) for name, numbers in lists.items()}
@@ -133,7 +133,7 @@ def _labels(keys: list[RunKey]) -> dict[RunKey, str]:
 
 def _best(key: RunKey, estimates: Mapping[RunKey, Mapping[str, Estimate]]) -> frozenset[str]:
     best = set()
-    for score in SCORES:
+    for score in SCORES.values():
         rivals = [
             found[score.key].mean for other, found in estimates.items() if other[:2] == key[:2]
         ]

@@ -19,10 +19,9 @@ from ..errors import Exp2procError
 from ..system.extras import require
 from ..system.writing import write_sample
 from ..versions import __version__, library_versions
-from . import deflate as codec
-from . import npz
+from .layouts import LAYOUTS, SCORES
 from .names import Source, is_plain_name, spelled
-from .sample import SCORES, Layout, Sample, encode, schema_problem
+from .sample import Sample, encode, pack_text, sample_values, schema_problem
 from .spans import SampleSpans, size
 
 GROUP_TOKENS: Final = 1 << 20
@@ -87,7 +86,7 @@ class ParquetWriter:
         self._writer = self._pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
         self._tokens = 0
-        self._layouts: set[Layout] = set()
+        self._layouts: set[str] = set()
         self.written = 0
 
     def __enter__(self) -> ParquetWriter:
@@ -159,9 +158,7 @@ def _row(source: Source, sample: Sample) -> dict[str, Any]:
     if sample.hop is not None:
         row["hop"] = list(sample.hop)
     row.update(zip(_SPANS, sample.spans, strict=True))
-    for key in SCORES:
-        value: float = getattr(sample, key)
-        row[key] = None if value != value else value
+    row.update((key, None if value != value else value) for key, value in sample.scores.items())
     return row
 
 
@@ -263,12 +260,15 @@ def _content(row: dict[str, Any]) -> bytes:
     if row["hop"].is_valid:
         hops = [_floats(one.values) for one in row["hop"]]
         arrays["hop"] = np.array(hops, np.float32).reshape(len(hops), len(arrays["attr"]))
-    problem = schema_problem(arrays, "proc" if "tok" in arrays else "proc_1")
+    layout = next(one for one in LAYOUTS.values() if one.needs_text == ("tok" in arrays))
+    problem = schema_problem(arrays, layout)
     if problem is not None:
         raise ValueError(problem)
-    tok = npz.pack(arrays["tok"], codec.TEXT_LEVEL) if "tok" in arrays else None
-    rise, mas, recovery = (float(arrays[key]) for key in SCORES)
-    return encode(spans, arrays["attr"], (rise, mas, recovery), arrays.get("hop"), tok)
+    scores = {key: float(arrays[key]) for key in SCORES}
+    values = sample_values(arrays["attr"], spans, scores, arrays.get("hop"))
+    if "tok" in arrays:
+        values["tok"] = pack_text(arrays["tok"])
+    return encode(layout, values)
 
 
 def _floats(values: Any) -> npt.NDArray[np.float32]:

@@ -30,7 +30,7 @@ from ..errors import Exp2procError
 from ..exports.find import Outs, find_sources
 from ..exports.read import read_each
 from ..formats.names import Source
-from ..formats.sample import SCORES, Sample, load_sample
+from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS
 from ..results import OnProgress, Progress
 from .cells import sample_cells
@@ -198,7 +198,7 @@ def _write_page(root: Path, page: Page) -> Entry:
         snippet=_snippet(sample),
         tokens=len(sample.attr),
         shares=[all_shares[0][part] for part in PARTS],
-        scores={key: getattr(sample, key) for key in SCORES},
+        scores=sample.scores,
     )
 
 

@@ -59,7 +59,7 @@ def write_index(root: Path, entries: Sequence[Entry], *, failed: int) -> None:
                     entry.snippet,
                     entry.tokens,
                     [_plain(share) for share in entry.shares],
-                    *(_plain(entry.scores[score.key]) for score in SCORES),
+                    *(_plain(entry.scores[score.key]) for score in SCORES.values()),
                     runs[_run(entry.source)],
                     entry.id,
                 ]
@@ -81,7 +81,7 @@ def _plain(value: float) -> float | None:
 def _limits(entries: Sequence[Entry]) -> tuple[dict[str, float], dict[str, float]]:
     """The lowest and the highest of each score over all samples; 0 and 1 where there is none."""
     lows, highs = {}, {}
-    for score in SCORES:
+    for score in SCORES.values():
         values = [entry.scores[score.key] for entry in entries]
         present = [value for value in values if np.isfinite(value)]
         lows[score.key], highs[score.key] = min(present, default=0.0), max(present, default=1.0)
@@ -107,7 +107,7 @@ def _table(
             score.key: _histogram(
                 [entry.scores[score.key] for entry in mine], lows[score.key], highs[score.key]
             )
-            for score in SCORES
+            for score in SCORES.values()
         }
         group = (row.dataset, row.model)
         table.append(

@@ -43,13 +43,13 @@ def _rich_table(rows: Sequence[ScoreRow], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("method", overflow="fold", min_width=min(width, _METHOD_WIDTH))
     table.add_column("n", justify="right", no_wrap=True, min_width=4)
-    for score in SCORES:
+    for score in SCORES.values():
         table.add_column(
             f"{score.label} {score.arrow}", justify="right", no_wrap=True, min_width=_SCORE_WIDTH
         )
     for row in rows:
         cells = []
-        for score in SCORES:
+        for score in SCORES.values():
             best = score.key in row.best
             found = row.estimates[score.key]
             n = "" if found.n in (0, row.samples) else f" ({found.n})"
@@ -92,19 +92,25 @@ def csv_text(rows: Sequence[ScoreRow]) -> str:
 
 def json_text(rows: Sequence[ScoreRow]) -> str:
     """JSON: the direction of each score, and one object a row with absent numbers null."""
-    directions = {s.key: "higher" if s.higher_is_better else "lower" for s in SCORES}
+    directions = {s.key: "higher" if s.higher_is_better else "lower" for s in SCORES.values()}
     data = {"better": directions, "rows": [row.to_dict() for row in rows]}
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def markdown_text(rows: Sequence[ScoreRow]) -> str:
     """A Markdown table, best values bold."""
-    heads = ["dataset", "model", "method", "samples", *(f"{s.label} {s.arrow}" for s in SCORES)]
+    heads = [
+        "dataset",
+        "model",
+        "method",
+        "samples",
+        *(f"{s.label} {s.arrow}" for s in SCORES.values()),
+    ]
     lines = [_pipes(heads), _pipes(["---"] * 3 + ["---:"] * (1 + len(SCORES)))]
     short = short_datasets(row.dataset for row in rows)
     for row in rows:
         cells = [_markdown(name) for name in (short[row.dataset], row.model, row.label)]
-        for score in SCORES:
+        for score in SCORES.values():
             text = _plain(row, score)
             cells.append(f"**{text}**" if score.key in row.best else text)
         lines.append(_pipes([*cells[:3], str(row.samples), *cells[3:]]))
@@ -125,7 +131,7 @@ def latex_text(rows: Sequence[ScoreRow]) -> str:
     r"""A LaTeX tabular for booktabs, best values \textbf."""
     arrows = {"↑": r"$\uparrow$", "↓": r"$\downarrow$"}
     heads = ["dataset", "model", "method", "samples"]
-    heads += [f"{_latex(score.label)} {arrows[score.arrow]}" for score in SCORES]
+    heads += [f"{_latex(score.label)} {arrows[score.arrow]}" for score in SCORES.values()]
     lines = [
         f"% {_caption().replace('* best', 'bold: best').replace('±', '+-').replace(ABSENT, '--')}",
         r"\begin{tabular}{lllr" + "r" * len(SCORES) + "}",
@@ -139,7 +145,7 @@ def latex_text(rows: Sequence[ScoreRow]) -> str:
             lines.append(r"\midrule")
         previous = (row.dataset, row.model)
         names = [_latex(name) for name in (short[row.dataset], row.model, row.label)]
-        cells = [_latex_cell(row, score) for score in SCORES]
+        cells = [_latex_cell(row, score) for score in SCORES.values()]
         lines.append(" & ".join([*names, str(row.samples), *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 

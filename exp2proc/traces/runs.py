@@ -10,13 +10,8 @@ from typing import Final
 
 from ..errors import Exp2procError
 from ..formats.npz import is_missing
-from ..formats.sample import Layout
 from .manifest import NAME
 
-DEFAULT_OUT_ROOT: Final[dict[Layout, str]] = {
-    "proc": "exp/proc/output",
-    "proc_1": "exp/proc_1/output",
-}
 DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
 
 
@@ -46,14 +41,14 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
         Exp2procError: `no-runs`, or `manifest-unreadable` for a folder that cannot be listed.
     """
     if traces_root is not None:
-        root = _absolute(traces_root)
+        root = absolute(traces_root)
         if not os.path.isdir(root):
             raise Exp2procError("no-runs", f"traces_root {root} is not a folder")
         found = sorted(_below(root))
         if not found:
             raise Exp2procError("no-runs", f"no folder below {root} holds a {NAME}")
         return found
-    found = list(dict.fromkeys(map(_absolute, trace_dirs)))
+    found = list(dict.fromkeys(map(absolute, trace_dirs)))
     for folder in found:
         if not os.path.isfile(folder / NAME):
             what = f"holds no {NAME}" if os.path.isdir(folder) else "is not a folder"
@@ -61,7 +56,8 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
     return found
 
 
-def _absolute(path: Path) -> Path:
+def absolute(path: Path) -> Path:
+    """The path without links of its own resolved, `~` expanded."""
     return Path(os.path.abspath(os.path.expanduser(path)))
 
 
@@ -99,7 +95,7 @@ def describe_run(trace_dir: Path, out_root: Path, out_dir: Path | None) -> Run:
     target = out_dir if out_dir is not None else out_root.joinpath(*(below or parts[-1:]))
     return Run(
         trace_dir=trace_dir,
-        out_dir=_absolute(target),
+        out_dir=absolute(target),
         dataset="/".join(below[:-2]),
         model_tag=parts[-2] if len(parts) > 2 else "",
         run_tag=parts[-1],
