@@ -20,7 +20,7 @@ from ..formats.sample import Layout, Sample, load_sample
 from ..formats.spans import sample_length
 from ..planning.shards import RowWork, Shard, TextWork
 from ..results import Outcome
-from ..system.writing import write_sample
+from ..system.writing import write_whole
 from ..tokens import cache as caching
 from ..tokens.alignment import Alignment, OffsetTokenizer, align, check_lengths
 from ..tokens.tokenizer import load_tokenizer, restore_tokenizer
@@ -186,7 +186,7 @@ def _convert(
         allow_missing_ft_hops=settings.allow_missing_ft_hops,
     )
     try:
-        write_sample(out_path, data, replace=settings.existing != "refuse")
+        write_whole(out_path, data, replace=settings.existing != "refuse")
     except FileExistsError:
         raise _exists(row) from None
     except OSError as err:

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Exp2procError
-from ..formats.npz import NpzError, NpzReader, OversizeError, is_missing, shown
+from ..formats.npz import NpzError, NpzReader, OversizeError, shown
 from ..formats.spans import Span
+from ..system.files import is_missing
 
 MAX_HOPS: Final = 1024
 """More hops than this are a damaged file, not an experiment."""
