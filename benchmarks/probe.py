@@ -28,7 +28,7 @@ from exp2proc.options import Options
 from exp2proc.planning.planner import Plan, make_plan
 from exp2proc.planning.shards import TextWork, make_shards
 from exp2proc.results import Outcome, Progress
-from exp2proc.system.writing import write_sample
+from exp2proc.system.writing import write_whole
 from exp2proc.tokens import cache as caching
 from exp2proc.tokens.alignment import Alignment, generation_pieces, prompt_pieces
 from exp2proc.tokens.tokenizer import load_tokenizer
@@ -194,7 +194,7 @@ class _Steps:
         with clock("build and deflate the sample"):
             sample = build_sample(trace, row, self._rules, alignment.tok)
         with clock("write the file"):
-            write_sample(out_path, sample, replace=False)
+            write_whole(out_path, sample, replace=False)
         with clock("journal"):
             self._journal.started(row.number)
             self._journal.ended(Outcome(row.number, row.run, "converted"))

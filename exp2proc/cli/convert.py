@@ -99,16 +99,14 @@ def carry_out(made: Plan, args: argparse.Namespace, engine: Engine | None = None
 
 def _deliver(report: Report, args: argparse.Namespace) -> bool:
     """Tell what was done; False when a report that was asked for could not be written."""
-    from ..terminal import report as summary
+    from ..terminal.report import print_report
 
     written = args.report is None or write_report(args.report, report.to_dict())
     if args.json:
         print(json.dumps(report.to_dict(), indent=2))
         return written
-    shown = summary.Summary(
-        report, quiet=args.quiet, verbose=args.verbose, resume=_resume_command(args.words)
-    )
-    shown.print()
+    resume = _resume_command(args.words)
+    print_report(report, quiet=args.quiet, verbose=args.verbose, resume=resume)
     return written
 
 

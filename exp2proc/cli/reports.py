@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from ..system.writing import check_writable, written_whole
 
 
 def unwritable(path: Path) -> str | None:
@@ -15,10 +16,7 @@ def unwritable(path: Path) -> str | None:
     if os.path.isdir(path):
         return f"the report {path}: it is a folder"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path)
-        temporary.touch()
-        temporary.unlink()
+        check_writable(path)
     except OSError as err:
         return f"the report {path}: {err.strerror or err}"
     return None
@@ -28,17 +26,10 @@ def write_report(path: Path, data: dict[str, Any]) -> bool:
     """Write a report; False, with a line on stderr, when the operating system refuses."""
     from ..formats.names import printable
 
-    temporary = _beside(path)
     try:
-        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        with written_whole(path) as temporary:
+            temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     except OSError as err:
-        with suppress(OSError):
-            temporary.unlink()
         print(printable(f"exp2proc: the report {path}: {err.strerror or err}"), file=sys.stderr)
         return False
     return True
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")

@@ -13,7 +13,7 @@ from ..formats.sample import Sample, encode, load_sample, sample_values
 from ..formats.spans import sample_length, sample_spans
 from ..options import Rules
 from ..results import Outcome
-from ..system.writing import write_sample
+from ..system.writing import write_whole
 from ..tokens.alignment import Alignment, check_lengths
 from ..traces.manifest import Row
 from ..traces.trace import Trace, read_trace
@@ -51,7 +51,7 @@ def convert_row(
     trace = read_row(trace_path, row, layout)
     data = build_sample(trace, row, rules, tok)
     try:
-        write_sample(out_path, data, replace=rules.existing != "refuse")
+        write_whole(out_path, data, replace=rules.existing != "refuse")
     except FileExistsError:
         raise _exists(row) from None
     except OSError as err:

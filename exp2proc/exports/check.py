@@ -84,7 +84,7 @@ def check(
     """Check every sample under some folders.
 
     Args:
-        out: output folders, or roots of them.
+        out: output folders, roots of them, or single samples.
         against: a traces_root; its runs are matched with output folders by their paths, and every
             row must have its sample. Where `out` is the root of an export, every run must be there.
         jobs: worker processes, or "auto".

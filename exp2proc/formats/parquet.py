@@ -6,9 +6,8 @@ Written and read a row group at a time: memory does not grow with the number of 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from ..errors import Exp2procError
 from ..system.extras import require
-from ..system.writing import write_sample
+from ..system.writing import sweep, write_whole, written_whole
 from ..versions import __version__, library_versions
 from .layouts import LAYOUTS, SCORES
 from .names import Source, is_plain_name, spelled
@@ -68,9 +67,7 @@ def schema() -> Any:
 
 
 class ParquetWriter:
-    """Writes samples to a Parquet file, which appears when all is written. A context manager.
-
-    Without a sample there is no file.
+    """Writes samples to a Parquet file, row group by row group. A context manager.
 
     Raises:
         Exp2procError: `missing-extra`; `sample-invalid` for a text that UTF-8 cannot spell.
@@ -80,10 +77,7 @@ class ParquetWriter:
     def __init__(self, path: Path) -> None:
         self._pq = require("pyarrow.parquet", "parquet")
         self._schema = schema()
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = self._pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
+        self._writer = self._pq.ParquetWriter(path, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
         self._tokens = 0
         self._layouts: set[str] = set()
@@ -93,16 +87,10 @@ class ParquetWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._flush()
-                self._writer.add_key_value_metadata(self._metadata())
-            self._writer.close()
-            if kind is None and self.written:
-                os.replace(self._temporary, self._path)
-        finally:
-            with suppress(OSError):
-                os.unlink(self._temporary)
+        if kind is None:
+            self._flush()
+            self._writer.add_key_value_metadata(self._metadata())
+        self._writer.close()
 
     def add(self, sample: Sample) -> None:
         """Append one sample; its `source` must be set."""
@@ -174,12 +162,18 @@ def _check_utf8(source: Source, piece: str) -> None:
 def pack(samples: Iterable[Sample], path: Path) -> int:
     """Write samples (as `iter_samples` gives them) to one Parquet file; returns how many.
 
+    The file appears when all is written. Without a sample there is none.
+
     Raises:
         Exp2procError: `missing-extra`, `sample-invalid`.
         OSError: the operating system refuses.
     """
-    with ParquetWriter(path) as writer:
-        for sample in samples:
+    remaining = iter(samples)
+    first = next(remaining, None)
+    if first is None:
+        return 0
+    with written_whole(path) as temporary, ParquetWriter(temporary) as writer:
+        for sample in chain([first], remaining):
             writer.add(sample)
     return writer.written
 
@@ -286,11 +280,15 @@ def unpack(reader: ParquetReader, out: Path, *, overwrite: bool = False) -> Iter
             `overwrite`.
         OSError: the operating system refuses.
     """
+    swept: set[Path] = set()
     for name, content in reader.files():
         path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in swept:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(str(path.parent))
+            swept.add(path.parent)
         try:
-            write_sample(str(path), content, replace=overwrite)
+            write_whole(str(path), content, replace=overwrite)
         except FileExistsError:
             raise Exp2procError("target-exists", f"{path} is already there") from None
         yield path

@@ -33,6 +33,7 @@ from ..formats.names import Source
 from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS
 from ..results import OnProgress, Progress
+from ..system.writing import claim_folder
 from .cells import sample_cells
 from .heatmap import number, render, sections, visible
 from .index import write_index
@@ -113,7 +114,7 @@ def build_gallery(
     """
     root = Path(target)
     pages = list(_pages(find_sources(outs)))
-    _claim(root)
+    _make_ready(root)
     entries: list[Entry] = []
     failures: list[tuple[Source, Exp2procError]] = []
     results = read_each(pages, partial(_write_page, root), jobs=jobs)
@@ -147,11 +148,11 @@ def _digest(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _claim(root: Path) -> None:
+def _make_ready(root: Path) -> None:
     """Make the folder of the site ready, unless somebody else's files are there."""
     if root.exists() and not root.is_dir():
         raise Exp2procError("target-exists", f"{root} is not a folder")
-    if root.is_dir() and any(root.iterdir()) and not (root / MARKER).is_file():
+    if not claim_folder(root, MARKER):
         raise Exp2procError(
             "target-exists",
             f"{root} is not empty and no gallery",
@@ -161,7 +162,6 @@ def _claim(root: Path) -> None:
     for name in ("pages", "data", "static"):
         shutil.rmtree(root / name, ignore_errors=True)
         (root / name).mkdir(parents=True)
-    (root / MARKER).touch()
     for resource in files("exp2proc.gallery").joinpath("static").iterdir():
         (root / "static" / resource.name).write_bytes(resource.read_bytes())
     _write(root / "static/heat.css", "heat.css")

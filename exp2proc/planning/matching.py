@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ..errors import Exp2procError
 from ..options import Options, TokenizerChoice
+from ..system.files import absolute
 from ..tokens.tokenizer import fingerprint
 from ..traces.datasets import DatasetIndex, TextKey, TextPlace, index_dataset
 from ..traces.manifest import Row
-from ..traces.runs import Run, absolute, dataset_candidates, find_dataset
+from ..traces.runs import Run, dataset_candidates, find_dataset
 from .plan import Plan, PlannedTokenizer
 from .shards import TextWork
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import Exp2procError
-from ..formats.npz import is_missing
+from ..system.files import absolute, is_missing
+from ..system.walk import walk
 from .manifest import NAME
 
 DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
@@ -44,7 +45,8 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
         root = absolute(traces_root)
         if not os.path.isdir(root):
             raise Exp2procError("no-runs", f"traces_root {root} is not a folder")
-        found = sorted(_below(root))
+        folders = walk(root, on_error=_refuse_unreadable)
+        found = sorted(Path(folder.path) for folder in folders if NAME in folder.files)
         if not found:
             raise Exp2procError("no-runs", f"no folder below {root} holds a {NAME}")
         return found
@@ -56,27 +58,7 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
     return found
 
 
-def absolute(path: Path) -> Path:
-    """The path without links of its own resolved, `~` expanded."""
-    return Path(os.path.abspath(os.path.expanduser(path)))
-
-
-def _below(root: Path) -> Iterator[Path]:
-    seen: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=_unreadable):
-        try:
-            status = os.stat(folder)
-        except OSError:
-            continue  # it went away while the tree was walked
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()  # a link back up, or to a folder that was already visited
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        if NAME in files:
-            yield Path(folder)
-
-
-def _unreadable(err: OSError) -> None:
+def _refuse_unreadable(err: OSError) -> None:
     """A folder that cannot be looked into may hide runs: better none than some of them."""
     if not is_missing(err):
         raise Exp2procError(

@@ -24,13 +24,13 @@ from support.workload import load
 from exp2proc.demo.texts import multi_hop
 from exp2proc.demo.traces import Example, Method, manifest_row, trace_arrays, write_jsonl, write_run
 from exp2proc.demo.tree import measure, write_tree
-from exp2proc.errors import ROW_CODES, Exp2procError
+from exp2proc.errors import ROW_ERRORS, Exp2procError
 from exp2proc.formats.names import is_plain_name
 from exp2proc.traces.datasets import index_dataset, read_rows
 from exp2proc.traces.manifest import Row, read_manifest
 from exp2proc.traces.trace import read_trace
 
-ALLOWED = ROW_CODES - {"internal"}
+ALLOWED = ROW_ERRORS.keys() - {"internal"}
 
 _METHODS = (
     Method("ifr_multi_hop_both", "a", hops=2, recovery=True),
