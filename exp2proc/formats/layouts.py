@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +34,16 @@ SCORES: Final = (
 
 
 DIRECTIONS: Final = "RISE and MAS: lower is better; Recovery@10%: higher is better"
+
+
+class Layout(NamedTuple):
+    """One form of sample files: its name, and where outputs go when nothing else is said."""
+
+    name: str
+    default_root: str
+
+
+LAYOUTS: Final = {
+    layout.name: layout
+    for layout in (Layout("proc", "exp/proc/output"), Layout("proc_1", "exp/proc_1/output"))
+}

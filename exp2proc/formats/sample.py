@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from .spans import NONE, SampleSpans, Span, size
 if TYPE_CHECKING:
     from .names import Source
 
-Layout = Literal["proc", "proc_1"]
+Layout = str
 LAYOUTS: Final[tuple[Layout, ...]] = ("proc", "proc_1")
 
 KEYS: Final[dict[Layout, tuple[str, ...]]] = {
