@@ -104,7 +104,6 @@ def _run(words: list[str]) -> int:
         )
         module.add_arguments(sub)
     args = parser.parse_args(_underscored(words))
-    args.words = words
     return int(module.run(args))
 
 

@@ -6,18 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from ..errors import Exp2procError
 from ..formats.npz import is_missing
-from ..formats.sample import Layout
 from .manifest import NAME
-
-DEFAULT_OUT_ROOT: Final[dict[Layout, str]] = {
-    "proc": "exp/proc/output",
-    "proc_1": "exp/proc_1/output",
-}
-DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
 
 
 @dataclass(frozen=True, slots=True)
