@@ -416,18 +416,31 @@ def to_argv(options: object) -> list[str]:
     return words
 
 
-def table(kind: type) -> list[tuple[str, str, str]]:
-    """The rows of the documentation's table: group, how it is spelled, and what it does.
+def grouped(kind: type) -> dict[str, list[Option]]:
+    """The options of a class that the command line has, by heading."""
+    groups: dict[str, list[Option]] = {}
+    for one in declared(kind):
+        if one.help:
+            groups.setdefault(one.group, []).append(one)
+    return groups
 
-    >>> table(Options)[1]
-    ('runs', '--traces_root DIR', 'every run below this folder')
+
+def table(kind: type) -> dict[str, list[tuple[str, str]]]:
+    """The documentation's tables, by heading: how an option is spelled, and what it does.
+
+    >>> table(Options)["runs"][1]
+    ('--traces_root DIR', 'every run below this folder')
     """
-    rows = []
-    for one in (one for one in declared(kind) if one.help):
-        value = one.metavar or "|".join(one.choices)
-        text = one.help % {"default": one.default}
-        rows.append((one.group, f"{one.spelled} {value}".strip(), text))
-    return rows
+    return {
+        heading: [
+            (
+                f"{one.spelled} {one.metavar or '|'.join(one.choices)}".strip(),
+                one.help % {"default": one.default},
+            )
+            for one in options
+        ]
+        for heading, options in grouped(kind).items()
+    }
 
 
 def keywords_of(kind: Callable[P, O]) -> Callable[[Callable[[O], R]], Callable[P, R]]:

@@ -115,6 +115,8 @@ def _underscored(words: list[str]) -> list[str]:
             return spelled + words[at:]
         name, equals, value = word.partition("=")
         if name.startswith("--") and len(name) > 2:
+            # argparse before 3.13 takes a value of two dashes for none at all
+            value = "./--" if value == "--" else value
             word = "--" + name[2:].replace("-", "_") + equals + value
         spelled.append(word)
     return spelled

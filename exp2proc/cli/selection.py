@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, TypeVar
 
-from ..options import Option, Options, declared
+from ..options import Option, Options, grouped
 from .values import READERS
 
 T = TypeVar("T")
@@ -13,10 +13,8 @@ T = TypeVar("T")
 
 def add_groups(parser: argparse.ArgumentParser, kind: type = Options) -> None:
     """All options that a class declares, under their headings."""
-    groups: dict[str, list[str]] = {}
-    for option in _spelled(kind):
-        groups.setdefault(option.group, []).append(option.name)
-    for title, names in groups.items():
+    for title, options in grouped(kind).items():
+        names = (option.name for option in options)
         add_options(parser.add_argument_group(title), *names, kind=kind)
 
 
@@ -58,4 +56,4 @@ def options_of(args: argparse.Namespace, kind: type[T]) -> T:
 
 def _spelled(kind: type) -> list[Option]:
     """The options of a class that the command line has."""
-    return [option for option in declared(kind) if option.help]
+    return [option for options in grouped(kind).values() for option in options]
