@@ -12,7 +12,7 @@ import inspect
 import os
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import (
@@ -27,7 +27,7 @@ from typing import (
     get_type_hints,
 )
 
-from attrs import NOTHING, evolve, field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
 from .engines.choice import BACKENDS, Backend, EngineChoice
 from .errors import Exp2procError
@@ -44,11 +44,6 @@ O = TypeVar("O")  # noqa: E741
 PathLike = str | Path
 Jobs = int | Literal["auto"]
 DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
-
-_RUNS: Final = "runs"
-_TEXTS: Final = "texts and tokenizers (layout proc)"
-_OUTPUTS: Final = "where to and how"
-_WORKERS: Final = "workers"
 
 
 # How a value is given, and what it then is.
@@ -87,7 +82,7 @@ class Option:
         help: of the command line; "" when the command line does not have it.
         group: heading that it stands under there.
         metavar: what its value is called; None for flags and choices.
-        choices: the only values, or ().
+        choices: the only values, as the table that holds them, or ().
         rule: what is wrong with a value, or ""; None when every value of the type is right.
         excludes: another option that it does not go with, or "".
         python: of `convert`'s documentation, where `help` is no good for it.
@@ -100,7 +95,7 @@ class Option:
     help: str = ""
     group: str = ""
     metavar: str | None = None
-    choices: tuple[str, ...] = ()
+    choices: Collection[str] = ()
     rule: Callable[[Any], str] | None = None
     excludes: str = ""
     python: str = ""
@@ -123,6 +118,12 @@ class Option:
 def option(told: str = "", **more: Any) -> dict[str, Option]:
     """The metadata of a field that is an option: its `help`, and other attributes of `Option`."""
     return {"option": Option(help=told, **more)}
+
+
+_runs = functools.partial(option, group="runs")
+_texts = functools.partial(option, group="texts and tokenizers (layout proc)")
+_outputs = functools.partial(option, group="where to and how")
+_workers = functools.partial(option, group="workers")
 
 
 # The options.
@@ -168,9 +169,8 @@ class Options:
     trace_dir: tuple[Path, ...] = field(
         default=(),
         converter=paths,
-        metadata=option(
+        metadata=_runs(
             "a trace run (a folder with manifest.jsonl); may be repeated",
-            group=_RUNS,
             metavar="DIR",
             python="one run folder or several; or",
         ),
@@ -178,19 +178,13 @@ class Options:
     traces_root: Path | None = field(
         default=None,
         converter=optional_path,
-        metadata=option(
-            "every run below this folder",
-            group=_RUNS,
-            metavar="DIR",
-            python="a folder below which every folder with a manifest.jsonl is a run.",
-        ),
+        metadata=_runs("every run below this folder", metavar="DIR"),
     )
     dataset_jsonl: tuple[Path, ...] = field(
         default=(),
         converter=paths,
-        metadata=option(
+        metadata=_texts(
             "a dataset cache; may be repeated. Default: the file that the run's path names",
-            group=_TEXTS,
             metavar="FILE",
             python="dataset caches; by default the one each run's path names.",
         ),
@@ -198,123 +192,92 @@ class Options:
     data_root: Path = field(
         default=Path(DEFAULT_DATA_ROOT),
         converter=path,
-        metadata=option(
-            "where the caches of bare dataset names are (default: %(default)s)",
-            group=_TEXTS,
-            metavar="DIR",
+        metadata=_texts(
+            "where the caches of bare dataset names are (default: %(default)s)", metavar="DIR"
         ),
     )
     tokenizer_model: tuple[str, ...] = field(
         default=(),
         converter=names,
-        metadata=option(
+        metadata=_texts(
             "tokenizer of all runs, or with TAG= of the runs of that model; may be repeated",
-            group=_TEXTS,
             metavar="[TAG=]NAME_OR_DIR",
             python='folders or hub names; "TAG=NAME" serves the runs of one model_tag.',
         ),
     )
     layout: str = field(
         default="proc",
-        metadata=option(
+        metadata=_outputs(
             "proc: with token pieces; proc_1: without text (default: %(default)s)",
-            group=_OUTPUTS,
-            choices=tuple(LAYOUTS),
+            choices=LAYOUTS,
             rule=_layout_rule,
-            python="`proc` (with token pieces) or `proc_1` (without text).",
         ),
     )
     out_root: Path | None = field(
         default=None,
         converter=optional_path,
-        metadata=option(
-            "root of the output folders (default: exp/<layout>/output)",
-            group=_OUTPUTS,
-            metavar="DIR",
-            python="root of the output folders, by default `exp/<layout>/output`.",
+        metadata=_outputs(
+            "root of the output folders (default: exp/<layout>/output)", metavar="DIR"
         ),
     )
     out_dir: Path | None = field(
         default=None,
         converter=optional_path,
-        metadata=option("output folder of the only run", group=_OUTPUTS, metavar="DIR"),
+        metadata=_outputs("output folder of the only run", metavar="DIR"),
     )
     limit: int | None = field(
         default=None,
-        metadata=option(
-            "the first N manifest rows of each run",
-            group=_RUNS,
-            metavar="N",
-            rule=_limit_rule,
-            python="the first rows of each run only.",
-        ),
+        metadata=_runs("the first N manifest rows of each run", metavar="N", rule=_limit_rule),
     )
-    overwrite: bool = field(
-        default=False, metadata=option("make existing outputs again", group=_OUTPUTS)
-    )
+    overwrite: bool = field(default=False, metadata=_outputs("make existing outputs again"))
     resume: bool = field(
         default=False,
-        metadata=option(
+        metadata=_outputs(
             "keep outputs that are complete and newer than their trace, make the rest",
-            group=_OUTPUTS,
             excludes="overwrite",
         ),
     )
     allow_missing_ft_hops: bool = field(
-        default=False,
-        metadata=option(
-            "write FT-IFR traces without vh as samples without hop",
-            group=_OUTPUTS,
-            python="write FT-IFR traces without `vh` as samples without `hop`.",
-        ),
+        default=False, metadata=_outputs("write FT-IFR traces without vh as samples without hop")
     )
     jobs: Jobs = field(
         default="auto",
-        metadata=option(
+        metadata=_workers(
             "worker processes (default: auto, by estimated work and available cores)",
-            group=_WORKERS,
             metavar="N|auto",
             python='workers, or "auto": by estimated work and the cores this process may use.',
         ),
     )
     backend: Backend | None = field(
         default=None,
-        metadata=option(
+        metadata=_workers(
             "engine (default: loky, worker processes of this machine); dask and ray are extras",
-            group=_WORKERS,
-            choices=tuple(BACKENDS),
+            choices=BACKENDS,
             python='"loky" (processes), "threading", "sequential", "dask" or "ray"; by default what'
             ' an active `joblib.parallel_config` says, else "loky".',
         ),
     )
     scheduler: str | None = field(
         default=None,
-        metadata=option(
+        metadata=_workers(
             "with --backend dask: the scheduler, such as tcp://head:8786 (default: a cluster"
             " started on this machine)",
-            group=_WORKERS,
             metavar="ADDRESS",
-            python="of a Dask cluster; by default one is started on this machine.",
         ),
     )
     address: str | None = field(
         default=None,
-        metadata=option(
+        metadata=_workers(
             "with --backend ray: the cluster, such as head:6379 (default: $RAY_ADDRESS, else a"
             " Ray started on this machine)",
-            group=_WORKERS,
             metavar="ADDRESS",
-            python="of a Ray cluster; by default one is started on this machine.",
         ),
     )
-    fail_fast: bool = field(
-        default=False, metadata=option("stop at the first row that fails", group=_WORKERS)
-    )
+    fail_fast: bool = field(default=False, metadata=_workers("stop at the first row that fails"))
     cache: bool = field(
         default=True,
-        metadata=option(
+        metadata=_workers(
             "neither use nor fill the alignment cache",
-            group=_WORKERS,
             python="remember what texts became between runs.",
         ),
     )
@@ -371,7 +334,6 @@ def declared(kind: type) -> tuple[Option, ...]:
     found: list[Option] = []
     for attribute in fields(kind):
         one, repeatable = _value_type(hints[attribute.name])
-        assert attribute.default is not NOTHING, f"{attribute.name} has no default"
         found.append(
             evolve(
                 attribute.metadata["option"],

@@ -39,13 +39,13 @@ def _add(group: argparse._ActionsContainer, option: Option, text: str) -> None:
     if option.is_flag:
         more["action"] = "store_false" if option.default else "store_true"
     else:
-        # argparse would append to the default itself
+        # argparse appends to a copy of the default, which must be a list
         default = [*option.default] if option.repeatable else option.default
         more.update(default=default, metavar=option.metavar, type=READERS.get(option.kind))
         if option.repeatable:
             more["action"] = "append"
         if option.choices:
-            more["choices"] = option.choices
+            more["choices"] = tuple(option.choices)
     group.add_argument(option.spelled, **more)
 
 
