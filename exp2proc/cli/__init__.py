@@ -104,7 +104,6 @@ def _run(words: list[str]) -> int:
         )
         module.add_arguments(sub)
     args = parser.parse_args(_underscored(words))
-    args.words = words
     if why := _wrong_environment():
         parser.exit(2, f"{parser.prog}: {why}\n")
     return int(module.run(args))
@@ -132,6 +131,8 @@ def _underscored(words: list[str]) -> list[str]:
             return spelled + words[at:]
         name, equals, value = word.partition("=")
         if name.startswith("--") and len(name) > 2:
+            # argparse before 3.13 takes a value of two dashes for none at all
+            value = "./--" if value == "--" else value
             word = "--" + name[2:].replace("-", "_") + equals + value
         spelled.append(word)
     return spelled

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .values import path
 
@@ -72,34 +72,27 @@ def _convert(tree: DemoTree) -> int:
     from ..conversion.run import convert
     from ..errors import PlanError
     from ..formats.names import printable
+    from ..options import Options, to_argv
     from ..terminal.demo import print_first_look
     from ..terminal.errors import print_problems
     from ..terminal.progress import reporter
     from ..terminal.report import print_report
 
-    words = _command(tree)
-    print(f"$ {printable(shlex.join(words))}")
+    asked: dict[str, Any] = {
+        "traces_root": tree.traces,
+        "data_root": tree.data,
+        "tokenizer_model": tree.tokenizer,
+        "out_root": tree.out,
+    }
+    command = shlex.join(["exp2proc", "convert", *to_argv(Options(**asked))])
+    print(f"$ {printable(command)}")
     shutil.rmtree(tree.out, ignore_errors=True)  # of an earlier demo: claimed above
     try:
         with reporter(96) as on_progress:
-            report = convert(
-                traces_root=tree.traces,
-                data_root=tree.data,
-                tokenizer_model=tree.tokenizer,
-                out_root=tree.out,
-                on_progress=on_progress,
-            )
+            report = convert(**asked, on_progress=on_progress)
     except PlanError as err:
         print_problems(err.problems)
         return 2
-    print_report(report, resume=shlex.join([*words, "--resume"]))
+    print_report(report, resume=f"{command} --resume")
     print_first_look(tree)
     return report.exit_code
-
-
-def _command(tree: DemoTree) -> list[str]:
-    return [
-        *("exp2proc", "convert", "--traces_root", str(tree.traces)),
-        *("--data_root", str(tree.data), "--tokenizer_model", str(tree.tokenizer)),
-        *("--out_root", str(tree.out)),
-    ]

@@ -1,4 +1,4 @@
-"""`--report`: the JSON of a command in a file, whole or not at all."""
+"""What `convert` tells, and where: on screen, and as JSON in a file, whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,35 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from attrs import field, frozen
+
+from ..options import option, optional_path
 from ..system.writing import check_writable, written_whole
+
+_GROUP: Final = "report"
+
+
+@frozen(kw_only=True)
+class Telling:
+    """The options that say what is told, where: of the command line only."""
+
+    report: Path | None = field(
+        default=None,
+        converter=optional_path,
+        metadata=option("write the JSON report to a file", group=_GROUP, metavar="FILE.json"),
+    )
+    json: bool = field(
+        default=False,
+        metadata=option("print the JSON report on stdout, and nothing else", group=_GROUP),
+    )
+    quiet: bool = field(
+        default=False, metadata=option("no progress, no summary of success", group=_GROUP)
+    )
+    verbose: bool = field(
+        default=False, metadata=option("tracebacks of internal errors", group=_GROUP)
+    )
 
 
 def unwritable(path: Path) -> str | None:

@@ -15,6 +15,8 @@ from itertools import chain
 from pathlib import Path
 from threading import Lock
 
+from attrs import evolve
+
 from ..engines import Engine, Lost, Task, WorkersLost
 from ..errors import Exp2procError
 from ..planning.shards import Shard, TextWork, single_rows, without_rows
@@ -195,7 +197,7 @@ class Execution:
     def _task(self, journal: str, *, again: bool) -> Task:
         settings = self._settings
         if again and settings.rules.existing == "refuse":
-            settings = replace(settings, rules=replace(settings.rules, existing="replace"))
+            settings = replace(settings, rules=evolve(settings.rules, existing="replace"))
         if not self._engine.remote:
             settings = replace(settings, journal=journal)
         return partial(convert_shard, settings=settings)

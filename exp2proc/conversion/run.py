@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from ..engines import Engine, open_engine
-from ..engines.choice import Backend
 from ..errors import Exp2procError
-from ..options import Options, PathLike, names, paths
+from ..options import ConvertOptions, keywords_of
 from ..planning.plan import Plan
 from ..planning.planner import make_plan
 from ..planning.shards import Shard, make_shards, text_seconds, without_rows
@@ -24,7 +22,6 @@ from ..tokens.aligner import TokenizerSource
 from ..tokens.cache import cache_folder
 from ..tokens.tokenizer import fingerprint
 from ..traces.manifest import Row
-from ..traces.runs import DEFAULT_DATA_ROOT
 from .align_ahead import aligned_ahead, pays
 from .cluster import check_workers, this_environment, tokenizer_path
 from .execution import Execution
@@ -45,51 +42,12 @@ class Interrupted(KeyboardInterrupt):
         self.report = report
 
 
-def convert(
-    *,
-    trace_dir: PathLike | Sequence[PathLike] | None = None,
-    traces_root: PathLike | None = None,
-    dataset_jsonl: PathLike | Sequence[PathLike] | None = None,
-    data_root: PathLike = DEFAULT_DATA_ROOT,
-    tokenizer_model: str | Path | Sequence[str | Path] = (),
-    layout: str = "proc",
-    out_root: PathLike | None = None,
-    out_dir: PathLike | None = None,
-    limit: int | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    allow_missing_ft_hops: bool = False,
-    jobs: int | Literal["auto"] = "auto",
-    backend: Backend | None = None,
-    scheduler: str | None = None,
-    address: str | None = None,
-    fail_fast: bool = False,
-    cache: bool = True,
-    on_progress: OnProgress | None = None,
-) -> Report:
+@keywords_of(ConvertOptions)
+def convert(options: ConvertOptions) -> Report:
     """Convert trace runs to samples. The options are those of `exp2proc convert`.
 
     Args:
-        trace_dir: one run folder or several; or
-        traces_root: a folder below which every folder with a manifest.jsonl is a run.
-        dataset_jsonl: dataset caches; by default the one each run's path names.
-        data_root: where caches of bare dataset names are.
-        tokenizer_model: folders or hub names; "TAG=NAME" serves the runs of one model_tag.
-        layout: `proc` (with token pieces) or `proc_1` (without text).
-        out_root: root of the output folders, by default `exp/<layout>/output`.
-        out_dir: output folder of the only run.
-        limit: the first rows of each run only.
-        overwrite: make outputs that are there again.
-        resume: keep outputs that are there, complete and newer than their trace.
-        allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
-        jobs: workers, or "auto": by estimated work and the cores this process may use.
-        backend: "loky" (processes), "threading", "sequential", "dask" or "ray"; by default what an
-            active `joblib.parallel_config` says, else "loky".
-        scheduler: of a Dask cluster; by default one is started on this machine.
-        address: of a Ray cluster; by default one is started on this machine.
-        fail_fast: stop at the first row that fails.
-        cache: remember what texts became between runs.
-        on_progress: called in this process whenever rows have ended.
+        options: as keyword arguments.
 
     Returns:
         What was done, with an error for every row that failed.
@@ -98,28 +56,8 @@ def convert(
         PlanError: nothing could start and nothing was written; it carries every reason.
         Interrupted: on Ctrl-C; it carries the report of what was done.
     """
-    options = Options(
-        trace_dir=paths(trace_dir),
-        traces_root=None if traces_root is None else Path(traces_root),
-        dataset_jsonl=paths(dataset_jsonl),
-        data_root=Path(data_root),
-        tokenizer_model=names(tokenizer_model),
-        layout=layout,
-        out_root=None if out_root is None else Path(out_root),
-        out_dir=None if out_dir is None else Path(out_dir),
-        limit=limit,
-        overwrite=overwrite,
-        resume=resume,
-        allow_missing_ft_hops=allow_missing_ft_hops,
-        jobs=jobs,
-        backend=backend,
-        scheduler=scheduler,
-        address=address,
-        fail_fast=fail_fast,
-        cache=cache,
-    )
     with open_engine(options.engine) as engine:
-        report = run_plan(make_plan(options), on_progress, engine)
+        report = run_plan(make_plan(options), options.on_progress, engine)
     if report.stopped == "interrupted":
         raise Interrupted(report)
     return report

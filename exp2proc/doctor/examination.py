@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from attrs import evolve
 
 from ..causes.lengths import length_pattern
 from ..causes.texts import MEANING, Cause, WantedKey, find_causes
 from ..conversion.hints import Measured, cases_by_run, measure
 from ..errors import Exp2procError, PlanError
-from ..options import Options, PathLike, paths
+from ..options import DEFAULT_DATA_ROOT, Options, PathLike, names
 from ..planning.plan import Plan
 from ..planning.planner import draft_plan
 from ..tokens.alignment import check_lengths
 from ..tokens.cache import cache_folder
 from ..traces.datasets import index_dataset, read_rows
 from ..traces.manifest import Row
-from ..traces.runs import DEFAULT_DATA_ROOT, Run, find_dataset
+from ..traces.runs import Run, find_dataset
 from .advice import prescribe
 from .findings import DatasetMatch, Diagnosis, RunFindings, TokenizerTrial, UnmatchedRows
 from .wholeness import inspect_run
@@ -37,7 +38,7 @@ def diagnose(
     traces_root: PathLike | None = None,
     dataset_jsonl: PathLike | Sequence[PathLike] | None = None,
     data_root: PathLike = DEFAULT_DATA_ROOT,
-    tokenizer_model: str | Path | Sequence[str | Path] = (),
+    tokenizer_model: PathLike | Sequence[PathLike] = (),
     out_root: PathLike | None = None,
     on_step: OnStep | None = None,
 ) -> Diagnosis:
@@ -60,16 +61,14 @@ def diagnose(
     Raises:
         PlanError: there is no run, or options do not go together.
     """
-    single = isinstance(tokenizer_model, (str, Path))
-    candidates = (tokenizer_model,) if single else tokenizer_model
     options = Options(
-        trace_dir=paths(trace_dir),
-        traces_root=None if traces_root is None else Path(traces_root),
-        dataset_jsonl=paths(dataset_jsonl),
-        data_root=Path(data_root),
-        out_root=None if out_root is None else Path(out_root),
+        trace_dir=trace_dir,
+        traces_root=traces_root,
+        dataset_jsonl=dataset_jsonl,
+        data_root=data_root,
+        out_root=out_root,
     )
-    return _Doctor(options, [str(name) for name in candidates], on_step or _silent).diagnosis()  # type: ignore[union-attr]
+    return _Doctor(options, names(tokenizer_model), on_step or _silent).diagnosis()
 
 
 def _silent(step: str) -> None:
@@ -79,12 +78,12 @@ def _silent(step: str) -> None:
 class _Doctor:
     """One examination: the evidence is gathered once and shared by all runs."""
 
-    def __init__(self, options: Options, candidates: list[str], on_step: OnStep) -> None:
+    def __init__(self, options: Options, candidates: Sequence[str], on_step: OnStep) -> None:
         self._options = options
         self._candidates = list(dict.fromkeys(candidates))
         self._say = on_step
         # Runs and rows are those of a plan without texts; what stops it is no business of ours.
-        self._plan, problems = draft_plan(replace(options, layout="proc_1", overwrite=True))
+        self._plan, problems = draft_plan(evolve(options, layout="proc_1", overwrite=True))
         fatal = [p for p in problems if p.code in ("usage", "no-runs", "manifest-unreadable")]
         if fatal:
             raise PlanError(fatal)
@@ -185,7 +184,7 @@ class _Doctor:
         if not files:
             return
         plan, problems = draft_plan(
-            replace(
+            evolve(
                 self._options,
                 trace_dir=tuple(p.run.trace_dir for p in self._plan.runs),
                 traces_root=None,

@@ -6,14 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from ..errors import Exp2procError
 from ..system.files import absolute, is_missing
 from ..system.walk import walk
 from .manifest import NAME
-
-DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
 
 
 @dataclass(frozen=True, slots=True)
