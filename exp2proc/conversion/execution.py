@@ -143,7 +143,7 @@ class Execution:
     def _round(self, feed: _Feed, journal: str) -> Iterator[Outcome]:
         task = self._task(journal, _again(self._settings) if self._engine.remote else None)
         for result in self._engine.run(task, feed, self._workers):
-            shard = feed.returned(result.shard)
+            shard = feed.returned(result[0])
             if not isinstance(result, Lost):
                 self._at_hand = result.outcomes
                 yield from result.outcomes

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -320,14 +319,3 @@ def _load(source: TokenizerSource, planner: Environment | None) -> OffsetTokeniz
         if restored is not None:
             return restored
     return load_tokenizer(source.name).tokenizer
-
-
-def follow_parent(parent: int) -> None:
-    """End this process soon after `parent` has ended, however that ended."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="follow-parent").start()
