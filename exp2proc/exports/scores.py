@@ -33,7 +33,11 @@ class Estimate:
 
 
 def estimate(values: Iterable[float]) -> Estimate:
-    """Mean and standard error of the values that are not NaN."""
+    """Mean and standard error of the values that are not NaN.
+
+    >>> estimate([0.25, 0.75, float("nan")])
+    Estimate(n=2, mean=0.5, sem=0.25)
+    """
     present = [value for value in values if not math.isnan(value)]
     n = len(present)
     if n == 0:
@@ -86,7 +90,11 @@ def _finite(value: float | None) -> float | None:
 
 
 def short_datasets(datasets: Iterable[str]) -> dict[str, str]:
-    """A readable name for each dataset: the last part of its path, where that tells them apart."""
+    """A readable name for each dataset: the last part of its path, where that tells them apart.
+
+    >>> short_datasets(["exp/exp2/data/math.jsonl"])
+    {'exp/exp2/data/math.jsonl': 'math'}
+    """
     names = {name: name.rpartition("/")[2].removesuffix(".jsonl") for name in set(datasets)}
     shorts = list(names.values())
     return {name: short if shorts.count(short) == 1 else name for name, short in names.items()}
@@ -100,6 +108,12 @@ def score_rows(scored: Iterable[tuple[Source, Mapping[str, float]]]) -> list[Sco
 
     Args:
         scored: for each sample where it is from and its scores by key, NaN when absent.
+
+    >>> from pathlib import Path
+    >>> source = Source(Path("ex_000000.npz"), "math", "qwen-8B", "ifr_n1_1ex")
+    >>> (row,) = score_rows([(source, {"rise": 0.25, "mas": 0.5, "recovery": float("nan")})])
+    >>> row.label, row.samples, row.estimates["rise"]
+    ('ifr', 1, Estimate(n=1, mean=0.25, sem=None))
     """
     values: dict[RunKey, dict[str, list[float]]] = {}
     for source, scores in scored:
