@@ -17,12 +17,12 @@ import hashlib
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
@@ -36,7 +36,7 @@ from ..results import OnProgress, Progress
 from ..system.writing import claim_folder
 from .cells import sample_cells
 from .heatmap import number, render, sections, visible
-from .index import write_index
+from .index import Entry, write_index
 
 MARKER: Final = ".exp2proc-gallery"
 _SNIPPET: Final = 120
@@ -57,28 +57,6 @@ class Page:
     id: str
     before: str
     after: str
-
-
-class Entry(NamedTuple):
-    """What the index needs of a sample.
-
-    Attributes:
-        source: of the sample.
-        id: of its page.
-        text_id: the same for all samples of one text under one tokenizer.
-        snippet: how its text begins.
-        tokens: how many there are.
-        shares: of attr, by `PARTS`.
-        scores: by key, NaN when absent.
-    """
-
-    source: Source
-    id: str
-    text_id: str
-    snippet: str
-    tokens: int
-    shares: list[float]
-    scores: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

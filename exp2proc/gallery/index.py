@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from ..exports.scores import ScoreRow, score_rows, short_datasets
 from ..formats.layouts import DIRECTIONS, SCORES
+from ..formats.names import Source
 from .heatmap import render
 
-if TYPE_CHECKING:
-    from .build import Entry
-
 _BINS: Final = 16
+
+
+class Entry(NamedTuple):
+    """What the index needs of a sample.
+
+    Attributes:
+        source: of the sample.
+        id: of its page.
+        text_id: the same for all samples of one text under one tokenizer.
+        snippet: how its text begins.
+        tokens: how many there are.
+        shares: of attr, by `PARTS`.
+        scores: by key, NaN when absent.
+    """
+
+    source: Source
+    id: str
+    text_id: str
+    snippet: str
+    tokens: int
+    shares: list[float]
+    scores: Mapping[str, float]
 
 
 def write_index(root: Path, entries: Sequence[Entry], *, failed: int) -> None:
