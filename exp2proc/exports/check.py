@@ -39,6 +39,9 @@ _SAMPLE_BYTE: Final = 1e-8
 class CheckReport:
     """What a check found.
 
+    >>> CheckReport(samples=2).exit_code
+    0
+
     Attributes:
         samples: npz files that were checked.
         compared: those of them that were compared with their trace.
