@@ -20,7 +20,9 @@ from exp2proc.cli import _underscored
 from exp2proc.cli.convert import _go_on, add_arguments
 from exp2proc.cli.reports import Telling
 from exp2proc.cli.selection import add_groups, add_options, options_of
+from exp2proc.demo.tree import DemoTree
 from exp2proc.engines.choice import BACKENDS
+from exp2proc.errors import Exp2procError, PlanError
 from exp2proc.formats.layouts import LAYOUTS
 from exp2proc.options import (
     ConvertOptions,
@@ -29,9 +31,11 @@ from exp2proc.options import (
     declared,
     keywords_of,
     option,
+    parse_tokenizers,
     table,
     to_argv,
 )
+from exp2proc.traces.runs import describe_run
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -111,6 +115,43 @@ def test_one_value_or_several_text_or_path() -> None:
     options = Options(traces_root="a", data_root="b", out_root="c", out_dir="d")
     assert (options.traces_root, options.data_root) == (Path("a"), Path("b"))
     assert (options.out_root, options.out_dir) == (Path("c"), Path("d"))
+
+
+def test_one_value_stands_for_several(demo: DemoTree, tmp_path: Path) -> None:
+    plain = exp2proc.Options(
+        traces_root=str(demo.traces),
+        tokenizer_model=str(demo.tokenizer),
+        out_root=str(tmp_path / "out"),
+    )
+    assert plain == exp2proc.Options(
+        traces_root=demo.traces,
+        tokenizer_model=(str(demo.tokenizer),),
+        out_root=tmp_path / "out",
+    )
+
+
+def test_usage() -> None:
+    with pytest.raises(PlanError) as caught:
+        exp2proc.make_plan(
+            exp2proc.Options(overwrite=True, resume=True, jobs=0, limit=-1, layout="x", backend="y")  # type: ignore[arg-type]
+        )
+    problems = [problem for problem in caught.value.problems if problem.code == "usage"]
+    assert len(problems) == 6
+    assert all(problem.hint for problem in caught.value.problems)
+
+
+def test_tagged_and_plain_tokenizers(tmp_path: Path) -> None:
+    run = describe_run(tmp_path / "traces" / "math" / "qwen-8B" / "run", tmp_path, None)
+    other = describe_run(tmp_path / "traces" / "math" / "llama" / "run", tmp_path, None)
+    choice = parse_tokenizers(["models/x", "qwen-8B=models/qwen=8"])
+    assert (choice.of(run), choice.of(other)) == ("models/qwen=8", "models/x")
+    assert parse_tokenizers(["qwen-8B=y"]).of(other) is None
+    folder = tmp_path / "a=b"
+    folder.mkdir()
+    assert parse_tokenizers([str(folder)]).plain == str(folder)
+    for values in (["a", "b"], ["t=a", "t=b"], [""]):
+        with pytest.raises(Exp2procError, match="usage"):
+            parse_tokenizers(values)
 
 
 def test_rules_are_what_workers_know() -> None:
