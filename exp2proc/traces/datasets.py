@@ -146,7 +146,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, str | None]]:
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         for number, line in enumerate(_bounded_lines(stream)):
             if len(line) > MAX_LINE:
                 _skip_line(stream, line)
@@ -163,7 +163,7 @@ def read_text(place: TextPlace, key: TextKey) -> Text:
         Exp2procError: `dataset-no-match` when the file changed or cannot be read any more.
     """
     try:
-        with open(place.path, "rb", buffering=0) as stream:
+        with open_regular(place.path) as stream:
             stream.seek(place.offset)
             line = stream.read(place.length)
     except OSError as err:
