@@ -133,7 +133,7 @@ def read_text(place: TextPlace, key: TextKey) -> Text:
         Exp2procError: `dataset-no-match` when the file changed or cannot be read any more.
     """
     try:
-        with open(place.path, "rb", buffering=0) as stream:
+        with open_regular(place.path) as stream:
             stream.seek(place.offset)
             line = stream.read(place.length)
     except OSError as err:
