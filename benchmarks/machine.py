@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from exp2proc.formats import deflate as codec
+from exp2proc.formats import deflate
 from exp2proc.versions import library_versions
 
 
@@ -23,7 +23,7 @@ def describe() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
         "load_at_start": round(os.getloadavg()[0], 2),
-        "codec": codec.NAME,
+        "codec": deflate.NAME,
         "versions": versions,
     }
 

@@ -21,8 +21,7 @@ import numpy as np
 from exp2proc.conversion.journal import Journal
 from exp2proc.conversion.row import build_sample, read_row
 from exp2proc.conversion.run import convert
-from exp2proc.formats import deflate as codec
-from exp2proc.formats import npz
+from exp2proc.formats import deflate, npz
 from exp2proc.formats.layouts import LAYOUTS
 from exp2proc.options import Options
 from exp2proc.planning.planner import Plan, make_plan
@@ -138,11 +137,11 @@ class _Steps:
         aligned: list[Alignment] = []
         for text in texts:
             aligned.append(self._align(text, of_text))
-            packed[b"%d" % len(packed)] = caching.pack_alignment(aligned[-1])
+            packed[b"%d" % len(packed)] = cache.pack_alignment(aligned[-1])
         with of_text("remember in the cache"):
             self._cache.put(packed)
         with of_text("again: recall from the cache"):
-            list(map(caching.unpack_alignment, self._cache.get(list(packed)).values()))
+            list(map(cache.unpack_alignment, self._cache.get(list(packed)).values()))
         for text, alignment in zip(texts, aligned, strict=True):
             for row in text.rows:
                 self._convert(row, alignment, of_row)
@@ -184,7 +183,7 @@ class _Steps:
         with clock("pieces to an array"):
             tok = np.array(prompt + generation[:-1], dtype=np.str_)
         with clock("deflate tok"):
-            member = npz.pack(tok, codec.TEXT_LEVEL)
+            member = npz.pack(tok, deflate.TEXT_LEVEL)
         return Alignment(len(prompt), len(generation), 0, 0, member)
 
     def _convert(self, row: Any, alignment: Alignment, clock: _Clock) -> None:

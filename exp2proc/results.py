@@ -64,8 +64,8 @@ class RunReport:
     non_finite: int = 0
 
 
-class InPlan(Protocol):
-    """What has a place in a plan: a manifest row, or a line that is none."""
+class PlannedRow(Protocol):
+    """What a plan counts: a manifest row, or as much of a line as could be told."""
 
     @property
     def number(self) -> int:
@@ -74,6 +74,14 @@ class InPlan(Protocol):
     @property
     def run(self) -> int:
         """Of its run, in the plan."""
+
+    @property
+    def file(self) -> str | None:
+        """Name of its trace."""
+
+    @property
+    def example_idx(self) -> int | None:
+        """Number of its sample in its run."""
 
 
 class Outcome(NamedTuple):
@@ -98,21 +106,9 @@ class Outcome(NamedTuple):
     trace: str = ""
 
     @classmethod
-    def failed(cls, row: InPlan, error: Exp2procError, trace: str = "") -> Outcome:
+    def failed(cls, row: PlannedRow, error: Exp2procError, trace: str = "") -> Outcome:
         """Of a row that failed."""
         return cls(row.number, row.run, "failed", error=error, trace=trace)
-
-
-class Named(Protocol):
-    """What a message can name: a manifest row, or as much of a line as could be told."""
-
-    @property
-    def file(self) -> str | None:
-        """Name of the trace."""
-
-    @property
-    def example_idx(self) -> int | None:
-        """Number of the sample in its run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +132,9 @@ class RowError:
     trace: str = ""
 
     @classmethod
-    def of(cls, folder: str | Path, row: Named, error: Exp2procError, trace: str = "") -> RowError:
+    def of(
+        cls, folder: str | Path, row: PlannedRow, error: Exp2procError, trace: str = ""
+    ) -> RowError:
         """The error of a row of the run (or output folder) `folder`."""
         told = (error.code, error.message, error.hint)
         return cls(str(folder), row.file, row.example_idx, *told, trace)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import stat
 import struct
 import warnings
 from collections.abc import Iterable, Sequence
@@ -23,7 +22,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import deflate as codec
+from ..system.files import NotRegularFileError, open_regular_fd
+from . import deflate
 from .deflate import Bytes
 
 _END = struct.Struct("<4s4H2LH")
@@ -78,16 +78,12 @@ class NpzReader:
     """
 
     def __init__(self, path: str | Path, *, follow_symlinks: bool = True) -> None:
-        # Non-blocking, so that a FIFO in the folder cannot hang the run.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-        if not follow_symlinks:
-            flags |= getattr(os, "O_NOFOLLOW", 0)
-        self._fd = os.open(path, flags | getattr(os, "O_BINARY", 0))
         try:
-            status = os.fstat(self._fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise NpzError("it is not a regular file")
-            self._size = status.st_size
+            self._fd = open_regular_fd(path, follow_symlinks=follow_symlinks)
+        except NotRegularFileError:
+            raise NpzError("it is not a regular file") from None
+        try:
+            self._size = os.fstat(self._fd).st_size
             self._base = 0
             self._bytes = b""
             self._entries = self._directory()
@@ -141,7 +137,7 @@ class NpzReader:
                 shape,
             )
         raw = self._inflate(key, entry, self._packed(key, entry))
-        if codec.crc32(raw) != entry.crc:
+        if deflate.crc32(raw) != entry.crc:
             raise NpzError(f"{key}: bad CRC")
         dtype, fortran, shape, start = _parse_header(key, raw)
         count = math.prod(shape)
@@ -165,11 +161,11 @@ class NpzReader:
             if len(data) != entry.size:
                 raise NpzError(f"{key}: stored sizes differ ({len(data)}, {entry.size})")
             return data
-        if entry.size > entry.packed * codec.MAX_RATIO + 64:
+        if entry.size > entry.packed * deflate.MAX_RATIO + 64:
             raise NpzError(f"{key}: {entry.packed} bytes cannot inflate to {entry.size}")
         try:
-            return codec.decompress(data, entry.size)
-        except codec.InflateError as err:
+            return deflate.decompress(data, entry.size)
+        except deflate.InflateError as err:
             raise NpzError(f"{key}: {err}") from None
 
     def _head(self, key: str, entry: _Entry) -> Bytes:
@@ -178,8 +174,8 @@ class NpzReader:
         if entry.method == 0:
             return data
         try:
-            return codec.head(data, _MAX_HEADER)
-        except codec.InflateError as err:
+            return deflate.head(data, _MAX_HEADER)
+        except deflate.InflateError as err:
             raise NpzError(f"{key}: {err}") from None
 
     def _packed(self, key: str, entry: _Entry, most: int | None = None) -> bytes:
@@ -349,13 +345,13 @@ def _npy_header(descr: str, shape: tuple[int, ...]) -> bytes:
 def pack(array: npt.NDArray[np.generic], level: int) -> Member:
     """Compress one array (any plain dtype) into a member."""
     data = _npy_header(array.dtype.str, array.shape) + array.tobytes()
-    return Member(len(data), codec.crc32(data), codec.compress(data, level))
+    return Member(len(data), deflate.crc32(data), deflate.compress(data, level))
 
 
 @lru_cache(maxsize=4096)
 def _pack_small(descr: str, shape: tuple[int, ...], data: bytes) -> Member:
     npy = _npy_header(descr, shape) + data
-    return Member(len(npy), codec.crc32(npy), codec.compress(npy, codec.TEXT_LEVEL))
+    return Member(len(npy), deflate.crc32(npy), deflate.compress(npy, deflate.TEXT_LEVEL))
 
 
 def pack_ints(values: Iterable[int]) -> Member:

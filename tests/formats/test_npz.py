@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from exp2proc.formats import deflate as codec
-from exp2proc.formats import npz
+from exp2proc.formats import deflate, npz
 
 _dtypes = st.sampled_from(["<f4", ">f4", "<f2", "<f8", "<i8", ">i4", "|u1", "|b1", "<U5", "<U1"])
 _arrays = _dtypes.flatmap(
@@ -122,13 +121,13 @@ def test_no_file_is_left_open(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=3000), st.integers(1, 9))
 def test_codec_round_trip(data: bytes, level: int) -> None:
-    packed = codec.compress(data, level)
-    assert codec.decompress(packed, len(data)) == data
-    assert codec.head(packed, 10) == data[:10]
+    packed = deflate.compress(data, level)
+    assert deflate.decompress(packed, len(data)) == data
+    assert deflate.head(packed, 10) == data[:10]
     for wrong in (len(data) + 1, len(data) - 1):
         if wrong >= 0:
-            with pytest.raises(codec.InflateError):
-                codec.decompress(packed, wrong)
+            with pytest.raises(deflate.InflateError):
+                deflate.decompress(packed, wrong)
 
 
 def test_headers_are_those_of_numpy() -> None:
@@ -136,4 +135,4 @@ def test_headers_are_those_of_numpy() -> None:
     stream = io.BytesIO()
     np.save(stream, array)
     member = npz.pack(array, 1)
-    assert codec.decompress(member.data, member.size) == stream.getvalue()
+    assert deflate.decompress(member.data, member.size) == stream.getvalue()

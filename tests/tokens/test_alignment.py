@@ -16,8 +16,7 @@ from support.texts import HARD
 from exp2proc.demo import texts as demo_texts
 from exp2proc.demo.tree import train_tokenizer
 from exp2proc.errors import Exp2procError
-from exp2proc.formats import deflate as codec
-from exp2proc.formats import npz
+from exp2proc.formats import deflate, npz
 from exp2proc.formats.npz import Member
 from exp2proc.tokens.alignment import Alignment, align, check_lengths
 from exp2proc.tokens.tokenizer import (
@@ -57,7 +56,7 @@ def both(request: pytest.FixtureRequest) -> Both:
 
 
 def unpacked(member: Member) -> np.ndarray:
-    return np.load(io.BytesIO(codec.decompress(member.data, member.size)), allow_pickle=False)
+    return np.load(io.BytesIO(deflate.decompress(member.data, member.size)), allow_pickle=False)
 
 
 def assert_aligned_as_plain(both: Both, prompt: str, target: str) -> None:
