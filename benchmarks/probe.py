@@ -137,11 +137,11 @@ class _Steps:
         aligned: list[Alignment] = []
         for text in texts:
             aligned.append(self._align(text, of_text))
-            packed[b"%d" % len(packed)] = cache.pack_alignment(aligned[-1])
+            packed[b"%d" % len(packed)] = aligned[-1].to_bytes()
         with of_text("remember in the cache"):
             self._cache.put(packed)
         with of_text("again: recall from the cache"):
-            list(map(cache.unpack_alignment, self._cache.get(list(packed)).values()))
+            list(map(Alignment.from_bytes, self._cache.get(list(packed)).values()))
         for text, alignment in zip(texts, aligned, strict=True):
             for row in text.rows:
                 self._convert(row, alignment, of_row)

@@ -17,27 +17,15 @@ from ..results import Outcome
 
 
 class Journal:
-    """The file of one worker process."""
+    """The file of one worker process.
+
+    Raises:
+        OSError: it cannot be written.
+    """
 
     def __init__(self, folder: str) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-        self.folder = folder
-        self._fd = os.open(os.path.join(folder, str(os.getpid())), flags, 0o600)
-
-    _mine: Journal | None = None
-
-    @classmethod
-    def of_this_process(cls, folder: str) -> Journal | None:
-        """The journal of this process in `folder`; None where it cannot be written."""
-        if cls._mine is None or cls._mine.folder != folder:
-            if cls._mine is not None:
-                os.close(cls._mine._fd)
-                cls._mine = None
-            try:
-                cls._mine = cls(folder)
-            except OSError:
-                return None
-        return cls._mine
+        path = os.path.join(folder, str(os.getpid()))
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - as long as the journal
 
     def started(self, number: int) -> None:
         """A row is begun."""
@@ -51,7 +39,7 @@ class Journal:
 
     def _append(self, line: bytes) -> None:
         with suppress(OSError):  # a full disk costs precision after a kill, not the row
-            os.write(self._fd, line)
+            self._file.write(line)
 
 
 class JournalState(NamedTuple):

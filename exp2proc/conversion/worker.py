@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
@@ -70,6 +71,17 @@ class Workplace:
         self.tokenizers = tokenizers
         self.stopped = False
         self._visible: set[tuple[str, str]] = set()
+        self._journals: dict[str, Journal | None] = {}
+        self._lock = threading.Lock()
+
+    def journal(self, folder: str) -> Journal | None:
+        """This process's journal in `folder`; None where it cannot be written."""
+        with self._lock:
+            if folder not in self._journals:
+                self._journals[folder] = None
+                with suppress(OSError):
+                    self._journals[folder] = Journal(folder)
+            return self._journals[folder]
 
     def see(self, planner: Environment, folders: tuple[str, str]) -> None:
         """Once a run folder: workers that join late were not asked when the run began."""
@@ -126,7 +138,7 @@ def convert_shard(shard: Shard, settings: Settings) -> ShardResult:
 def convert_rows(shard: Shard, settings: Settings) -> Iterator[Outcome]:
     """Convert the rows of a shard one by one; ends early when asked to, or when it cannot write."""
     place = _workplace(settings)
-    journal = None if settings.journal is None else Journal.of_this_process(settings.journal)
+    journal = None if settings.journal is None else place.journal(settings.journal)
     aligner = Aligner(shard.texts, place.tokenizers, settings.cache_folder)
     unwritable = 0
 

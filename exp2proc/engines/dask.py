@@ -33,7 +33,7 @@ def connect(choice: EngineChoice, active: Active | None) -> DaskEngine:
     Raises:
         Exp2procError: `missing-extra`, `no-cluster`.
     """
-    distributed = require("distributed", "dask")
+    distributed = require("distributed", "dask", option="--backend dask")
     jobs = None if choice.jobs == "auto" else choice.jobs
     if choice.scheduler is None and active is not None:
         return DaskEngine(active.backend.client, jobs or active.n_jobs)

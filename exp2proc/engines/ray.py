@@ -34,7 +34,7 @@ def connect(choice: EngineChoice, active: Active | None) -> RayEngine:
         Exp2procError: `missing-extra`, `no-cluster`.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray = require("ray", "ray")
+    ray = require("ray", "ray", option="--backend ray")
     jobs = None if choice.jobs == "auto" else choice.jobs
     if jobs is None and active is not None:
         jobs = active.n_jobs

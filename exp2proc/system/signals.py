@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +23,20 @@ def hear_sigterm() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, handle)
+    sys.unraisablehook = _stop_again
     hang_up = getattr(signal, "SIGHUP", None)
     if hang_up is not None and signal.getsignal(hang_up) is signal.SIG_DFL:
         signal.signal(hang_up, handle)
+
+
+def _stop_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """What is raised inside a `__del__` Python tells and forgets: a stop is raised once more."""
+    if unraisable.exc_type is Terminated:
+        signal.raise_signal(signal.SIGTERM)
+    elif unraisable.exc_type is KeyboardInterrupt:
+        signal.raise_signal(signal.SIGINT)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def ignore_stops() -> list[Any]:

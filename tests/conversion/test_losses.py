@@ -230,16 +230,16 @@ def test_a_shard_that_a_cluster_lost(
     monkeypatch.setitem(ENGINES, "mortal", EngineKind(lambda choice, active: engine))
     names: Counter[str] = Counter()
     name = "ex_000003.npz"
-    from exp2proc.system.writing import write_sample
+    from exp2proc.system.writing import write_whole
 
     def write(path: str, *args: Any, **kwargs: Any) -> None:
-        write_sample(path, *args, **kwargs)
+        write_whole(path, *args, **kwargs)
         names[path] += 1
         if path == victim and names[path] <= times:
             raise Killed
 
     victim = str(demo.root / "out/needles/demo-1B" / _run_tag(demo) / name)
-    monkeypatch.setattr("exp2proc.conversion.worker.write_sample", write)
+    monkeypatch.setattr("exp2proc.conversion.row.write_whole", write)
     report = _convert(demo)
     assert names[victim] == min(times + 1, 3)
     assert len(names) == ROWS
