@@ -75,7 +75,7 @@ class Workplace:
         self._lock = threading.Lock()
 
     def journal(self, folder: str) -> Journal | None:
-        """This process's journal in `folder`; None where it cannot be written."""
+        """The journal of this process in `folder`; None where it cannot be written."""
         with self._lock:
             if folder not in self._journals:
                 self._journals[folder] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -29,14 +30,17 @@ def hear_sigterm() -> None:
         signal.signal(hang_up, handle)
 
 
+_STOPS_AS_RAISED: Final = {Terminated: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}
+_SOON: Final = 0.02
+
+
 def _stop_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """What is raised inside a `__del__` Python tells and forgets: a stop is raised once more."""
-    if unraisable.exc_type is Terminated:
-        signal.raise_signal(signal.SIGTERM)
-    elif unraisable.exc_type is KeyboardInterrupt:
-        signal.raise_signal(signal.SIGINT)
-    else:
+    """What is raised inside a `__del__` Python tells and forgets: a stop is sent once more."""
+    number = _STOPS_AS_RAISED.get(unraisable.exc_type)
+    if number is None:
         sys.__unraisablehook__(unraisable)
+    else:  # not at once: it would be forgotten in here as well
+        threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
 
 
 def ignore_stops() -> list[Any]:
