@@ -19,20 +19,21 @@ from typing import Any
 import numpy as np
 
 from exp2proc.conversion.journal import Journal
-from exp2proc.conversion.row import build_sample, wants_hops
+from exp2proc.conversion.row import build_sample, read_row
 from exp2proc.conversion.run import convert
 from exp2proc.formats import deflate as codec
 from exp2proc.formats import npz
+from exp2proc.formats.layouts import LAYOUTS
 from exp2proc.options import Options
-from exp2proc.planning.planner import Plan, make_plan
+from exp2proc.planning.plan import Plan
+from exp2proc.planning.planner import make_plan
 from exp2proc.planning.shards import TextWork, make_shards
 from exp2proc.results import Outcome, Progress
-from exp2proc.system.writing import write_sample
+from exp2proc.system.writing import write_whole
 from exp2proc.tokens import cache as caching
 from exp2proc.tokens.alignment import Alignment, generation_pieces, prompt_pieces
 from exp2proc.tokens.tokenizer import load_tokenizer
 from exp2proc.traces.datasets import read_text
-from exp2proc.traces.trace import read_trace
 
 from .support import plain
 
@@ -124,6 +125,7 @@ class _Steps:
         from transformers import AutoTokenizer
 
         self._folders = plan.folders()
+        self._rules = plan.options.rules
         self._out = out
         self._tokenizer = load_tokenizer(tokenizer).tokenizer
         self._pretrained = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
@@ -137,11 +139,11 @@ class _Steps:
         aligned: list[Alignment] = []
         for text in texts:
             aligned.append(self._align(text, of_text))
-            packed[b"%d" % len(packed)] = caching.pack_alignment(aligned[-1])
+            packed[b"%d" % len(packed)] = aligned[-1].to_bytes()
         with of_text("remember in the cache"):
             self._cache.put(packed)
         with of_text("again: recall from the cache"):
-            list(map(caching.unpack_alignment, self._cache.get(list(packed)).values()))
+            list(map(Alignment.from_bytes, self._cache.get(list(packed)).values()))
         for text, alignment in zip(texts, aligned, strict=True):
             for row in text.rows:
                 self._convert(row, alignment, of_row)
@@ -188,16 +190,15 @@ class _Steps:
 
     def _convert(self, row: Any, alignment: Alignment, clock: _Clock) -> None:
         trace_path, out_path = (f"{folder}/{row.file}" for folder in self._folders[row.run])
-        lengths = row.prompt_len, row.gen_len
         with clock("read and inflate the trace"):
-            trace = read_trace(trace_path, *lengths, hops=wants_hops("proc", row.attr_func))
+            trace = read_row(trace_path, row, LAYOUTS["proc"])
         with clock("build and deflate the sample"):
-            sample = build_sample(trace, *lengths, row.attr_func, alignment.tok)
+            sample = build_sample(trace, row, self._rules, alignment.tok)
         with clock("write the file"):
-            write_sample(out_path, sample, replace=False)
+            write_whole(out_path, sample, replace=False)
         with clock("journal"):
             self._journal.started(row.number)
-            self._journal.ended(Outcome(row.number, "converted"))
+            self._journal.ended(Outcome(row.number, row.run, "converted"))
 
 
 def main() -> int:

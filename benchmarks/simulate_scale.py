@@ -107,7 +107,9 @@ class StubEngine(TaskEngine):
 
     def _result(self, handle: Any) -> ShardResult:
         _task, shard = pickle.loads(handle)
-        return ShardResult(shard.number, [Outcome(r.number, "converted") for r in shard.rows()])
+        return ShardResult(
+            shard.number, [Outcome(r.number, r.run, "converted") for r in shard.rows()]
+        )
 
     def _cancel(self, handles: list[Any]) -> None: ...
 

@@ -11,8 +11,9 @@ The names below are the whole public interface. They are imported when first use
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from . import formats
 from .versions import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from .formats.shares import TopToken
     from .gallery.build import Gallery, build_gallery
     from .options import Options
-    from .planning.forecast import Forecast, plan
-    from .planning.planner import Plan, make_plan
+    from .planning.forecast import Forecast, forecast
+    from .planning.forecast import forecast as plan
+    from .planning.plan import Plan
+    from .planning.planner import make_plan
     from .results import Counts, Progress, Report, RowError, RunReport
 
 _HOME = {
@@ -41,7 +44,7 @@ _HOME = {
     "Gallery": "gallery.build",
     "Interrupted": "conversion.run",
     "Options": "options",
-    "Plan": "planning.planner",
+    "Plan": "planning.plan",
     "PlanError": "errors",
     "Progress": "results",
     "Report": "results",
@@ -57,8 +60,8 @@ _HOME = {
     "diagnose": "doctor.examination",
     "iter_samples": "exports.read",
     "load_sample": "formats.sample",
+    "forecast": "planning.forecast",
     "make_plan": "planning.planner",
-    "plan": "planning.forecast",
 }
 
 __all__ = [
@@ -84,6 +87,7 @@ __all__ = [
     "check",
     "convert",
     "diagnose",
+    "forecast",
     "iter_samples",
     "load_sample",
     "make_plan",
@@ -91,10 +95,24 @@ __all__ = [
 ]
 
 
+def _draw(sample: Any) -> str:
+    from .gallery.heatmap import notebook_html
+
+    return notebook_html(sample)
+
+
+formats.notebook_drawer = _draw
+
+
+_FORMER: Final = {"plan": "forecast"}
+"""Names of earlier releases -> names of today."""
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    today = _FORMER.get(name, name)
+    if today not in _HOME:
         raise AttributeError(f"module 'exp2proc' has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    value = getattr(import_module(f".{_HOME[today]}", __name__), today)
     globals()[name] = value
     return value
 

@@ -1,11 +1,22 @@
 """The catalogue of everything that can go wrong: code, when it happens, what to do.
 
-Every failure of the program is an `Exp2procError` with a code of this catalogue. A row's failure
-costs that row; a planning failure (see `PLAN_CODES`) stops the run before anything is written.
+Every failure of the program is one of these, with a code of the catalogue:
+
+    Exception
+    └── Exp2procError
+        │   code of ROW_ERRORS: costs one row; all others are written
+        │   code of PLAN_ERRORS: nothing starts, nothing is written
+        │   code of SAMPLE_ERRORS: said by what reads exports
+        └── PlanError
+                carries every problem that planning found
+
+A new code is an entry of one of the three tables, and a row in both READMEs.
 """
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +37,13 @@ class ErrorKind:
 
 
 def _catalogue(*kinds: ErrorKind) -> dict[str, ErrorKind]:
+    _refuse_twice([kind.code for kind in kinds])
     return {kind.code: kind for kind in kinds}
+
+
+def _refuse_twice(codes: list[str]) -> None:
+    if twice := {code for code in codes if codes.count(code) > 1}:
+        raise ValueError(f"more than once in the catalogue: {', '.join(sorted(twice))}")
 
 
 ROW_ERRORS: Final = _catalogue(
@@ -167,8 +184,8 @@ PLAN_ERRORS: Final = _catalogue(
     ),
     ErrorKind(
         "missing-extra",
-        "the backend's package is not installed",
-        "Install exp2proc with the extra that the backend needs.",
+        "an optional library that this needs, such as a backend's, is not installed",
+        "Install it with the extra that the message names.",
     ),
     ErrorKind(
         "no-cluster",
@@ -225,11 +242,6 @@ SAMPLE_ERRORS: Final = _catalogue(
         "Name the folder that holds both output folders: they then count as different datasets.",
     ),
     ErrorKind(
-        "missing-extra",
-        "an optional library that this needs is not installed",
-        "Install it with the extra that the message names.",
-    ),
-    ErrorKind(
         "parquet-invalid",
         "a Parquet file cannot be read or was not written by exp2proc pack",
         "Make it again with exp2proc pack.",
@@ -241,9 +253,11 @@ SAMPLE_ERRORS: Final = _catalogue(
     ),
 )
 
-ROW_CODES: Final = frozenset(ROW_ERRORS)
-PLAN_CODES: Final = frozenset(PLAN_ERRORS)
-CATALOGUE: Final = {**ROW_ERRORS, **PLAN_ERRORS, **SAMPLE_ERRORS}
+TABLES: Final = (ROW_ERRORS, PLAN_ERRORS, SAMPLE_ERRORS)
+_refuse_twice([code for table in TABLES for code in table])
+
+CATALOGUE: Final[Mapping[str, ErrorKind]] = ChainMap(*TABLES)
+"""All of them by code; what is added to a table is in it."""
 
 
 class Exp2procError(Exception):
@@ -253,6 +267,12 @@ class Exp2procError(Exception):
         code: a key of `CATALOGUE`.
         message: what happened, with the numbers.
         hint: what to do; the catalogue's unless a better one is known.
+
+    >>> err = Exp2procError("trace-missing", "ex_000007.npz is not there")
+    >>> err.code, err.hint
+    ('trace-missing', 'Copy the missing file into the run folder, or trace that example again.')
+    >>> print(err)
+    trace-missing: ex_000007.npz is not there
     """
 
     def __init__(self, code: str, message: str, hint: str | None = None) -> None:
@@ -269,12 +289,20 @@ class Exp2procError(Exception):
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 
+    def to_dict(self) -> dict[str, str]:
+        """As plain data."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
 
 class PlanError(Exp2procError):
     """Nothing could start. Carries every problem that planning found, not only the first.
 
     Attributes:
         problems: the `Exp2procError`s, at least one.
+
+    >>> problems = [Exp2procError("no-runs", "none in traces"), Exp2procError("usage", "no DIR")]
+    >>> print(PlanError(problems))
+    no-runs: none in traces (and 1 more)
     """
 
     def __init__(self, problems: list[Exp2procError]) -> None:
@@ -288,7 +316,11 @@ class PlanError(Exp2procError):
 
 
 def first_line(err: BaseException) -> str:
-    """An exception of somebody else's library, short: its type and its first line."""
+    r"""An exception of somebody else's library, short: its type and its first line.
+
+    >>> first_line(ValueError("bad token at 3\nand much more"))
+    'ValueError: bad token at 3'
+    """
     lines = str(err).strip().splitlines() or [""]
     text = lines[0] if len(lines[0]) <= 200 else lines[0][:197] + "..."
     return f"{type(err).__name__}: {text}" if text else type(err).__name__

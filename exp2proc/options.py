@@ -1,75 +1,62 @@
-"""What a caller may ask of `convert`, checked for what does not go together."""
+"""What a caller may ask for. Every option is declared once, as a field of `Options`.
+
+A declaration gives the option of the command line, the keyword argument of `convert`, the words of
+the commands that are printed (`to_argv`) and the row of docs/options.md. A new option is a field
+here and the code that heeds it; one that concerns single rows is also a field of `Rules`.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import textwrap
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Literal
+from types import NoneType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from .engines.choice import Backend, EngineChoice
+from attrs import evolve, field, fields, frozen
+
+from .engines.choice import BACKENDS, Backend, EngineChoice
 from .errors import Exp2procError
-from .formats.sample import LAYOUTS, Layout
-from .traces.runs import DEFAULT_DATA_ROOT, DEFAULT_OUT_ROOT, Run
+from .formats.layouts import LAYOUTS
+from .results import OnProgress
+
+if TYPE_CHECKING:
+    from .traces.runs import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+O = TypeVar("O")  # noqa: E741
 
 PathLike = str | Path
+Jobs = int | Literal["auto"]
+DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of one conversion; see `exp2proc.convert` for their meaning."""
+# How a value is given, and what it then is.
 
-    trace_dir: tuple[Path, ...] = ()
-    traces_root: Path | None = None
-    dataset_jsonl: tuple[Path, ...] = ()
-    data_root: Path = Path(DEFAULT_DATA_ROOT)
-    tokenizer_model: tuple[str, ...] = ()
-    layout: Layout = "proc"
-    out_root: Path | None = None
-    out_dir: Path | None = None
-    limit: int | None = None
-    overwrite: bool = False
-    resume: bool = False
-    allow_missing_ft_hops: bool = False
-    jobs: int | Literal["auto"] = "auto"
-    backend: Backend | None = None
-    scheduler: str | None = None
-    address: str | None = None
-    fail_fast: bool = False
-    cache: bool = True
 
-    def __post_init__(self) -> None:
-        # One value stands for a tuple of it, as in `convert`; the fields are what they say.
-        for name in ("trace_dir", "dataset_jsonl"):
-            object.__setattr__(self, name, paths(getattr(self, name)))
-        object.__setattr__(self, "tokenizer_model", names(self.tokenizer_model))
-        for name in ("traces_root", "data_root", "out_root", "out_dir"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else Path(value))
+def path(value: PathLike) -> Path:
+    """A path, spelled either way."""
+    return Path(value)
 
-    @property
-    def output_root(self) -> Path:
-        """`out_root`, or the layout's default."""
-        return Path(DEFAULT_OUT_ROOT[self.layout]) if self.out_root is None else self.out_root
 
-    @property
-    def engine(self) -> EngineChoice:
-        """What concerns the engine alone."""
-        return EngineChoice(self.backend, self.scheduler, self.address, self.jobs)
-
-    def problems(self) -> list[Exp2procError]:
-        """What does not go together."""
-        found: list[str] = []
-        if bool(self.trace_dir) == (self.traces_root is not None):
-            found.append("give either --trace_dir (once or more) or --traces_root")
-        if self.overwrite and self.resume:
-            found.append("--overwrite and --resume exclude each other")
-        if self.layout not in LAYOUTS:
-            found.append(f"layout is {self.layout!r}: it may be {' or '.join(LAYOUTS)}")
-        if self.limit is not None and self.limit < 0:
-            found.append(f"limit is {self.limit}: it counts rows")
-        return [Exp2procError("usage", message) for message in found] + self.engine.problems()
+def optional_path(value: PathLike | None) -> Path | None:
+    """A path, or none."""
+    return None if value is None else Path(value)
 
 
 def paths(value: PathLike | Sequence[PathLike] | None) -> tuple[Path, ...]:
@@ -84,7 +71,386 @@ def names(value: PathLike | Sequence[PathLike]) -> tuple[str, ...]:
     return (str(value),) if isinstance(value, (str, Path)) else tuple(map(str, value))
 
 
-@dataclass(frozen=True, slots=True)
+# One option.
+
+
+@frozen(kw_only=True)
+class Option:
+    """A declared option, as the command line, `convert` and the documentation need it.
+
+    Attributes:
+        help: of the command line; "" when the command line does not have it.
+        group: heading that it stands under there.
+        metavar: what its value is called; None for flags and choices.
+        choices: the only values, as the table that holds them, or ().
+        rule: what is wrong with a value, or ""; None when every value of the type is right.
+        excludes: another option that it does not go with, or "".
+        python: of `convert`'s documentation, where `help` is no good for it.
+        name: of the field.
+        kind: the type of one value.
+        default: its value when it is not given.
+        repeatable: whether the field is a tuple, an element each time that the option is given.
+    """
+
+    help: str = ""
+    group: str = ""
+    metavar: str | None = None
+    choices: Collection[str] = ()
+    rule: Callable[[Any], str] | None = None
+    excludes: str = ""
+    python: str = ""
+    name: str = ""
+    kind: Any = None
+    default: Any = None
+    repeatable: bool = False
+
+    @property
+    def spelled(self) -> str:
+        """Its name on the command line: `--no_cache` for a flag that is on unless it is given."""
+        return f"--no_{self.name}" if self.default is True else f"--{self.name}"
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it takes no value on the command line."""
+        return self.kind is bool
+
+
+def option(told: str = "", **more: Any) -> dict[str, Option]:
+    """The metadata of a field that is an option: its `help`, and other attributes of `Option`."""
+    return {"option": Option(help=told, **more)}
+
+
+_runs = functools.partial(option, group="runs")
+_texts = functools.partial(option, group="texts and tokenizers (layout proc)")
+_outputs = functools.partial(option, group="where to and how")
+_workers = functools.partial(option, group="workers")
+
+
+# The options.
+
+
+@frozen
+class Rules:
+    """What decides how a row becomes a sample, wherever the row is worked on.
+
+    Attributes:
+        layout: of the samples.
+        existing: what to do with an output that is there.
+        allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
+    """
+
+    layout: str
+    existing: Literal["refuse", "keep", "replace"]
+    allow_missing_ft_hops: bool
+
+
+def _layout_rule(layout: str) -> str:
+    return "" if layout in LAYOUTS else f"layout is {layout!r}: it may be {' or '.join(LAYOUTS)}"
+
+
+def _limit_rule(limit: int | None) -> str:
+    return f"limit is {limit}: it counts rows" if limit is not None and limit < 0 else ""
+
+
+@frozen(kw_only=True)
+class Options:
+    """The options of one conversion; see `exp2proc.convert` for their meaning.
+
+    A path may be given as text, and one value where several may stand. What does not go together
+    is told by `problems`; nothing is refused here.
+
+    >>> options = Options(traces_root="traces", tokenizer_model="models/Qwen3-8B", resume=True)
+    >>> options.tokenizer_model, options.rules.existing
+    (('models/Qwen3-8B',), 'keep')
+    >>> to_argv(options)
+    ['--traces_root', 'traces', '--tokenizer_model', 'models/Qwen3-8B', '--resume']
+    """
+
+    trace_dir: tuple[Path, ...] = field(
+        default=(),
+        converter=paths,
+        metadata=_runs(
+            "a trace run (a folder with manifest.jsonl); may be repeated",
+            metavar="DIR",
+            python="one run folder or several; or",
+        ),
+    )
+    traces_root: Path | None = field(
+        default=None,
+        converter=optional_path,
+        metadata=_runs("every run below this folder", metavar="DIR"),
+    )
+    dataset_jsonl: tuple[Path, ...] = field(
+        default=(),
+        converter=paths,
+        metadata=_texts(
+            "a dataset cache; may be repeated. Default: the file that the run's path names",
+            metavar="FILE",
+            python="dataset caches; by default the one each run's path names.",
+        ),
+    )
+    data_root: Path = field(
+        default=Path(DEFAULT_DATA_ROOT),
+        converter=path,
+        metadata=_texts(
+            "where the caches of bare dataset names are (default: %(default)s)", metavar="DIR"
+        ),
+    )
+    tokenizer_model: tuple[str, ...] = field(
+        default=(),
+        converter=names,
+        metadata=_texts(
+            "tokenizer of all runs, or with TAG= of the runs of that model; may be repeated",
+            metavar="[TAG=]NAME_OR_DIR",
+            python='folders or hub names; "TAG=NAME" serves the runs of one model_tag.',
+        ),
+    )
+    layout: str = field(
+        default="proc",
+        metadata=_outputs(
+            "proc: with token pieces; proc_1: without text (default: %(default)s)",
+            choices=LAYOUTS,
+            rule=_layout_rule,
+        ),
+    )
+    out_root: Path | None = field(
+        default=None,
+        converter=optional_path,
+        metadata=_outputs(
+            "root of the output folders (default: exp/<layout>/output)", metavar="DIR"
+        ),
+    )
+    out_dir: Path | None = field(
+        default=None,
+        converter=optional_path,
+        metadata=_outputs("output folder of the only run", metavar="DIR"),
+    )
+    limit: int | None = field(
+        default=None,
+        metadata=_runs("the first N manifest rows of each run", metavar="N", rule=_limit_rule),
+    )
+    overwrite: bool = field(default=False, metadata=_outputs("make existing outputs again"))
+    resume: bool = field(
+        default=False,
+        metadata=_outputs(
+            "keep outputs that are complete and newer than their trace, make the rest",
+            excludes="overwrite",
+        ),
+    )
+    allow_missing_ft_hops: bool = field(
+        default=False, metadata=_outputs("write FT-IFR traces without vh as samples without hop")
+    )
+    jobs: Jobs = field(
+        default="auto",
+        metadata=_workers(
+            "worker processes (default: auto, by estimated work and available cores)",
+            metavar="N|auto",
+            python='workers, or "auto": by estimated work and the cores this process may use.',
+        ),
+    )
+    backend: Backend | None = field(
+        default=None,
+        metadata=_workers(
+            "engine (default: loky, worker processes of this machine); dask and ray are extras",
+            choices=BACKENDS,
+            python='"loky" (processes), "threading", "sequential", "dask" or "ray"; by default what'
+            ' an active `joblib.parallel_config` says, else "loky".',
+        ),
+    )
+    scheduler: str | None = field(
+        default=None,
+        metadata=_workers(
+            "with --backend dask: the scheduler, such as tcp://head:8786 (default: a cluster"
+            " started on this machine)",
+            metavar="ADDRESS",
+        ),
+    )
+    address: str | None = field(
+        default=None,
+        metadata=_workers(
+            "with --backend ray: the cluster, such as head:6379 (default: $RAY_ADDRESS, else a"
+            " Ray started on this machine)",
+            metavar="ADDRESS",
+        ),
+    )
+    fail_fast: bool = field(default=False, metadata=_workers("stop at the first row that fails"))
+    cache: bool = field(
+        default=True,
+        metadata=_workers(
+            "neither use nor fill the alignment cache",
+            python="remember what texts became between runs.",
+        ),
+    )
+
+    @property
+    def output_root(self) -> Path:
+        """`out_root`, or the layout's default."""
+        return Path(LAYOUTS[self.layout].default_root) if self.out_root is None else self.out_root
+
+    @property
+    def engine(self) -> EngineChoice:
+        """What concerns the engine alone."""
+        return EngineChoice(self.backend, self.scheduler, self.address, self.jobs)
+
+    @property
+    def rules(self) -> Rules:
+        """What concerns rows alone: all that workers know of the options."""
+        existing: Literal["refuse", "keep", "replace"] = (
+            "keep" if self.resume else "replace" if self.overwrite else "refuse"
+        )
+        return Rules(self.layout, existing, self.allow_missing_ft_hops)
+
+    def problems(self) -> list[Exp2procError]:
+        """What does not go together, and values that may not be."""
+        found: list[str] = []
+        if bool(self.trace_dir) == (self.traces_root is not None):
+            found.append("give either --trace_dir (once or more) or --traces_root")
+        given = [(one, getattr(self, one.name)) for one in declared(type(self))]
+        found += [
+            f"--{one.excludes} and {one.spelled} exclude each other"
+            for one, value in given
+            if one.excludes and value and getattr(self, one.excludes)
+        ]
+        found += filter(None, (one.rule(value) for one, value in given if one.rule is not None))
+        return [Exp2procError("usage", message) for message in found] + self.engine.problems()
+
+
+@frozen(kw_only=True)
+class ConvertOptions(Options):
+    """What `convert` takes: the options, and whom to tell."""
+
+    on_progress: OnProgress | None = field(
+        default=None,
+        metadata=option(python="called in this process whenever rows have ended."),
+    )
+
+
+# What the declarations give.
+
+
+def declared(kind: type) -> tuple[Option, ...]:
+    """The options that are the fields of a class, in their order."""
+    hints = get_type_hints(kind)
+    found: list[Option] = []
+    for attribute in fields(kind):
+        one, repeatable = _value_type(hints[attribute.name])
+        found.append(
+            evolve(
+                attribute.metadata["option"],
+                name=attribute.name,
+                default=attribute.default,
+                kind=one,
+                repeatable=repeatable,
+            )
+        )
+    return tuple(found)
+
+
+def _value_type(hint: Any) -> tuple[Any, bool]:
+    """The type of one value, and whether the field holds several: `tuple[T, ...]`, `T | None`."""
+    if get_origin(hint) is tuple:
+        return get_args(hint)[0], True
+    parts = get_args(hint)
+    if NoneType in parts:
+        (one,) = (part for part in parts if part is not NoneType)
+        return one, False
+    return hint, False
+
+
+def to_argv(options: object) -> list[str]:
+    """The words of a command line that give these options: those that are not the default's.
+
+    >>> to_argv(Options(traces_root="traces", tokenizer_model=["a", "-b"], cache=False))
+    ['--traces_root', 'traces', '--tokenizer_model', 'a', '--tokenizer_model=-b', '--no_cache']
+    """
+    words: list[str] = []
+    for one in declared(type(options)):
+        value = getattr(options, one.name)
+        if not one.help or value == one.default:
+            continue
+        if one.is_flag:
+            words.append(one.spelled)
+            continue
+        for word in map(str, value if one.repeatable else (value,)):
+            # A value that begins with a dash would be taken for an option.
+            dashed = word.startswith("-")
+            words += [f"{one.spelled}={word}"] if dashed else [one.spelled, word]
+    return words
+
+
+def grouped(kind: type) -> dict[str, list[Option]]:
+    """The options of a class that the command line has, by heading."""
+    groups: dict[str, list[Option]] = {}
+    for one in declared(kind):
+        if one.help:
+            groups.setdefault(one.group, []).append(one)
+    return groups
+
+
+def table(kind: type) -> dict[str, list[tuple[str, str]]]:
+    """The documentation's tables, by heading: how an option is spelled, and what it does.
+
+    >>> table(Options)["runs"][1]
+    ('--traces_root DIR', 'every run below this folder')
+    """
+    return {
+        heading: [
+            (
+                f"{one.spelled} {one.metavar or '|'.join(one.choices)}".strip(),
+                one.help % {"default": one.default},
+            )
+            for one in options
+        ]
+        for heading, options in grouped(kind).items()
+    }
+
+
+def keywords_of(kind: Callable[P, O]) -> Callable[[Callable[[O], R]], Callable[P, R]]:
+    """Let a function of options take the fields of `kind` as keyword arguments instead.
+
+    Its signature is that of `kind`; the line of its documentation that begins with "options:"
+    becomes a line for each of them.
+    """
+
+    def decorate(function: Callable[[O], R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> R:
+            return function(kind(*args, **kwargs))
+
+        signature, own = inspect.signature(kind), inspect.signature(function)
+        shown: Any = called
+        fields_of: Any = kind
+        shown.__signature__ = signature.replace(return_annotation=own.return_annotation)
+        shown.__annotations__ = {
+            **{name: p.annotation for name, p in signature.parameters.items()},
+            "return": own.return_annotation,
+        }
+        if called.__doc__:
+            called.__doc__ = re.sub(
+                "^( *)options: .*\n",
+                lambda line: _arguments(declared(fields_of), line[1]),
+                called.__doc__,
+                flags=re.MULTILINE,
+            )
+        return called
+
+    return decorate
+
+
+def _arguments(options: Sequence[Option], indent: str) -> str:
+    """The options as arguments in a docstring."""
+    lines = ""
+    for one in options:
+        text = one.python or re.sub(r" \(default: %\(default\)s\)$", "", one.help) + "."
+        wrapped = textwrap.wrap(f"{one.name}: {text}", 96 - len(indent), subsequent_indent="    ")
+        lines += textwrap.indent("\n".join(wrapped) + "\n", indent)
+    return lines
+
+
+# Tokenizers, an option with a spelling of its own.
+
+
+@frozen
 class TokenizerChoice:
     """Which tokenizer serves which runs.
 
@@ -109,6 +475,9 @@ def parse_tokenizers(values: Sequence[str]) -> TokenizerChoice:
 
     Raises:
         Exp2procError: `usage`, when two plain ones or two of one tag are given.
+
+    >>> parse_tokenizers(["models/other", "qwen-8B=models/Qwen3-8B"])
+    TokenizerChoice(by_tag={'qwen-8B': 'models/Qwen3-8B'}, plain='models/other')
     """
     by_tag: dict[str, str] = {}
     plain: str | None = None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
 
+from .errors import Exp2procError
 from .versions import __version__, library_versions
 
+Status = Literal["converted", "kept", "failed", "pending"]
 StopReason = Literal["interrupted", "terminated", "fail_fast", "unwritable", "cluster_lost"]
 
 _STOP_CODES: dict[str, int] = {"interrupted": 130, "terminated": 143}
@@ -61,6 +64,57 @@ class RunReport:
     non_finite: int = 0
 
 
+class InPlan(Protocol):
+    """What has a place in a plan: a manifest row, or a line that is none."""
+
+    @property
+    def number(self) -> int:
+        """Of the row, in the plan."""
+
+    @property
+    def run(self) -> int:
+        """Of its run, in the plan."""
+
+
+class Outcome(NamedTuple):
+    """What became of one row.
+
+    Attributes:
+        number, run: the row's and its run's place in the plan.
+        status: converted, kept (its output was there), failed, or pending (its trace is not there
+            yet and the run is young).
+        with_hop: whether its sample carries `hop`.
+        finite: False when its sample's numbers are NaN or infinite somewhere.
+        error: why a failed row failed.
+        trace: the traceback of an internal error.
+    """
+
+    number: int
+    run: int
+    status: Status
+    with_hop: bool = False
+    finite: bool = True
+    error: Exp2procError | None = None
+    trace: str = ""
+
+    @classmethod
+    def failed(cls, row: InPlan, error: Exp2procError, trace: str = "") -> Outcome:
+        """Of a row that failed."""
+        return cls(row.number, row.run, "failed", error=error, trace=trace)
+
+
+class Named(Protocol):
+    """What a message can name: a manifest row, or as much of a line as could be told."""
+
+    @property
+    def file(self) -> str | None:
+        """Name of the trace."""
+
+    @property
+    def example_idx(self) -> int | None:
+        """Number of the sample in its run."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowError:
     """A row that failed.
@@ -80,6 +134,18 @@ class RowError:
     message: str
     hint: str
     trace: str = ""
+
+    @classmethod
+    def of(cls, folder: str | Path, row: Named, error: Exp2procError, trace: str = "") -> RowError:
+        """The error of a row of the run (or output folder) `folder`."""
+        told = (error.code, error.message, error.hint)
+        return cls(str(folder), row.file, row.example_idx, *told, trace)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        fields = asdict(self)
+        del fields["trace"]
+        return fields
 
 
 @dataclass(slots=True)
@@ -119,9 +185,6 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON report."""
-        errors = [asdict(error) for error in self.errors]
-        for error in errors:
-            del error["trace"]
         return {
             "exp2proc_version": __version__,
             "versions": library_versions(),
@@ -131,32 +194,8 @@ class Report:
             "stopped": self.stopped,
             "counts": asdict(self.counts),
             "runs": [asdict(run) for run in self.runs],
-            "errors": errors,
+            "errors": [error.to_dict() for error in self.errors],
         }
-
-
-Status = Literal["converted", "kept", "failed", "pending"]
-
-
-class Outcome(NamedTuple):
-    """What became of one row.
-
-    Attributes:
-        number: the row's number in the plan.
-        status: converted, kept (its output was there), failed, or pending (its trace is not there
-            yet and the run is young).
-        with_hop: whether its sample carries `hop`.
-        finite: False when its sample's numbers are NaN or infinite somewhere.
-        error: code, message and hint of a failed row.
-        trace: the traceback of an internal error.
-    """
-
-    number: int
-    status: Status
-    with_hop: bool = False
-    finite: bool = True
-    error: tuple[str, str, str] | None = None
-    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,8 +104,23 @@ def _run(words: list[str]) -> int:
         )
         module.add_arguments(sub)
     args = parser.parse_args(_underscored(words))
-    args.words = words
+    if why := _wrong_environment():
+        parser.exit(2, f"{parser.prog}: {why}\n")
     return int(module.run(args))
+
+
+def _wrong_environment() -> str | None:
+    """What is wrong with an environment variable, or None."""
+    if "EXP2PROC_DEFLATE" not in os.environ:
+        return None  # importing codecs takes its time
+    from ..errors import Exp2procError
+    from ..formats.deflate import check_choice
+
+    try:
+        check_choice()
+    except Exp2procError as err:
+        return err.message
+    return None
 
 
 def _underscored(words: list[str]) -> list[str]:
@@ -116,6 +131,8 @@ def _underscored(words: list[str]) -> list[str]:
             return spelled + words[at:]
         name, equals, value = word.partition("=")
         if name.startswith("--") and len(name) > 2:
+            # argparse before 3.13 takes a value of two dashes for none at all
+            value = "./--" if value == "--" else value
             word = "--" + name[2:].replace("-", "_") + equals + value
         spelled.append(word)
     return spelled

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from .selection import add_engine
-from .values import positive_or_auto
+from .selection import add_options
 
 EXAMPLES = """\
 examples:
@@ -26,14 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare attr, hop, spans and scores bit for bit with what these traces give, and"
         " expect a sample for every row",
     )
-    parser.add_argument(
-        "--jobs",
-        metavar="N|auto",
-        type=positive_or_auto,
-        default="auto",
-        help="worker processes (default: auto)",
+    add_options(
+        parser,
+        *("jobs", "backend", "scheduler", "address"),
+        jobs="worker processes (default: auto)",
     )
-    add_engine(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="no progress, no word of success")
 

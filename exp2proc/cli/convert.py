@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from ..errors import Exp2procError, PlanError
+from ..options import Options, to_argv
 from . import plan
-from .reports import unwritable, write_report
-from .selection import add_execution, add_selection, options_of
-from .values import path
+from .reports import Telling, unwritable, write_report
+from .selection import add_groups, options_of
 
 if TYPE_CHECKING:
     from ..engines import Engine
-    from ..planning.planner import Plan
+    from ..planning.plan import Plan
     from ..results import Report
 
 EXAMPLES = """\
@@ -42,25 +43,11 @@ written; 130 interrupted (Ctrl-C); 143 terminated.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc convert`."""
-    add_selection(parser)
-    add_execution(parser)
-    add_reporting(parser)
+    add_groups(parser)
+    add_groups(parser, Telling)
     parser.add_argument(
         "--dry_run", action="store_true", help="write nothing: the same as exp2proc plan"
     )
-
-
-def add_reporting(parser: argparse.ArgumentParser) -> None:
-    """Options that say what is told, where."""
-    told = parser.add_argument_group("report")
-    told.add_argument(
-        "--report", metavar="FILE.json", type=path, help="write the JSON report to a file"
-    )
-    told.add_argument(
-        "--json", action="store_true", help="print the JSON report on stdout, and nothing else"
-    )
-    told.add_argument("--quiet", action="store_true", help="no progress, no summary of success")
-    told.add_argument("--verbose", action="store_true", help="tracebacks of internal errors")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     hear_sigterm()
     try:
-        options = options_of(args)
+        options = options_of(args, Options)
         with open_engine(options.engine) as engine:
             return carry_out(make_plan(options), args, engine)
     except PlanError as err:
@@ -92,31 +79,28 @@ def carry_out(made: Plan, args: argparse.Namespace, engine: Engine | None = None
         report = run_plan(made, on_progress, engine)
     if report.exit_code in (130, 143):
         ignore_stops()
-    written = _deliver(report, args)
+    written = _deliver(report, made.options, args)
     ignore_stops()  # all is done and told: the exit code stands
     return report.exit_code if written else max(report.exit_code, 1)
 
 
-def _deliver(report: Report, args: argparse.Namespace) -> bool:
+def _deliver(report: Report, options: Options, args: argparse.Namespace) -> bool:
     """Tell what was done; False when a report that was asked for could not be written."""
-    from ..terminal import report as summary
+    from ..terminal.report import print_report
 
     written = args.report is None or write_report(args.report, report.to_dict())
     if args.json:
         print(json.dumps(report.to_dict(), indent=2))
         return written
-    shown = summary.Summary(
-        report, quiet=args.quiet, verbose=args.verbose, resume=_resume_command(args.words)
-    )
-    shown.print()
+    again = shlex.join(_go_on(options, options_of(args, Telling)))
+    print_report(report, quiet=args.quiet, verbose=args.verbose, resume=again)
     return written
 
 
-def _resume_command(words: list[str]) -> str:
-    # argparse takes an option's beginning for the option
-    replaced = re.compile("--(ov|ove|over|overw.*|res|resu.*)")
-    kept = [word for word in words if not replaced.fullmatch(word)]
-    return shlex.join(["exp2proc", *kept, "--resume"])
+def _go_on(options: Options, telling: Telling) -> list[str]:
+    """The command that keeps what is done and makes the rest."""
+    rest = evolve(options, overwrite=False, resume=False)
+    return ["exp2proc", "convert", *to_argv(rest), *to_argv(telling), "--resume"]
 
 
 def refuse(err: Any, args: argparse.Namespace) -> int:

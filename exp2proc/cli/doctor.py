@@ -10,7 +10,7 @@ import json
 import sys
 
 from .convert import refuse
-from .selection import add_runs, add_texts
+from .selection import add_options
 
 EXAMPLES = """\
 examples:
@@ -25,9 +25,11 @@ run to look at.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc doctor`."""
-    add_runs(parser)
-    add_texts(parser, "the evidence to look for (every --tokenizer_model is tried)")
-    parser.add_argument("--out_root", metavar="DIR", help="where the suggested command shall write")
+    add_options(parser.add_argument_group("runs"), "trace_dir", "traces_root")
+    evidence = "the evidence to look for (every --tokenizer_model is tried)"
+    texts = ("dataset_jsonl", "data_root", "tokenizer_model")
+    add_options(parser.add_argument_group(evidence), *texts)
+    add_options(parser, "out_root", out_root="where the suggested command shall write")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 
+from ..options import Options
 from .reports import write_report
-from .selection import add_execution, add_selection, options_of
+from .selection import add_groups, options_of
 
 EXAMPLES = """\
 examples:
@@ -21,16 +22,15 @@ start.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc plan`: those of convert that decide what is done."""
-    add_selection(parser)
-    add_execution(parser)
+    add_groups(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Plan and show."""
-    from ..planning.forecast import plan
+    from ..planning.forecast import forecast
 
-    made = plan(options_of(args))
+    made = forecast(options_of(args, Options))
     if getattr(args, "report", None) is not None:  # of convert --dry_run
         write_report(args.report, made.to_dict())
     if args.json:

@@ -1,13 +1,40 @@
-"""`--report`: the JSON of a command in a file, whole or not at all."""
+"""What `convert` tells, and where: on screen, and as JSON in a file, whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from ..options import option, optional_path
+from ..system.writing import check_writable, written_whole
+
+_GROUP: Final = "report"
+
+
+@frozen(kw_only=True)
+class Telling:
+    """The options that say what is told, where: of the command line only."""
+
+    report: Path | None = field(
+        default=None,
+        converter=optional_path,
+        metadata=option("write the JSON report to a file", group=_GROUP, metavar="FILE.json"),
+    )
+    json: bool = field(
+        default=False,
+        metadata=option("print the JSON report on stdout, and nothing else", group=_GROUP),
+    )
+    quiet: bool = field(
+        default=False, metadata=option("no progress, no summary of success", group=_GROUP)
+    )
+    verbose: bool = field(
+        default=False, metadata=option("tracebacks of internal errors", group=_GROUP)
+    )
 
 
 def unwritable(path: Path) -> str | None:
@@ -15,10 +42,7 @@ def unwritable(path: Path) -> str | None:
     if os.path.isdir(path):
         return f"the report {path}: it is a folder"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path)
-        temporary.touch()
-        temporary.unlink()
+        check_writable(path)
     except OSError as err:
         return f"the report {path}: {err.strerror or err}"
     return None
@@ -28,17 +52,10 @@ def write_report(path: Path, data: dict[str, Any]) -> bool:
     """Write a report; False, with a line on stderr, when the operating system refuses."""
     from ..formats.names import printable
 
-    temporary = _beside(path)
     try:
-        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        with written_whole(path) as temporary:
+            temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     except OSError as err:
-        with suppress(OSError):
-            temporary.unlink()
         print(printable(f"exp2proc: the report {path}: {err.strerror or err}"), file=sys.stderr)
         return False
     return True
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")

@@ -32,16 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the scores, print the table."""
+    from ..exports.score_formats import FORMATS
     from ..exports.scores import score_rows
     from ..formats.sample import load_scores
-    from ..terminal.scores import FORMATS, rich_tables
 
     with read_all(args, lambda source: (source, load_scores(source.path))) as reading:
         rows = score_rows(reading.items())
     if args.format == "table":
         from ..terminal.console import console
+        from ..terminal.scores import score_tables
 
-        console().print(rich_tables(rows))
+        console().print(score_tables(rows))
     else:
         print(FORMATS[args.format](rows), end="")
     return reading.exit_code

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final
+
+from ..options import Jobs
 
 
 def path(value: str) -> Path:
@@ -29,3 +33,7 @@ def positive_or_auto(value: str) -> int | str:
         return positive(value)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError("it may be auto or a number from 1") from None
+
+
+READERS: Final[dict[Any, Callable[[str], Any]]] = {Path: path, int: int, Jobs: positive_or_auto}
+"""How a value of a declared option is read, by its type; text as it is."""

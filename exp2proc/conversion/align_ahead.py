@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from ..planning.shards import Shard, TextWork, alignment_seconds, text_seconds
-from .worker import Alignments, Settings
+from ..tokens.aligner import Aligner, Tokenizers
 
 _START: Final = 0.4
 """Seconds a worker needs to rebuild a tokenizer (measured: 0.3 with Qwen3 to 1.9 with Gemma-3)."""
@@ -32,15 +32,17 @@ def pays(texts: Iterable[TextWork], workers: int) -> bool:
     return align > 0.0 and workers > 1 and alone <= _START + total / workers
 
 
-def aligned_ahead(shards: Iterable[Shard], settings: Settings) -> Iterator[Shard]:
+def aligned_ahead(
+    shards: Iterable[Shard], tokenizers: Tokenizers, cache_folder: str
+) -> Iterator[Shard]:
     """The same shards, the alignments of each one's texts in the cache when it is asked for."""
     for shard in shards:
         texts = [text for text in shard.texts if not text.known and _is_small(text)]
-        alignments = Alignments(texts, settings)
+        aligner = Aligner(texts, tokenizers, cache_folder)
         for text in texts:
             with suppress(Exception):  # the worker meets it again, and says so at its rows
-                alignments.of(text)
-        alignments.remember()
+                aligner.of(text)
+        aligner.remember()
         yield shard
 
 

@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 
 from ..engines import Engine
 from ..errors import Exp2procError, PlanError, first_line
-from ..planning.planner import Plan
+from ..planning.plan import Plan
+from ..tokens.aligner import TokenizerSource
 from ..tokens.tokenizer import fingerprint
 from ..traces.manifest import NAME
 from ..versions import __version__
@@ -174,13 +175,12 @@ def compare(
             yield Exp2procError("path-not-visible", f"{where} {why} {path}")
 
 
-def check_tokenizer(planner: Environment, name: str, planned: str | None) -> None:
+def check_tokenizer(planner: Environment, source: TokenizerSource) -> None:
     """Check that a tokenizer is here what it was where the run was planned.
 
     Args:
         planner: the planning machine.
-        name: folder or hub name.
-        planned: the folder's fingerprint there; None for a hub name.
+        source: with the fingerprint it had there; None for a hub name.
 
     Raises:
         Exp2procError: `worker-environment`.
@@ -191,12 +191,12 @@ def check_tokenizer(planner: Environment, name: str, planned: str | None) -> Non
         for (library, have), (_, want) in zip(mine.libraries, planner.libraries, strict=True)
         if have != want
     ]
-    if not differences and planned is not None:
-        found = fingerprint(name)
+    if not differences and source.planned is not None:
+        found = fingerprint(source.name)
         if found is None:
-            differences.append(f"no readable tokenizer at {name}")
-        elif found != planned:
-            differences.append(f"other files of the tokenizer at {name}")
+            differences.append(f"no readable tokenizer at {source.name}")
+        elif found != source.planned:
+            differences.append(f"other files of the tokenizer at {source.name}")
     if differences:
         raise _differs(planner, ", ".join(differences))
 

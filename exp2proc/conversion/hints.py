@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ..causes.lengths import LengthCase, Pattern, length_pattern
 from ..errors import Exp2procError
-from ..planning.planner import Plan
+from ..planning.plan import Plan
 from ..planning.shards import TextWork
+from ..tokens.aligner import Aligner
 from ..tokens.alignment import Alignment
 from ..traces.datasets import Text, read_text
-from .tally import LENGTH_CODES, Tally
-from .worker import Alignments, Settings
+from .tally import Tally
+
+LENGTH_CODES: Final = frozenset({"prompt-length-mismatch", "generation-length-mismatch"})
+"""The failures that a tokenizer's token lengths decide."""
 
 _CHUNK: Final = 128
 """Texts whose cached alignments are held at once."""
@@ -29,36 +32,31 @@ class Measured(NamedTuple):
     alignment: Alignment
 
 
-def measure(
-    works: Sequence[TextWork], settings: Settings, on_text: Callable[[], None] | None = None
-) -> Iterator[Measured]:
+def measure(works: Sequence[TextWork], plan: Plan, cache_folder: str | None) -> Iterator[Measured]:
     """Align texts, by the cache where it can. Those that cannot be read any more are left out.
 
     Args:
-        works: texts with a place and a tokenizer.
-        settings: with their tokenizers.
-        on_text: called after each.
+        works: texts of the plan, with a place and a tokenizer.
+        plan: with their tokenizers.
+        cache_folder: of the alignment cache, or None.
 
     Raises:
         Exp2procError: `tokenizer-invalid`.
     """
+    tokenizers = plan.open_tokenizers()
     for at in range(0, len(works), _CHUNK):
         some = works[at : at + _CHUNK]
-        alignments = Alignments(some, settings)
+        aligner = Aligner(some, tokenizers, cache_folder)
         try:
-            for work in some:
-                if (measured := _measured(work, alignments)) is not None:
-                    yield measured
-                if on_text is not None:
-                    on_text()
+            yield from filter(None, (_measured(work, aligner) for work in some))
         finally:
-            alignments.remember()
+            aligner.remember()
 
 
-def _measured(work: TextWork, alignments: Alignments) -> Measured | None:
+def _measured(work: TextWork, aligner: Aligner) -> Measured | None:
     assert work.place is not None and work.key is not None
     try:
-        return Measured(work, read_text(work.place, work.key), alignments.of(work))
+        return Measured(work, read_text(work.place, work.key), aligner.of(work))
     except Exp2procError as err:
         if err.code != "dataset-no-match":
             raise
@@ -75,13 +73,13 @@ def cases_by_run(measured: Iterable[Measured]) -> dict[int, list[LengthCase]]:
     return cases
 
 
-def explain_lengths(plan: Plan, tally: Tally, settings: Settings) -> None:
+def explain_lengths(plan: Plan, tally: Tally, cache_folder: str | None) -> None:
     """Where rows failed by their lengths, give them the pattern of their run as a hint."""
     runs = tally.failed_by(LENGTH_CODES)
     if not runs:
         return
     try:
-        cases = cases_by_run(measure(_sample(plan.texts, runs), settings))
+        cases = cases_by_run(measure(_sample(plan.texts, runs), plan, cache_folder))
         for run in runs & cases.keys():
             tokenizer = plan.tokenizers[plan.runs[run].tokenizer]
             tally.rehint(run, LENGTH_CODES, _hint(length_pattern(cases[run]), tokenizer.name))

@@ -12,6 +12,7 @@ import os
 from contextlib import suppress
 from typing import NamedTuple
 
+from ..errors import Exp2procError
 from ..results import Outcome
 
 
@@ -44,7 +45,9 @@ class Journal:
 
     def ended(self, outcome: Outcome) -> None:
         """A row has ended."""
-        self._append(json.dumps(outcome).encode() + b"\n")
+        *fields, error, trace = outcome
+        told = error and (error.code, error.message, error.hint)
+        self._append(json.dumps([*fields, told, trace]).encode() + b"\n")
 
     def _append(self, line: bytes) -> None:
         with suppress(OSError):  # a full disk costs precision after a kill, not the row
@@ -83,6 +86,7 @@ def _note(line: bytes, ended: dict[int, Outcome], started: set[int]) -> None:
         if isinstance(noted, int):
             started.add(noted)
         else:
-            number, status, with_hop, finite, error, trace = noted
-            error = error and tuple(error)
-            ended[number] = Outcome(number, status, with_hop, finite, error, trace)
+            number, run, status, with_hop, finite, error, trace = noted
+            error = error and Exp2procError(*error)
+            outcome = Outcome(number, run, status, with_hop, finite, error, trace)
+            ended[outcome.number] = outcome

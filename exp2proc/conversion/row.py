@@ -1,86 +1,124 @@
-"""Trace + token pieces -> sample: the bytes of one exported npz. Pure."""
+"""One row: trace + token pieces -> sample -> file."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+import os
+from collections.abc import Callable
+from typing import Any
 
 from ..errors import Exp2procError
-from ..formats import sample as samples
-from ..formats import spans
+from ..formats.layouts import LAYOUTS, Layout
 from ..formats.npz import Member
-from ..formats.sample import Layout
-from ..formats.spans import SampleSpans
-from ..traces.manifest import FT_IFR_METHODS
-from ..traces.trace import Trace
+from ..formats.sample import Sample, encode, load_sample, sample_values
+from ..formats.spans import sample_length, sample_spans
+from ..options import Rules
+from ..results import Outcome
+from ..system.writing import write_whole
+from ..tokens.alignment import Alignment, check_lengths
+from ..traces.manifest import Row
+from ..traces.trace import Trace, read_trace
 
 
-def wants_hops(layout: Layout, attr_func: str) -> bool:
-    """Whether a sample of this layout and method carries `hop` when its trace has `vh`."""
-    return layout == "proc_1" or attr_func in FT_IFR_METHODS
+def convert_row(
+    row: Row, folders: tuple[str, str], rules: Rules, align: Callable[[], Alignment]
+) -> Outcome:
+    """Convert one row.
 
+    Args:
+        row: of the manifest.
+        folders: (trace_dir, out_dir) of its run.
+        rules: of the conversion.
+        align: gives the alignment of the row's text; called where the layout needs text.
 
-def requires_hops(layout: Layout, attr_func: str, *, allow_missing_ft_hops: bool) -> bool:
-    """Whether a trace of this method without `vh` is an error."""
-    return layout == "proc" and attr_func in FT_IFR_METHODS and not allow_missing_ft_hops
-
-
-class TracePart(NamedTuple):
-    """What a sample has from its trace: everything but the token pieces.
-
-    Attributes:
-        spans: in sample indices.
-        attr: float32[L].
-        scores: RISE, MAS, Recovery@10%; NaN when absent.
-        hop: float32[H, L] or None.
+    Raises:
+        Exp2procError: why it cannot be converted.
     """
+    layout = LAYOUTS[rules.layout]
+    trace_path, out_path = (f"{folder}/{row.file}" for folder in folders)
+    if row.open_ended and not os.path.lexists(trace_path):
+        return Outcome(row.number, row.run, "pending")
+    if rules.existing == "keep":
+        kept = _complete(row, trace_path, out_path, rules)
+        if kept is not None:
+            return Outcome(row.number, row.run, "kept", kept.hop is not None, kept.is_finite())
+    if rules.existing == "refuse" and os.path.lexists(out_path):
+        raise _exists(row)
+    tok: Member | None = None
+    if layout.needs_text:
+        alignment = align()
+        check_lengths(alignment, row.prompt_len, row.gen_len)
+        tok = alignment.tok
+    trace = read_row(trace_path, row, layout)
+    data = build_sample(trace, row, rules, tok)
+    try:
+        write_whole(out_path, data, replace=rules.existing != "refuse")
+    except FileExistsError:
+        raise _exists(row) from None
+    except OSError as err:
+        raise Exp2procError("output-unwritable", f"{out_path}: {err.strerror or err}") from None
+    return Outcome(row.number, row.run, "converted", trace.hops is not None, trace.finite)
 
-    spans: SampleSpans
-    attr: npt.NDArray[np.float32]
-    scores: tuple[float, float, float]
-    hop: npt.NDArray[np.float32] | None
+
+def read_row(path: str, row: Row, layout: Layout) -> Trace:
+    """The trace of a row, with `vh` where samples of the layout carry it.
+
+    Raises:
+        Exp2procError: see `read_trace`.
+    """
+    return read_trace(path, row.prompt_len, row.gen_len, hops=layout.wants_hops(row.attr_func))
 
 
-def trace_part(
-    trace: Trace, prompt_len: int, gen_len: int, attr_func: str, layout: Layout
-) -> TracePart:
-    """What a sample of this layout has from a trace that was read with hops when `wants_hops`."""
-    length = spans.sample_length(prompt_len, gen_len)
-    hops = trace.hops if wants_hops(layout, attr_func) else None
-    return TracePart(
-        spans.sample_spans(prompt_len, gen_len, trace.sink, trace.thinking),
+def trace_values(trace: Trace, row: Row) -> dict[str, Any]:
+    """What a sample has from its trace: everything but the token pieces, by key.
+
+    Args:
+        trace: as `read_row` gives it.
+        row: of the manifest.
+    """
+    length = sample_length(row.prompt_len, row.gen_len)
+    return sample_values(
         trace.row_all[:length],
-        (trace.rise, trace.mas, trace.recovery),
-        None if hops is None else hops[:, :length],
+        sample_spans(row.prompt_len, row.gen_len, trace.sink, trace.thinking),
+        trace.scores,
+        None if trace.hops is None else trace.hops[:, :length],
     )
 
 
-def build_sample(
-    trace: Trace,
-    prompt_len: int,
-    gen_len: int,
-    attr_func: str,
-    tok: Member | None,
-    *,
-    allow_missing_ft_hops: bool = False,
-) -> bytes:
-    """The sample of one trace.
+def build_sample(trace: Trace, row: Row, rules: Rules, tok: Member | None) -> bytes:
+    """The bytes of a row's sample.
 
     Args:
-        trace: read with hops when `wants_hops`.
-        prompt_len, gen_len: P and G.
-        attr_func: the method of the manifest row.
-        tok: packed token pieces (layout `proc`), or None (layout `proc_1`).
-        allow_missing_ft_hops: write an FT-IFR trace that has no `vh` without `hop`.
+        trace: as `read_row` gives it.
+        row: of the manifest.
+        rules: of the conversion.
+        tok: packed token pieces; None where the layout has none.
 
     Raises:
         Exp2procError: `missing-hops`.
     """
-    layout: Layout = "proc_1" if tok is None else "proc"
-    if trace.hops is None and requires_hops(
-        layout, attr_func, allow_missing_ft_hops=allow_missing_ft_hops
-    ):
-        raise Exp2procError("missing-hops", f"{attr_func} needs hops, but the trace has no vh")
-    return samples.encode(*trace_part(trace, prompt_len, gen_len, attr_func, layout), tok)
+    layout = LAYOUTS[rules.layout]
+    lacks_hops = trace.hops is None and layout.requires_hops(row.attr_func)
+    if lacks_hops and not rules.allow_missing_ft_hops:
+        raise Exp2procError("missing-hops", f"{row.attr_func} needs hops, but the trace has no vh")
+    return encode(layout, {**trace_values(trace, row), "tok": tok})
+
+
+def _exists(row: Row) -> Exp2procError:
+    return Exp2procError("output-exists", f"{row.file} is already there")
+
+
+def _complete(row: Row, trace: str, out: str, rules: Rules) -> Sample | None:
+    """The output that is there, if it is newer than its trace and just what would be made."""
+    try:
+        if os.stat(out).st_mtime_ns <= os.stat(trace).st_mtime_ns:
+            return None
+        sample = load_sample(out)
+    except (OSError, Exp2procError):
+        return None
+    needs_hop = LAYOUTS[rules.layout].requires_hops(row.attr_func)
+    whole = (
+        sample.layout == rules.layout
+        and len(sample.attr) == sample_length(row.prompt_len, row.gen_len)
+        and (sample.hop is not None or not needs_hop or rules.allow_missing_ft_hops)
+    )
+    return sample if whole else None

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-from ..engines import Engine, local, open_engine
-from ..engines.choice import Backend
+from ..engines import Engine, open_engine
 from ..errors import Exp2procError
-from ..formats.sample import Layout
-from ..options import Options, PathLike, names, paths
-from ..planning.planner import Plan, make_plan
-from ..planning.shards import Shard, TextWork, make_shards, text_seconds
+from ..options import ConvertOptions, keywords_of
+from ..planning.plan import Plan
+from ..planning.planner import make_plan
+from ..planning.shards import Shard, make_shards, text_seconds, without_rows
 from ..results import OnProgress, Outcome, Report, StopReason
 from ..system.scratch import scratch_folder
 from ..system.signals import Terminated, undisturbed
 from ..system.writing import sweep
-from ..tokens import cache as caching
+from ..tokens.aligner import TokenizerSource
+from ..tokens.cache import cache_folder
 from ..tokens.tokenizer import fingerprint
-from ..traces.runs import DEFAULT_DATA_ROOT
-from . import align_ahead as ahead
+from ..traces.manifest import Row
+from .align_ahead import aligned_ahead, pays
 from .cluster import check_workers, this_environment, tokenizer_path
 from .execution import Execution
+from .hints import explain_lengths
 from .tally import Tally
-from .worker import UNWRITABLE_LIMIT, Existing, Settings, TokenizerSource, is_unwritable, preload
+from .worker import UNWRITABLE_LIMIT, Settings, enter, is_unwritable, leave
 
 
 class Interrupted(KeyboardInterrupt):
@@ -43,51 +42,12 @@ class Interrupted(KeyboardInterrupt):
         self.report = report
 
 
-def convert(
-    *,
-    trace_dir: PathLike | Sequence[PathLike] | None = None,
-    traces_root: PathLike | None = None,
-    dataset_jsonl: PathLike | Sequence[PathLike] | None = None,
-    data_root: PathLike = DEFAULT_DATA_ROOT,
-    tokenizer_model: str | Path | Sequence[str | Path] = (),
-    layout: Layout = "proc",
-    out_root: PathLike | None = None,
-    out_dir: PathLike | None = None,
-    limit: int | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    allow_missing_ft_hops: bool = False,
-    jobs: int | Literal["auto"] = "auto",
-    backend: Backend | None = None,
-    scheduler: str | None = None,
-    address: str | None = None,
-    fail_fast: bool = False,
-    cache: bool = True,
-    on_progress: OnProgress | None = None,
-) -> Report:
+@keywords_of(ConvertOptions)
+def convert(options: ConvertOptions) -> Report:
     """Convert trace runs to samples. The options are those of `exp2proc convert`.
 
     Args:
-        trace_dir: one run folder or several; or
-        traces_root: a folder below which every folder with a manifest.jsonl is a run.
-        dataset_jsonl: dataset caches; by default the one each run's path names.
-        data_root: where caches of bare dataset names are.
-        tokenizer_model: folders or hub names; "TAG=NAME" serves the runs of one model_tag.
-        layout: `proc` (with token pieces) or `proc_1` (without text).
-        out_root: root of the output folders, by default `exp/<layout>/output`.
-        out_dir: output folder of the only run.
-        limit: the first rows of each run only.
-        overwrite: make outputs that are there again.
-        resume: keep outputs that are there, complete and newer than their trace.
-        allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
-        jobs: workers, or "auto": by estimated work and the cores this process may use.
-        backend: "loky" (processes), "threading", "sequential", "dask" or "ray"; by default what an
-            active `joblib.parallel_config` says, else "loky".
-        scheduler: of a Dask cluster; by default one is started on this machine.
-        address: of a Ray cluster; by default one is started on this machine.
-        fail_fast: stop at the first row that fails.
-        cache: remember what texts became between runs.
-        on_progress: called in this process whenever rows have ended.
+        options: as keyword arguments.
 
     Returns:
         What was done, with an error for every row that failed.
@@ -96,28 +56,8 @@ def convert(
         PlanError: nothing could start and nothing was written; it carries every reason.
         Interrupted: on Ctrl-C; it carries the report of what was done.
     """
-    options = Options(
-        trace_dir=paths(trace_dir),
-        traces_root=None if traces_root is None else Path(traces_root),
-        dataset_jsonl=paths(dataset_jsonl),
-        data_root=Path(data_root),
-        tokenizer_model=names(tokenizer_model),
-        layout=layout,
-        out_root=None if out_root is None else Path(out_root),
-        out_dir=None if out_dir is None else Path(out_dir),
-        limit=limit,
-        overwrite=overwrite,
-        resume=resume,
-        allow_missing_ft_hops=allow_missing_ft_hops,
-        jobs=jobs,
-        backend=backend,
-        scheduler=scheduler,
-        address=address,
-        fail_fast=fail_fast,
-        cache=cache,
-    )
     with open_engine(options.engine) as engine:
-        report = run_plan(make_plan(options), on_progress, engine)
+        report = run_plan(make_plan(options), options.on_progress, engine)
     if report.stopped == "interrupted":
         raise Interrupted(report)
     return report
@@ -139,19 +79,16 @@ def run_plan(
     began = time.monotonic()
     check_workers(plan, engine)
     tally = Tally(plan, on_progress)
-    for number, error in plan.failures.items():
-        tally.add(_failed(number, error))
-    for number in plan.pending:
-        tally.add(Outcome(number, "pending"))
+    _count_settled(plan, tally)
     stopped: StopReason | None = None
     try:
         if plan.options.fail_fast and tally.failed:
             stopped = "fail_fast"
         else:
-            unreachable = _prepare_outputs(plan)
-            for number, error in unreachable.items():
-                tally.add(_failed(number, error))
-            stopped = _execute(plan, tally, unreachable, engine)
+            barred = _prepare_outputs(plan)
+            for row, error in barred:
+                tally.add(Outcome.failed(row, error))
+            stopped = _execute(plan, tally, {row.number for row, _ in barred}, engine)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except Terminated:
@@ -169,72 +106,70 @@ def run_plan(
     return report
 
 
-def _failed(number: int, error: Exp2procError) -> Outcome:
-    return Outcome(number, "failed", error=(error.code, error.message, error.hint))
+def _count_settled(plan: Plan, tally: Tally) -> None:
+    """Count the rows whose outcome planning knows."""
+    for planned in plan.runs if plan.failures or plan.pending else ():
+        for row in planned.rows:
+            if row.number in plan.failures:
+                tally.add(Outcome.failed(row, plan.failures[row.number]))
+            elif row.number in plan.pending:
+                tally.add(Outcome(row.number, row.run, "pending"))
 
 
-def _prepare_outputs(plan: Plan) -> dict[int, Exp2procError]:
-    """Make the output folders; returns an error for each row of those that cannot be made."""
-    errors: dict[int, Exp2procError] = {}
+def _prepare_outputs(plan: Plan) -> list[tuple[Row, Exp2procError]]:
+    """Make the output folders; returns the rows of those that cannot be made, and why."""
     barred: dict[int, Exp2procError] = {}
-    for run, planned in enumerate(plan.runs):
+    for number, planned in enumerate(plan.runs):
         out = planned.run.out_dir
         try:
             out.mkdir(parents=True, exist_ok=True)
             sweep(str(out))
         except OSError as err:
-            barred[run] = Exp2procError("output-unwritable", f"{out}: {err.strerror or err}")
-    if barred:
-        for text in plan.texts:
-            errors.update((row.number, barred[row.run]) for row in text.rows if row.run in barred)
-    return errors
+            barred[number] = Exp2procError("output-unwritable", f"{out}: {err.strerror or err}")
+    rows = (row for text in plan.texts for row in text.rows) if barred else ()
+    return [(row, barred[row.run]) for row in rows if row.run in barred]
 
 
-def _execute(
-    plan: Plan, tally: Tally, skip: dict[int, Exp2procError], engine: Engine
-) -> StopReason | None:
-    texts = plan.texts
-    if skip:
-        kept = (t._replace(rows=tuple(r for r in t.rows if r.number not in skip)) for t in texts)
-        texts = [text for text in kept if text.rows]
+def _execute(plan: Plan, tally: Tally, barred: set[int], engine: Engine) -> StopReason | None:
+    """Hand out the work, count what comes back; returns why it ended early, or None."""
     options = plan.options
+    texts = without_rows(plan.texts, barred)
     workers = engine.workers(sum(map(text_seconds, texts)))
     shards = make_shards(texts, plan.folders(), workers)
     workers = max(1, min(workers, len(shards)))
     # With --resume most texts may not be needed at all, and only a worker sees which.
-    align_ahead = not engine.remote and not options.resume and ahead.pays(texts, workers)
+    align_ahead = not engine.remote and not options.resume and pays(texts, workers)
     with scratch_folder() as scratch:
-        settings = (
-            _remote_settings(plan) if engine.remote else make_settings(plan, scratch, workers)
-        )
+        settings = _settings(plan, engine, scratch, workers)
+        tokenizers = plan.open_tokenizers()
         work: Iterable[Shard] = shards
+        cache = settings.cache_folder
         if align_ahead:
-            settings = replace(settings, cache_folder=settings.cache_folder or str(scratch))
-            work = ahead.aligned_ahead(shards, settings)
+            folder = cache or str(scratch)
+            settings = replace(settings, cache_folder=folder)
+            work = aligned_ahead(shards, tokenizers, folder)
         execution = Execution(work, settings, engine, workers, scratch)
+        enter(settings.run_id, tokenizers)
         try:
             stopped = _follow(execution, tally, fail_fast=options.fail_fast)
         except BaseException:
             _cut_short(execution, tally)
             raise
-        if stopped is not None:
-            _cut_short(execution, tally)
+        else:
+            if stopped is not None:
+                _cut_short(execution, tally)
+        finally:
+            leave(settings.run_id)
         if stopped != "unwritable" and tally.failed:
-            from .hints import explain_lengths  # most runs have nothing to explain
-
-            explain_lengths(plan, tally, settings)
+            explain_lengths(plan, tally, cache)
         return stopped
 
 
 def _cut_short(execution: Execution, tally: Tally) -> None:
     with undisturbed():
         execution.close()
-        tally.add_missed(execution.salvage())
-
-
-def choose_jobs(options: Options, texts: list[TextWork]) -> int:
-    """How many workers of this machine serve these texts; "auto" goes by estimated work."""
-    return local.connect(options.engine, None).workers(sum(map(text_seconds, texts)))
+        for outcome in execution.salvage():
+            tally.add(outcome)
 
 
 def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReason | None:
@@ -249,56 +184,34 @@ def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReaso
     return None
 
 
-def _written(path: Path, data: bytes) -> Path | None:
+def _settings(plan: Plan, engine: Engine, scratch: Path, workers: int) -> Settings:
+    """What all shards have in common.
+
+    Workers on other machines load tokenizers by name, and compare them with the planner's. They use
+    no cache: the locks of its file do not hold on every shared file system.
+    """
+    run_id, rules = uuid.uuid4().hex, plan.options.rules
+    if engine.remote:
+        named = [(tokenizer_path(t.name), t.fingerprint) for t in plan.tokenizers]
+        remote = (
+            TokenizerSource(name, print_, None, planned=print_ or fingerprint(name))
+            for name, print_ in named
+        )
+        return Settings(run_id, rules, tuple(remote), planner=this_environment())
+    sources = []
+    for number, tokenizer in enumerate(plan.tokenizers):
+        portable = None
+        if tokenizer.portable is not None and workers > 1:
+            portable = _written(scratch / f"tokenizer-{number}", tokenizer.portable)
+        sources.append(TokenizerSource(tokenizer.name, tokenizer.fingerprint, portable))
+    folder = str(cache_folder()) if plan.options.cache else None
+    return Settings(run_id, rules, tuple(sources), folder)
+
+
+def _written(path: Path, data: bytes) -> str | None:
     """None where there is no room: workers then load the tokenizer by its name."""
     try:
         path.write_bytes(data)
     except OSError:
         return None
-    return path
-
-
-def make_settings(plan: Plan, scratch: Path, jobs: int) -> Settings:
-    """The settings of a plan's shards; tokenizers that workers need are written to `scratch`."""
-    run_id = uuid.uuid4().hex
-    sources: list[TokenizerSource] = []
-    for number, tokenizer in enumerate(plan.tokenizers):
-        portable: Path | None = None
-        if tokenizer.portable is not None and (jobs > 1 or tokenizer.loaded is None):
-            portable = _written(scratch / f"tokenizer-{number}", tokenizer.portable)
-        source = TokenizerSource(
-            tokenizer.name, tokenizer.fingerprint, None if portable is None else str(portable)
-        )
-        if tokenizer.loaded is not None:
-            preload(source, run_id, tokenizer.loaded.tokenizer)
-        sources.append(source)
-    settings = _common_settings(plan, run_id, tuple(sources))
-    folder = os.fspath(caching.cache_folder()) if plan.options.cache else None
-    return replace(settings, cache_folder=folder)
-
-
-def _remote_settings(plan: Plan) -> Settings:
-    """For workers on other machines: tokenizers by name, to be compared with the planner's.
-
-    They use no cache: the locks of its file do not hold on every shared file system.
-    """
-    sources = []
-    for tokenizer in plan.tokenizers:
-        name, planned = tokenizer_path(tokenizer.name), tokenizer.fingerprint
-        planned = planned or fingerprint(name)
-        sources.append(TokenizerSource(name, tokenizer.fingerprint, None, planned))
-    settings = _common_settings(plan, uuid.uuid4().hex, tuple(sources))
-    return replace(settings, planner=this_environment())
-
-
-def _common_settings(plan: Plan, run_id: str, sources: tuple[TokenizerSource, ...]) -> Settings:
-    options = plan.options
-    existing: Existing = "keep" if options.resume else "replace" if options.overwrite else "refuse"
-    return Settings(
-        run_id=run_id,
-        layout=options.layout,
-        existing=existing,
-        allow_missing_ft_hops=options.allow_missing_ft_hops,
-        tokenizers=sources,
-        cache_folder=None,
-    )
+    return str(path)

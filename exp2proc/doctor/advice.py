@@ -5,13 +5,15 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ..options import Options
-from ..planning.planner import Plan, PlannedRun, draft_plan
-from ..traces.runs import DEFAULT_DATA_ROOT, find_dataset
+from attrs import evolve
+
+from ..options import DEFAULT_DATA_ROOT, Options, to_argv
+from ..planning.plan import Plan, PlannedRun
+from ..planning.planner import draft_plan
+from ..traces.runs import find_dataset
 from .findings import Command, RunFindings
 
 _FIRST: Final = 3
@@ -43,7 +45,7 @@ def prescribe(
         chosen, problems = _without_obstacles(chosen)
         needs += problems
         if not problems:
-            commands.append(Command(_words(chosen), sum(found.ready for _, found in group)))
+            commands.append(Command(_command(chosen), sum(found.ready for _, found in group)))
     if not commands and (note := _without_text(options)):
         notes.append(note)
     return commands, list(dict.fromkeys(needs)), list(dict.fromkeys(notes))
@@ -66,7 +68,7 @@ def _options(
     by_tag = {found.model_tag: found.chosen_tokenizer or "" for _, found in group}
     names = sorted(set(by_tag.values()))
     root = options.traces_root if everything else None
-    return replace(
+    return evolve(
         options,
         trace_dir=() if root is not None else tuple(planned.run.trace_dir for planned, _ in group),
         traces_root=root,
@@ -84,10 +86,10 @@ def _options(
 
 def _without_text(options: Options) -> str:
     """A way that needs neither dataset nor tokenizer, or ""."""
-    chosen, problems = _without_obstacles(replace(options, dataset_jsonl=(), layout="proc_1"))
+    chosen, problems = _without_obstacles(evolve(options, dataset_jsonl=(), layout="proc_1"))
     if problems:
         return ""
-    return f"without token pieces, neither is needed: {shlex.join(_words(chosen))}"
+    return f"without token pieces, neither is needed: {shlex.join(_command(chosen))}"
 
 
 def _is_usual(planned: PlannedRun, found: RunFindings, data_root: Path) -> bool:
@@ -100,35 +102,16 @@ def _without_obstacles(options: Options) -> tuple[Options, list[str]]:
     """Plan; returns options that can start, or what keeps them from it."""
     problems = draft_plan(options)[1]
     if any(problem.code == "outputs-exist" for problem in problems):
-        options = replace(options, resume=True)
+        options = evolve(options, resume=True)
         problems = [problem for problem in problems if problem.code != "outputs-exist"]
     return options, [f"{problem.message}. {problem.hint}" for problem in problems]
 
 
-def _words(options: Options) -> tuple[str, ...]:
+def _command(options: Options) -> tuple[str, ...]:
     """The command line of these options."""
-    words: list[str] = ["exp2proc", "convert"]
-
-    def add(name: str, *values: object) -> None:
-        for value in values:
-            # A value that begins with a dash would be taken for an option.
-            dashed = str(value).startswith("-")
-            words.extend((f"{name}={value}",) if dashed else (name, str(value)))
-
-    add("--trace_dir", *options.trace_dir)
-    if options.traces_root is not None:
-        add("--traces_root", options.traces_root)
-    add("--dataset_jsonl", *options.dataset_jsonl)
-    usual = options.data_root == Path(DEFAULT_DATA_ROOT) or options.layout == "proc_1"
-    if not usual and not options.dataset_jsonl:
-        add("--data_root", options.data_root)
-    add("--tokenizer_model", *options.tokenizer_model)
-    if options.layout != "proc":
-        add("--layout", options.layout)
-    if options.out_root is not None:
-        add("--out_root", options.out_root)
-    flags = ("resume", "allow_missing_ft_hops")
-    return (*words, *(f"--{flag}" for flag in flags if getattr(options, flag)))
+    if options.layout == "proc_1" or options.dataset_jsonl:  # then nothing is looked for there
+        options = evolve(options, data_root=DEFAULT_DATA_ROOT)
+    return ("exp2proc", "convert", *to_argv(options))
 
 
 def _needs(found: RunFindings) -> list[str]:

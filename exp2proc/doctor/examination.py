@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from attrs import evolve
 
 from ..causes.lengths import length_pattern
 from ..causes.texts import MEANING, Cause, WantedKey, find_causes
 from ..conversion.hints import Measured, cases_by_run, measure
-from ..conversion.run import make_settings
 from ..errors import Exp2procError, PlanError
-from ..options import Options, PathLike, paths
-from ..planning.planner import Plan, draft_plan
-from ..system.scratch import scratch_folder
+from ..options import DEFAULT_DATA_ROOT, Options, PathLike, names
+from ..planning.plan import Plan
+from ..planning.planner import draft_plan
 from ..tokens.alignment import check_lengths
-from ..traces.datasets import TextKey, index_dataset, read_rows
-from ..traces.manifest import ManifestRow
-from ..traces.runs import DEFAULT_DATA_ROOT, Run, find_dataset
+from ..tokens.cache import cache_folder
+from ..traces.datasets import index_dataset, read_rows
+from ..traces.manifest import Row
+from ..traces.runs import Run, find_dataset
 from .advice import prescribe
 from .findings import DatasetMatch, Diagnosis, RunFindings, TokenizerTrial, UnmatchedRows
 from .wholeness import inspect_run
@@ -37,7 +38,7 @@ def diagnose(
     traces_root: PathLike | None = None,
     dataset_jsonl: PathLike | Sequence[PathLike] | None = None,
     data_root: PathLike = DEFAULT_DATA_ROOT,
-    tokenizer_model: str | Path | Sequence[str | Path] = (),
+    tokenizer_model: PathLike | Sequence[PathLike] = (),
     out_root: PathLike | None = None,
     on_step: OnStep | None = None,
 ) -> Diagnosis:
@@ -60,16 +61,14 @@ def diagnose(
     Raises:
         PlanError: there is no run, or options do not go together.
     """
-    single = isinstance(tokenizer_model, (str, Path))
-    candidates = (tokenizer_model,) if single else tokenizer_model
     options = Options(
-        trace_dir=paths(trace_dir),
-        traces_root=None if traces_root is None else Path(traces_root),
-        dataset_jsonl=paths(dataset_jsonl),
-        data_root=Path(data_root),
-        out_root=None if out_root is None else Path(out_root),
+        trace_dir=trace_dir,
+        traces_root=traces_root,
+        dataset_jsonl=dataset_jsonl,
+        data_root=data_root,
+        out_root=out_root,
     )
-    return _Doctor(options, [str(name) for name in candidates], on_step or _silent).diagnosis()  # type: ignore[union-attr]
+    return _Doctor(options, names(tokenizer_model), on_step or _silent).diagnosis()
 
 
 def _silent(step: str) -> None:
@@ -79,12 +78,12 @@ def _silent(step: str) -> None:
 class _Doctor:
     """One examination: the evidence is gathered once and shared by all runs."""
 
-    def __init__(self, options: Options, candidates: list[str], on_step: OnStep) -> None:
+    def __init__(self, options: Options, candidates: Sequence[str], on_step: OnStep) -> None:
         self._options = options
         self._candidates = list(dict.fromkeys(candidates))
         self._say = on_step
         # Runs and rows are those of a plan without texts; what stops it is no business of ours.
-        self._plan, problems = draft_plan(replace(options, layout="proc_1", overwrite=True))
+        self._plan, problems = draft_plan(evolve(options, layout="proc_1", overwrite=True))
         fatal = [p for p in problems if p.code in ("usage", "no-runs", "manifest-unreadable")]
         if fatal:
             raise PlanError(fatal)
@@ -130,7 +129,7 @@ class _Doctor:
                 yield from sorted(path for path in folder.rglob("*.jsonl") if path.is_file())
 
     def _search(self, files: Iterable[Path]) -> None:
-        wanted = {key for rows in self._rows() for row in rows if (key := _text_key(row))}
+        wanted = {key for rows in self._rows() for row in rows if (key := row.text_key)}
         readable: list[Path] = []
         for path in files:
             self._say(f"searching {path}")
@@ -141,20 +140,20 @@ class _Doctor:
                 continue
             readable.append(path)
             for rows, found in zip(self._rows(), self._findings, strict=True):
-                keys = [key for row in rows if (key := _text_key(row)) in index.places]
+                keys = [key for row in rows if (key := row.text_key) in index.places]
                 found.texts.update(key for key in keys if key is not None)
                 found.datasets.append(DatasetMatch(str(path), index.rows, len(keys)))
         self._choose_datasets()
         self._explain_unmatched(readable)
 
-    def _rows(self) -> list[list[ManifestRow]]:
-        return [[r for r in p.rows if isinstance(r, ManifestRow)] for p in self._plan.runs]
+    def _rows(self) -> list[list[Row]]:
+        return [[r for r in p.rows if isinstance(r, Row)] for p in self._plan.runs]
 
     def _choose_datasets(self) -> None:
         for planned, rows, found in zip(self._plan.runs, self._rows(), self._findings, strict=True):
             usual = find_dataset(planned.run, self._options.data_root)
             found.datasets.sort(key=lambda d: (-d.matched, d.path != str(usual)))
-            most = sum(_text_key(row) in found.texts for row in rows)
+            most = sum(row.text_key in found.texts for row in rows)
             useful = [match for match in found.datasets if match.matched]
             whole = [match for match in useful if match.matched == most]
             found.chosen_datasets = [match.path for match in whole[:1] or useful]
@@ -185,7 +184,7 @@ class _Doctor:
         if not files:
             return
         plan, problems = draft_plan(
-            replace(
+            evolve(
                 self._options,
                 trace_dir=tuple(p.run.trace_dir for p in self._plan.runs),
                 traces_root=None,
@@ -206,9 +205,8 @@ class _Doctor:
         if not works:
             return
         self._say(f"trying {name} on {len(works)} texts")
-        with scratch_folder() as scratch:
-            settings = make_settings(plan, scratch, jobs=1)
-            self._judge(plan, name, list(measure(works, settings)))
+        folder = str(cache_folder()) if self._options.cache else None
+        self._judge(plan, name, list(measure(works, plan, folder)))
 
     def _judge(self, plan: Plan, name: str, measured: list[Measured]) -> None:
         by_dir = {found.trace_dir: found for found in self._findings}
@@ -242,7 +240,7 @@ class _Doctor:
             return
         found.chosen_tokenizer = best.name
         found.ready = sum(
-            isinstance(row, ManifestRow)
+            isinstance(row, Row)
             and row.file in best.files
             and row.file not in found.wholeness.broken
             and f"line {row.line}" not in found.wholeness.broken
@@ -254,9 +252,5 @@ def _blank(run: Run, rows: int) -> RunFindings:
     return RunFindings(str(run.trace_dir), run.dataset, run.model_tag, run.run_tag, rows)
 
 
-def _text_key(row: ManifestRow) -> TextKey | None:
-    return None if row.target_sha1 is None else (row.prompt_sha1, row.target_sha1)
-
-
-def _wanted_key(row: ManifestRow) -> WantedKey:
+def _wanted_key(row: Row) -> WantedKey:
     return row.prompt_sha1, row.target_sha1

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..conversion.row import requires_hops
 from ..errors import Exp2procError
+from ..formats.layouts import FT_IFR_METHODS
 from ..formats.npz import NpzError
-from ..traces.manifest import NAME, BadLine, ManifestRow
+from ..traces.manifest import NAME, BadLine, Row
 from ..traces.trace import open_trace, read_trace
 
 _SIZE: Final = re.compile(r"(?:^|_)(\d+)ex$")
@@ -69,7 +69,7 @@ class Wholeness:
         )
 
 
-def inspect_run(folder: Path, rows: list[ManifestRow | BadLine]) -> Wholeness:
+def inspect_run(folder: Path, rows: list[Row | BadLine]) -> Wholeness:
     """Check a run's manifest rows against its files, reading every trace that is exported."""
     broken: dict[str, Exp2procError] = {}
     without_hops: list[str] = []
@@ -110,8 +110,8 @@ def inspect_run(folder: Path, rows: list[ManifestRow | BadLine]) -> Wholeness:
     )
 
 
-def _ft_ifr(row: ManifestRow) -> bool:
-    return requires_hops("proc", row.attr_func, allow_missing_ft_hops=False)
+def _ft_ifr(row: Row) -> bool:
+    return row.attr_func in FT_IFR_METHODS
 
 
 def _strays(folder: Path, named: set[str]) -> tuple[str, ...]:

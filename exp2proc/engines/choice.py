@@ -1,20 +1,26 @@
-"""What a caller may ask of engines, checked for what does not go together."""
+"""What may be chosen, `ENGINES`, and what was: `EngineChoice` by name, `Active` by joblib."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from importlib import import_module
+from typing import Any, Final, Literal, NamedTuple
 
 from ..errors import Exp2procError
+from .engine import Engine
 
 Backend = Literal["loky", "threading", "sequential", "dask", "ray"]
-BACKENDS: Final[tuple[Backend, ...]] = ("loky", "threading", "sequential", "dask", "ray")
-CLUSTERS: Final = frozenset({"dask", "ray"})
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
     """Which engine, and how much of it.
+
+    >>> EngineChoice("dask", scheduler="tcp://head:8786", jobs=8).problems()
+    []
+    >>> [str(problem) for problem in EngineChoice("ray", scheduler="tcp://head:8786").problems()]
+    ['usage: --scheduler goes with --backend dask']
 
     Attributes:
         backend: its name; None: what an active `joblib.parallel_config` says, else loky.
@@ -40,3 +46,62 @@ class EngineChoice:
         if self.jobs != "auto" and (not isinstance(self.jobs, int) or self.jobs < 1):
             found.append(f"jobs is {self.jobs}: it may be auto or a number from 1")
         return [Exp2procError("usage", message) for message in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A backend that somebody chose by `joblib.parallel_config`.
+
+    Attributes:
+        engine: the name of the engine that serves it, or of joblib's class where none does.
+        backend: joblib's backend object.
+        n_jobs: workers that were asked for, or None: all there are.
+    """
+
+    engine: str
+    backend: Any
+    n_jobs: int | None
+
+
+Connect = Callable[[EngineChoice, Active | None], Engine]
+"""Makes an engine of what was chosen. Raises `missing-extra` and `no-cluster`."""
+
+
+class EngineKind(NamedTuple):
+    """A row of the table of engines.
+
+    Attributes:
+        connect: makes one.
+        joblib: joblib's backend of the same kind: the name of its class, or "" for none.
+        extra: the optional dependency (`pip install 'exp2proc[...]'`) that it needs, or None.
+        cluster: whether workers are on machines that somebody else may have started.
+    """
+
+    connect: Connect
+    joblib: str = ""
+    extra: str | None = None
+    cluster: bool = False
+
+
+def _of_module(name: str) -> Connect:
+    """`connect` of a module here, imported when it is asked for: local work needs no cluster's."""
+
+    def connect(choice: EngineChoice, active: Active | None) -> Engine:
+        module: Any = import_module(f".{name}", __package__)
+        engine: Engine = module.connect(choice, active)
+        return engine
+
+    return connect
+
+
+ENGINES: Final[dict[str, EngineKind]] = {
+    "loky": EngineKind(_of_module("local"), "LokyBackend"),
+    "threading": EngineKind(_of_module("local"), "ThreadingBackend"),
+    "sequential": EngineKind(_of_module("local"), "SequentialBackend"),
+    "dask": EngineKind(_of_module("dask"), "DaskDistributedBackend", "dask", cluster=True),
+    "ray": EngineKind(_of_module("ray"), "RayBackend", "ray", cluster=True),
+}
+"""Every engine by its name. One from outside is added here; its name then goes everywhere."""
+
+BACKENDS: Final = ENGINES.keys()
+"""What `--backend` may be."""

@@ -1,8 +1,8 @@
 """Dask: a cluster by its scheduler's address, or one started on this machine.
 
-Shards are tasks of the cluster's own client, the one that joblib's dask backend uses. That backend
-itself waits for ever when the scheduler goes away, and cannot tell which shard has killed its
-workers.
+Work is handed out as tasks of the cluster's own client, the one that joblib's dask backend uses.
+That backend itself waits for ever when the scheduler goes away, and cannot tell which task has
+killed its workers.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final
 
 from ..errors import Exp2procError, first_line
-from . import T, Task, Work, missing_extra
-from .active import Active
-from .choice import EngineChoice
-from .local import available_cores, deaf_children
+from ..system.extras import require
+from .choice import Active, EngineChoice
+from .engine import T, Task, Work
+from .processes import available_cores, children_ignore_ctrl_c
 from .tasks import TaskEngine
 
 _CONNECT: Final = 5.0
@@ -33,10 +33,7 @@ def connect(choice: EngineChoice, active: Active | None) -> DaskEngine:
     Raises:
         Exp2procError: `missing-extra`, `no-cluster`.
     """
-    try:
-        import distributed
-    except ImportError as err:
-        raise missing_extra("dask", err) from None
+    distributed = require("distributed", "dask")
     jobs = None if choice.jobs == "auto" else choice.jobs
     if choice.scheduler is None and active is not None:
         return DaskEngine(active.backend.client, jobs or active.n_jobs)
@@ -71,7 +68,7 @@ def _quiet() -> Iterator[None]:
 
 def _local_cluster(distributed: Any, jobs: int | None) -> Any:
     try:
-        with deaf_children():
+        with children_ignore_ctrl_c():
             return distributed.LocalCluster(
                 n_workers=jobs or available_cores(),
                 threads_per_worker=1,
@@ -142,11 +139,11 @@ class DaskEngine(TaskEngine):
         with suppress(Exception):
             self._owned.close()
 
-    def _submit(self, task: Task, shard: Work) -> Any:
+    def _submit(self, task: Task, work: Work) -> Any:
         self._count += 1
         try:
             future = self._client.submit(
-                task, shard, key=f"{self._name}-{self._count}", pure=False, retries=0
+                task, work, key=f"{self._name}-{self._count}", pure=False, retries=0
             )
         except Exception as err:
             raise Exp2procError("no-cluster", f"dask scheduler: {first_line(err)}") from None

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from typing import Any, Final
 
-from . import T, Task, Work, WorkersLost
-from .active import Active
-from .choice import EngineChoice
+from .choice import Active, EngineChoice
+from .engine import T, Task, Work, WorkersLost
+from .processes import (
+    available_cores,
+    children_ignore_ctrl_c,
+    end_results,
+    end_workers,
+    follow_parent,
+    start_trackers,
+)
 
 _WORTH_PROCESSES: Final = 1.5
 """Seconds of estimated work above which starting worker processes pays."""
@@ -29,6 +33,9 @@ def connect(choice: EngineChoice, active: Active | None) -> LocalEngine:
 
 class LocalEngine:
     """joblib's own engines on this machine.
+
+    >>> sorted(LocalEngine("threading", 2).run(len, ["a", "bc"], workers=2))
+    [1, 2]
 
     Args:
         backend: loky, threading or sequential.
@@ -50,16 +57,14 @@ class LocalEngine:
             return self._asked
         return 1 if seconds < _WORTH_PROCESSES else available_cores()
 
-    def run(self, task: Task, shards: Iterable[Work], workers: int) -> Iterator[Any]:
+    def run(self, task: Task, works: Iterable[Work], workers: int) -> Iterator[Any]:
         """See `Engine.run`."""
         from joblib import Parallel, delayed
-
-        from ..conversion.worker import follow_parent
 
         followers: dict[str, Any] = {}
         if self._backend == "loky":
             followers = {"initializer": follow_parent, "initargs": (os.getpid(),)}
-            _start_trackers()
+            start_trackers()
         # One task and n_jobs=1 would run here: two keep it in a process that may die.
         pool = Parallel(
             n_jobs=max(2, workers),
@@ -70,12 +75,12 @@ class LocalEngine:
             **followers,
         )
         try:
-            with deaf_children():
-                self._running = pool(delayed(task)(shard) for shard in shards)
+            with children_ignore_ctrl_c():
+                self._running = pool(delayed(task)(work) for work in works)
             yield from self._running
             self._running = None
         except BrokenExecutor as err:
-            end_workers()  # those still alive would go on writing rows that are tried again
+            end_workers()  # those still alive would go on writing what is tried again
             raise WorkersLost from err
 
     def everywhere(self, check: Callable[[], T]) -> Iterator[tuple[str, T | BaseException]]:
@@ -85,9 +90,7 @@ class LocalEngine:
     def stop(self) -> list[Any]:
         """See `Engine.stop`; worker processes are killed, which costs no finished file."""
         if self._running is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # joblib counts aloud what it cancels
-                self._running.close()
+            end_results(self._running)
             self._running = None
         if self._backend == "loky":
             end_workers()
@@ -95,47 +98,3 @@ class LocalEngine:
 
     def close(self) -> None:
         """See `Engine.close`: loky's workers end by themselves, or serve the next run."""
-
-
-def available_cores() -> int:
-    """The cores that this process may use: affinity and container limits respected."""
-    import joblib
-
-    return int(joblib.cpu_count())
-
-
-@contextmanager
-def deaf_children() -> Iterator[None]:
-    """Processes started inside do not hear Ctrl-C: it is for the parent to end them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_trackers() -> None:
-    """The helpers of process pools: starting one unblocks Ctrl-C, and with it the workers' ears."""
-    from multiprocessing import resource_tracker
-
-    from joblib.externals.loky.backend import resource_tracker as loky_tracker
-
-    resource_tracker.ensure_running()
-    loky_tracker.ensure_running()
-
-
-def end_workers() -> None:
-    """Kill the worker processes of this process's pool, if it has one."""
-    from joblib.externals.loky import reusable_executor
-
-    executor = reusable_executor._executor
-    if executor is None:
-        return
-    try:
-        executor.shutdown(wait=True, kill_workers=True)
-    except RuntimeError:  # stopped between making the pool's thread and starting it
-        for process in list(executor._processes.values()):
-            process.kill()

@@ -1,23 +1,22 @@
 """Ray: a cluster by its address, or one started on this machine.
 
-Shards are tasks of Ray's own, because joblib's ray backend gives results back all at once only.
+Work is handed out as tasks of Ray's own: joblib's ray backend gives all results back at once.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 from ..errors import Exp2procError, first_line
-from . import T, Task, Work, missing_extra
-from .active import Active
-from .choice import EngineChoice
-from .local import available_cores, deaf_children
+from ..system.extras import require
+from .choice import Active, EngineChoice
+from .engine import T, Task, Work
+from .processes import available_cores, children_ignore_ctrl_c
 from .tasks import TaskEngine
 
 _CONNECT: Final = 5.0
@@ -35,30 +34,26 @@ def connect(choice: EngineChoice, active: Active | None) -> RayEngine:
         Exp2procError: `missing-extra`, `no-cluster`.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    with _kept_handlers():
-        try:
-            import ray
-        except ImportError as err:
-            raise missing_extra("ray", err) from None
-        jobs = None if choice.jobs == "auto" else choice.jobs
-        if jobs is None and active is not None:
-            jobs = active.n_jobs
-        if ray.is_initialized():
-            return RayEngine(ray, jobs, owned=False)
-        address = choice.address or os.environ.get("RAY_ADDRESS") or "local"
-        try:
-            if address == "local":
-                _start(ray, jobs or available_cores())
-                return RayEngine(ray, None, owned=True)
-            _knock(address)
-            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-        except Exception as err:
-            raise Exp2procError("no-cluster", f"ray {address}: {first_line(err)}") from None
-        return RayEngine(ray, jobs, owned=True)
+    ray = require("ray", "ray")
+    jobs = None if choice.jobs == "auto" else choice.jobs
+    if jobs is None and active is not None:
+        jobs = active.n_jobs
+    if ray.is_initialized():
+        return RayEngine(ray, jobs, owned=False)
+    address = choice.address or os.environ.get("RAY_ADDRESS") or "local"
+    try:
+        if address == "local":
+            _start(ray, jobs or available_cores())
+            return RayEngine(ray, None, owned=True)
+        _check_address(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except Exception as err:
+        raise Exp2procError("no-cluster", f"ray {address}: {first_line(err)}") from None
+    return RayEngine(ray, jobs, owned=True)
 
 
 def _start(ray: Any, cpus: int) -> None:
-    with deaf_children():
+    with children_ignore_ctrl_c():
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -69,7 +64,7 @@ def _start(ray: Any, cpus: int) -> None:
         )
 
 
-def _knock(address: str) -> None:
+def _check_address(address: str) -> None:
     """Ray tries for a minute and then ends the process: see first whether anybody is there."""
     if address == "auto":
         return
@@ -77,17 +72,6 @@ def _knock(address: str) -> None:
     place = (host, int(port)) if host and port.isdecimal() else (address, _PORT)
     with socket.create_connection(place, timeout=_CONNECT):
         pass
-
-
-@contextmanager
-def _kept_handlers() -> Iterator[None]:
-    """Ray takes SIGTERM for itself when it is imported and when it connects."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):  # not in the main thread: then Ray could not take it either
-            signal.signal(signal.SIGTERM, before)
 
 
 class RayEngine(TaskEngine):
@@ -136,16 +120,16 @@ class RayEngine(TaskEngine):
     def close(self) -> None:
         """See `Engine.close`."""
         if self._owned:
-            with _kept_handlers(), suppress(Exception):
+            with suppress(Exception):
                 self._ray.shutdown()
 
-    def _submit(self, task: Task, shard: Work) -> Any:
+    def _submit(self, task: Task, work: Work) -> Any:
         if id(task) not in self._tasks:
             remote = self._ray.remote(num_cpus=1, max_retries=3)(_call_with)
             # Kept with the task, so that its id stays its own; the settings travel once a worker.
             self._tasks[id(task)] = (task, self._ray.put(task), remote)
         _, reference, remote = self._tasks[id(task)]
-        return remote.remote(reference, shard)
+        return remote.remote(reference, work)
 
     def _ended(self, under_way: list[Any], seconds: float) -> list[Any]:
         ended, _ = self._ray.wait(under_way, num_returns=1, timeout=seconds)
@@ -165,5 +149,5 @@ def _call(check: Callable[[], T]) -> T:
     return check()
 
 
-def _call_with(task: Task, shard: Work) -> Any:
-    return task(shard)
+def _call_with(task: Task, work: Work) -> Any:
+    return task(work)

@@ -1,4 +1,4 @@
-"""What engines that hand out single tasks have in common: a few shards per worker under way."""
+"""What engines that hand out single tasks have in common: a few per worker are under way."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from ..errors import Exp2procError, first_line
-from . import Lost, T, Task, Work
+from .engine import Lost, T, Task, Work
 
-_AHEAD: Final = 2
-"""Shards under way per worker: one that it converts, one that waits for it."""
+_PER_WORKER: Final = 2
+"""Pieces under way per worker: one that it does, one that waits for it."""
 _LOOK: Final = 2.0
 """Seconds between two looks at the cluster: who has joined, who has left."""
 _PATIENCE: Final = 600.0
 """Seconds without any worker after which a run is given up; new ones may be on their way."""
 _DRAIN: Final = 5.0
-"""Seconds that shards under way get to end when a run is stopped."""
+"""Seconds that work under way get to end when a run is stopped."""
 
 
 class TaskEngine(ABC):
-    """Shards as single tasks of a cluster, which itself repeats those whose worker leaves.
+    """Pieces of work as single tasks of a cluster, which itself repeats those whose worker leaves.
 
     Args:
-        limit: shards under way at most, or None: a few per worker.
+        limit: pieces under way at most, or None: a few per worker.
     """
 
     remote = True
@@ -33,11 +33,11 @@ class TaskEngine(ABC):
         self._limit = limit
         self._under_way: dict[Any, int] = {}
         self._slots = 0
-        self._looked = self._manned = time.monotonic()
+        self._looked = self._last_worker = time.monotonic()
 
     @abstractmethod
     def slots(self) -> int:
-        """Shards that the workers of now can convert at once.
+        """Pieces that the workers of now can do at once.
 
         Raises:
             Exp2procError: `no-cluster`.
@@ -52,8 +52,8 @@ class TaskEngine(ABC):
         """See `Engine.close`."""
 
     @abstractmethod
-    def _submit(self, task: Task, shard: Work) -> Any:
-        """Hand out a shard; returns something hashable that stands for its result."""
+    def _submit(self, task: Task, work: Work) -> Any:
+        """Hand out a piece of work; returns something hashable that stands for its result."""
 
     @abstractmethod
     def _ended(self, under_way: list[Any], seconds: float) -> list[Any]:
@@ -72,17 +72,17 @@ class TaskEngine(ABC):
         self._slots = self.slots()
         return max(1, min(self._slots, self._limit or self._slots))
 
-    def run(self, task: Task, shards: Iterable[Work], workers: int) -> Iterator[Any]:
+    def run(self, task: Task, works: Iterable[Work], workers: int) -> Iterator[Any]:
         """See `Engine.run`."""
-        for shard in shards:
-            self._under_way[self._submit(task, shard)] = shard.number
-            while len(self._under_way) >= (self._limit or _AHEAD * (self._slots or workers)):
+        for work in works:
+            self._under_way[self._submit(task, work)] = work.number
+            while len(self._under_way) >= (self._limit or _PER_WORKER * (self._slots or workers)):
                 yield from self._collect(_LOOK)
         while self._under_way:
             yield from self._collect(_LOOK)
 
     def stop(self) -> list[Any]:
-        """See `Engine.stop`: shards under way may end, within seconds; the rest is cancelled."""
+        """See `Engine.stop`: work under way may end, within seconds; the rest is cancelled."""
         results: list[Any] = []
         until = time.monotonic() + _DRAIN
         try:
@@ -114,6 +114,6 @@ class TaskEngine(ABC):
         self._looked = now
         self._slots = self.slots()
         if self._slots:
-            self._manned = now
-        elif now - self._manned > _PATIENCE:
+            self._last_worker = now
+        elif now - self._last_worker > _PATIENCE:
             raise Exp2procError("no-cluster", f"no worker for {_PATIENCE:.0f} s")

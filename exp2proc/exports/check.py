@@ -7,40 +7,40 @@ token pieces is derived from its trace again and compared bit for bit.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from ..conversion.cluster import check_paths
-from ..conversion.row import trace_part, wants_hops
-from ..engines import Engine, Lost, open_engine
+from ..conversion.row import read_row, trace_values
+from ..engines import Engine, open_engine
 from ..engines.choice import Backend, EngineChoice
-from ..engines.local import available_cores, deaf_children, end_workers
-from ..errors import Exp2procError
+from ..engines.each import each
+from ..errors import Exp2procError, PlanError
+from ..formats.layouts import LAYOUTS
 from ..formats.sample import Sample, load_sample
 from ..formats.spans import NONE, Span
 from ..options import PathLike, paths
 from ..results import OnProgress, Progress, RowError
-from ..traces.manifest import ManifestRow
-from ..traces.trace import read_trace
+from ..traces.manifest import Row
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
 
-_CHUNK: Final = 64
+_BATCH: Final = 64
 # Seconds, as measured on a 2-core server.
 _SAMPLE: Final = 2.6e-4
 _SAMPLE_BYTE: Final = 1e-8
-_WORTH_PROCESSES: Final = 3.0
-"""Seconds of estimated work above which starting worker processes pays."""
 
 
 @dataclass(slots=True)
 class CheckReport:
     """What a check found.
+
+    >>> CheckReport(samples=2).exit_code
+    0
 
     Attributes:
         samples: npz files that were checked.
@@ -84,18 +84,21 @@ def check(
     """Check every sample under some folders.
 
     Args:
-        out: output folders, or roots of them.
+        out: output folders, roots of them, or single samples.
         against: a traces_root; its runs are matched with output folders by their paths, and every
             row must have its sample. Where `out` is the root of an export, every run must be there.
-        jobs: worker processes, or "auto".
+        jobs: workers, or "auto": by estimated work.
         backend, scheduler, address: as of `convert`.
         on_progress: called in this process whenever samples have been checked.
 
     Raises:
         Exp2procError: `no-runs` when there is none below `against`.
-        PlanError: a cluster cannot be reached, or does not see the folders.
+        PlanError: the engine's options do not go together; a cluster cannot be reached, or does
+            not see the folders.
     """
     choice = EngineChoice(backend, scheduler, address, jobs)
+    if problems := choice.problems():
+        raise PlanError(problems)
     with open_engine(choice) as engine:
         return _check(paths(out), against, choice, engine, on_progress)
 
@@ -117,67 +120,17 @@ def _check(
     report.compared = sum(work.row is not None for work in works)
     if engine.remote:
         check_paths(engine, [*folders, *dict.fromkeys(w.trace_dir for w in works if w.row)], [])
-        results = _on_cluster(works, engine)
-    else:
-        results = _results(works, choice.jobs)
-    for done, errors in results:
-        report.errors += errors
-        if on_progress is not None:
-            on_progress(Progress(done, len(works), len(report.errors)))
+    seconds = 0.0
+    if choice.jobs == "auto":
+        seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work.path) for work in works)
+    with closing(each(check_sample, works, engine, seconds=seconds, batch=_BATCH)) as results:
+        for done, error in enumerate(results, 1):
+            if error is not None:
+                report.errors.append(error)
+            if on_progress is not None:
+                on_progress(Progress(done, len(works), len(report.errors)))
     report.errors.sort(key=lambda error: (error.trace_dir, error.file or ""))
     return report
-
-
-def _results(
-    works: list[SampleWork], jobs: int | Literal["auto"]
-) -> Iterator[tuple[int, list[RowError]]]:
-    """(samples done, errors of the latest ones) as chunks end."""
-    chunks = {at: works[at : at + _CHUNK] for at in range(0, len(works), _CHUNK)}
-    if jobs == "auto":
-        seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work.path) for work in works)
-        jobs = available_cores() if seconds > _WORTH_PROCESSES else 1
-    done = 0
-    if min(jobs, len(chunks)) > 1:
-        try:
-            with closing(_pooled(chunks, jobs)) as results:
-                for at, errors in results:
-                    done += len(chunks.pop(at))
-                    yield done, errors
-        except BrokenExecutor:
-            pass  # somebody killed a worker: what is left is done here
-    for chunk in chunks.values():
-        for work in chunk:
-            done += 1
-            yield done, check_samples([work])
-
-
-class _Chunk(NamedTuple):
-    number: int
-    works: list[SampleWork]
-
-
-def _on_cluster(works: list[SampleWork], engine: Engine) -> Iterator[tuple[int, list[RowError]]]:
-    chunks = [
-        _Chunk(number, works[at : at + _CHUNK])
-        for number, at in enumerate(range(0, len(works), _CHUNK))
-    ]
-    done = 0
-    finished = False
-    try:
-        for result in engine.run(_check_chunk, chunks, engine.workers(0.0)):
-            number, errors = result
-            if isinstance(result, Lost):  # no worker could: it is done here
-                errors = check_samples(chunks[number].works)
-            done += len(chunks[number].works)
-            yield done, errors
-        finished = True
-    finally:
-        if not finished:
-            engine.stop()
-
-
-def _check_chunk(chunk: _Chunk) -> tuple[int, list[RowError]]:
-    return chunk.number, check_samples(chunk.works)
 
 
 def _size(path: str) -> int:
@@ -187,41 +140,18 @@ def _size(path: str) -> int:
         return 0
 
 
-def _pooled(
-    chunks: dict[int, list[SampleWork]], jobs: int
-) -> Generator[tuple[int, list[RowError]], None, None]:
-    from joblib import Parallel, delayed
-
-    pool = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)
-    finished = False
+def check_sample(work: SampleWork) -> RowError | None:
+    """What is wrong with a sample, or None."""
     try:
-        with deaf_children():
-            running = pool(delayed(_numbered)(at, chunk) for at, chunk in list(chunks.items()))
-        yield from running
-        finished = True
-    finally:
-        if not finished:
-            end_workers()
-
-
-def _numbered(at: int, chunk: list[SampleWork]) -> tuple[int, list[RowError]]:
-    return at, check_samples(chunk)
-
-
-def check_samples(works: Sequence[SampleWork]) -> list[RowError]:
-    """What is wrong with these samples, at most one error each."""
-    errors: list[RowError] = []
-    for work in works:
-        try:
-            sample = load_sample(work.path)
-            if problem := contradiction(sample):
-                errors.append(sample_error("sample-inconsistent", work.path, problem))
-            elif work.row is not None and (problem := difference(sample, work.row, work.trace_dir)):
-                errors.append(sample_error("sample-differs", work.path, problem))
-        except Exp2procError as err:
-            why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
-            errors.append(sample_error("sample-invalid", work.path, why))
-    return errors
+        sample = load_sample(work.path)
+        if problem := contradiction(sample):
+            return sample_error("sample-inconsistent", work.path, problem)
+        if work.row is not None and (problem := difference(sample, work.row, work.trace_dir)):
+            return sample_error("sample-differs", work.path, problem)
+    except Exp2procError as err:
+        why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
+        return sample_error("sample-invalid", work.path, why)
+    return None
 
 
 def contradiction(sample: Sample) -> str | None:
@@ -236,9 +166,9 @@ def contradiction(sample: Sample) -> str | None:
     ):
         if _overlap(spans[one], spans[other]):
             return f"{one} {list(spans[one])} and {other} {list(spans[other])} overlap"
-    for name in ("rise", "mas", "recovery"):
-        if np.isinf(getattr(sample, name)):
-            return f"{name} is {getattr(sample, name)}"
+    for name, score in sample.scores.items():
+        if np.isinf(score):
+            return f"{name} is {score}"
     return None if sample.tok is None else _tok_problem(sample.tok)
 
 
@@ -257,28 +187,21 @@ def _tok_problem(tok: np.ndarray[Any, np.dtype[np.str_]]) -> str | None:
     return None
 
 
-def difference(sample: Sample, row: ManifestRow, trace_dir: str) -> str | None:
+def difference(sample: Sample, row: Row, trace_dir: str) -> str | None:
     """How a sample differs from what its trace gives, bit for bit; None when it does not."""
-    layout = sample.layout
     try:
-        trace = read_trace(
-            f"{trace_dir}/{row.file}",
-            row.prompt_len,
-            row.gen_len,
-            hops=wants_hops(layout, row.attr_func),
-        )
+        trace = read_row(f"{trace_dir}/{row.file}", row, LAYOUTS[sample.layout])
     except Exp2procError as err:
         return f"its trace cannot be read: {err}"
-    part = trace_part(trace, row.prompt_len, row.gen_len, row.attr_func, layout)
-    names = ("span_in", "span_cot", "span_out")
-    for name, wanted in zip(names, part.spans, strict=True):
-        if getattr(sample, name) != wanted:
-            return f"{name} is {list(getattr(sample, name))}, {list(wanted)} by the trace"
-    for name, score in zip(("rise", "mas", "recovery"), part.scores, strict=True):
-        if np.float64(getattr(sample, name)).tobytes() != np.float64(score).tobytes():
-            return f"{name} is {getattr(sample, name)!r}, {score!r} by the trace"
-    return _vectors_differ("attr", sample.attr, part.attr) or _vectors_differ(
-        "hop", sample.hop, part.hop
+    wanted = trace_values(trace, row)
+    for name, span in sample.spans._asdict().items():
+        if span != wanted[name]:
+            return f"{name} is {list(span)}, {list(wanted[name])} by the trace"
+    for name, score in sample.scores.items():
+        if np.float64(score).tobytes() != np.float64(wanted[name]).tobytes():
+            return f"{name} is {score!r}, {wanted[name]!r} by the trace"
+    return _vectors_differ("attr", sample.attr, wanted["attr"]) or _vectors_differ(
+        "hop", sample.hop, wanted.get("hop")
     )
 
 

@@ -11,8 +11,11 @@ from typing import NamedTuple
 from ..errors import CATALOGUE
 from ..formats.names import is_plain_name
 from ..results import RowError
-from ..traces.manifest import NAME, ManifestRow, read_manifest
+from ..system.files import absolute, is_missing
+from ..system.walk import Identity
+from ..traces.manifest import NAME, Row, read_manifest
 from ..traces.runs import describe_run, find_runs
+from .find import find_files
 
 
 class SampleWork(NamedTuple):
@@ -25,7 +28,7 @@ class SampleWork(NamedTuple):
     """
 
     path: str
-    row: ManifestRow | None = None
+    row: Row | None = None
     trace_dir: str = ""
 
 
@@ -36,24 +39,36 @@ def sample_error(code: str, path: str, message: str) -> RowError:
 
 
 def find_samples(outs: Sequence[Path], errors: list[RowError]) -> dict[str, list[str]]:
-    """The samples under what was named, by folder; whatever else is there is an error."""
-    found: dict[str, dict[str, None]] = {}
-    for out in outs:
-        root = os.path.abspath(out.expanduser())
-        count = 0
-        for folder, folders, files in os.walk(root):
-            folders.sort()
-            for name in sorted(files):
-                path = os.path.join(folder, name)
-                if is_plain_name(name):
-                    found.setdefault(folder, {})[path] = None
-                    count += 1
-                else:
-                    errors.append(sample_error("sample-unexpected", path, "it is no sample"))
-        if not count:
-            what = "there is no sample in it" if os.path.isdir(root) else "there is no such folder"
+    """The samples under what was named, by folder, each once.
+
+    Args:
+        outs: output folders, or single samples.
+        errors: is told of whatever else is there, and of folders that cannot be looked into.
+    """
+    found: dict[str, list[str]] = {}
+    known: set[tuple[Identity, str]] = set()
+
+    def unreadable(err: OSError) -> None:
+        if not is_missing(err):
+            where = f"{os.fsdecode(err.filename)}/"
+            errors.append(sample_error("sample-missing", where, err.strerror or str(err)))
+
+    for root in map(absolute, outs):
+        any_here = False
+        for path, identity, _ in find_files(root, on_error=unreadable):
+            is_sample = is_plain_name(path.name)
+            any_here |= is_sample
+            if identity in known:  # below two of the roots
+                continue
+            known.add(identity)
+            if is_sample:
+                found.setdefault(str(path.parent), []).append(str(path))
+            else:
+                errors.append(sample_error("sample-unexpected", str(path), "it is no sample"))
+        if not any_here:
+            what = "there is no sample in it" if root.is_dir() else "there is no such folder"
             errors.append(sample_error("sample-missing", f"{root}/", what))
-    return {folder: list(files) for folder, files in found.items()}
+    return found
 
 
 def pair_with_rows(
@@ -69,6 +84,7 @@ def pair_with_rows(
     """
     runs = {folder: describe_run(folder, Path("/"), None) for folder in find_runs((), root)}
     by_path = {run.out_dir.parts[1:]: folder for folder, run in runs.items()}
+    named = [absolute(out) for out in outs]
     works: list[SampleWork] = []
     for folder, files in folders.items():
         run = _run_of(folder, by_path)
@@ -79,8 +95,11 @@ def pair_with_rows(
             errors.append(sample_error("sample-unexpected", f"{folder}/", said))
             works += map(SampleWork, files)
             continue
-        works += _with_rows(folder, files, run, errors)
-    for out in outs:
+        rows = _rows(run)
+        works += _with_rows(files, rows, run, errors)
+        if any(Path(folder).is_relative_to(out) for out in named):  # not only single samples of it
+            _miss_samples(folder, files, rows, run, errors)
+    for out in named:
         _miss_runs(out, by_path, folders, errors)
     return works
 
@@ -92,8 +111,7 @@ def _miss_runs(
     errors: list[RowError],
 ) -> None:
     """Where `out` is the root of an export, every run must have its folder in it."""
-    base = os.path.abspath(out.expanduser())
-    expected = {os.path.join(base, *parts): run for parts, run in by_path.items()}
+    expected = {str(out.joinpath(*parts)): run for parts, run in by_path.items()}
     if expected.keys() & folders.keys():
         for folder, run in expected.items():
             if folder not in folders and _rows(run):
@@ -111,27 +129,34 @@ def _run_of(folder: str, by_path: dict[tuple[str, ...], Path]) -> Path | None:
     return named[0] if len(named) == 1 else None
 
 
-def _rows(run: Path) -> dict[str, ManifestRow]:
+def _rows(run: Path) -> dict[str, Row]:
     """The rows of a run by file name; none when its manifest cannot be read."""
-    rows: dict[str, ManifestRow] = {}
+    rows: dict[str, Row] = {}
     with suppress(OSError):
         for row in read_manifest(run / NAME):
-            if isinstance(row, ManifestRow):
+            if isinstance(row, Row):
                 rows.setdefault(row.file, row)
     return rows
 
 
 def _with_rows(
-    folder: str, files: list[str], run: Path, errors: list[RowError]
+    files: list[str], rows: dict[str, Row], run: Path, errors: list[RowError]
 ) -> Iterator[SampleWork]:
-    rows = _rows(run)
-    there = {os.path.basename(path) for path in files}
     for path in files:
         found = rows.get(os.path.basename(path))
         if found is None:
             said = f"no row of {run / NAME} names it"
             errors.append(sample_error("sample-unexpected", path, said))
         yield SampleWork(path, found, str(run))
-    for name in rows.keys() - there:
+
+
+def _miss_samples(
+    folder: str,
+    files: list[str],
+    rows: dict[str, Row],
+    run: Path,
+    errors: list[RowError],
+) -> None:
+    for name in rows.keys() - set(map(os.path.basename, files)):
         said = f"line {rows[name].line} of {run / NAME} has no sample"
         errors.append(sample_error("sample-missing", os.path.join(folder, name), said))

@@ -1,26 +1,25 @@
-"""Reading samples, one after the other or ahead in worker processes."""
+"""Reading samples, one after the other or ahead in workers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import TypeVar
 
+from ..engines import open_engine
+from ..engines.choice import EngineChoice
+from ..engines.each import each
 from ..errors import Exp2procError
 from ..formats.names import Source
 from ..formats.sample import Sample, load_sample
 from .find import Outs, find_sources
 
-OnError = Callable[["Source", Exp2procError], None]
-
+OnError = Callable[[Source, Exp2procError], None]
 
 S = TypeVar("S")
-
-
 T = TypeVar("T")
-
-
-_BATCH: Final = 16
 
 
 def iter_samples(outs: Outs, *, jobs: int = 1, on_error: OnError | None = None) -> Iterator[Sample]:
@@ -67,39 +66,18 @@ def read_each(
 ) -> Iterator[tuple[S, T | Exp2procError]]:
     """`read` of every item (mostly a source) in order, or the error it raised.
 
-    With more than one job that many processes read ahead; `read` must then be importable.
+    With more than one job that many workers read ahead; `read` must then be importable. They are
+    processes, or those that an active `joblib.parallel_config` names.
     """
-    if jobs == 1:
-        for item in items:
-            yield item, _attempt(item, read)
-        return
-    from joblib import Parallel, delayed
-
-    batches = (items[at : at + _BATCH] for at in range(0, len(items), _BATCH))
-    pool = Parallel(
-        n_jobs=jobs, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs", verbose=0
-    )
-    running: Any = pool(delayed(_read_batch)(batch, read) for batch in batches)
-    try:
-        for batch in running:
-            yield from batch
-    finally:
-        _close(running)
+    choice = EngineChoice("sequential") if jobs == 1 else EngineChoice(jobs=jobs)
+    with (
+        open_engine(choice) as engine,
+        closing(each(partial(_attempt, read), items, engine)) as results,
+    ):
+        yield from zip(items, results, strict=True)
 
 
-def _close(running: Any) -> None:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # joblib counts aloud what it cancels
-        running.close()
-
-
-def _read_batch(items: Sequence[S], read: Callable[[S], T]) -> list[tuple[S, T | Exp2procError]]:
-    return [(item, _attempt(item, read)) for item in items]
-
-
-def _attempt(item: S, read: Callable[[S], T]) -> T | Exp2procError:
+def _attempt(read: Callable[[S], T], item: S) -> T | Exp2procError:
     try:
         return read(item)
     except Exp2procError as err:

@@ -12,7 +12,7 @@ from ..formats.names import Source
 
 FIELDS: Final = (
     *("dataset", "model", "method", "run_tag", "samples"),
-    *(f"{score.key}_{part}" for score in SCORES for part in ("mean", "sem", "n", "best")),
+    *(f"{score.key}_{part}" for score in SCORES.values() for part in ("mean", "sem", "n", "best")),
 )
 """The fields of `ScoreRow.to_dict`."""
 
@@ -33,7 +33,11 @@ class Estimate:
 
 
 def estimate(values: Iterable[float]) -> Estimate:
-    """Mean and standard error of the values that are not NaN."""
+    """Mean and standard error of the values that are not NaN.
+
+    >>> estimate([0.25, 0.75, float("nan")])
+    Estimate(n=2, mean=0.5, sem=0.25)
+    """
     present = [value for value in values if not math.isnan(value)]
     n = len(present)
     if n == 0:
@@ -75,7 +79,7 @@ class ScoreRow:
     def to_dict(self) -> dict[str, Any]:
         """One flat record, absent values None."""
         values: list[Any] = [self.dataset, self.model, self.method, self.run_tag, self.samples]
-        for score in SCORES:
+        for score in SCORES.values():
             found = self.estimates[score.key]
             values += (_finite(found.mean), found.sem, found.n, score.key in self.best)
         return dict(zip(FIELDS, values, strict=True))
@@ -86,7 +90,11 @@ def _finite(value: float | None) -> float | None:
 
 
 def short_datasets(datasets: Iterable[str]) -> dict[str, str]:
-    """A readable name for each dataset: the last part of its path, where that tells them apart."""
+    """A readable name for each dataset: the last part of its path, where that tells them apart.
+
+    >>> short_datasets(["exp/exp2/data/math.jsonl"])
+    {'exp/exp2/data/math.jsonl': 'math'}
+    """
     names = {name: name.rpartition("/")[2].removesuffix(".jsonl") for name in set(datasets)}
     shorts = list(names.values())
     return {name: short if shorts.count(short) == 1 else name for name, short in names.items()}
@@ -100,12 +108,18 @@ def score_rows(scored: Iterable[tuple[Source, Mapping[str, float]]]) -> list[Sco
 
     Args:
         scored: for each sample where it is from and its scores by key, NaN when absent.
+
+    >>> from pathlib import Path
+    >>> source = Source(Path("ex_000000.npz"), "math", "qwen-8B", "ifr_n1_1ex")
+    >>> (row,) = score_rows([(source, {"rise": 0.25, "mas": 0.5, "recovery": float("nan")})])
+    >>> row.label, row.samples, row.estimates["rise"]
+    ('ifr', 1, Estimate(n=1, mean=0.25, sem=None))
     """
     values: dict[RunKey, dict[str, list[float]]] = {}
     for source, scores in scored:
         key = (source.dataset, source.model, source.method, source.run_tag)
-        lists = values.setdefault(key, {score.key: [] for score in SCORES})
-        for score in SCORES:
+        lists = values.setdefault(key, {score.key: [] for score in SCORES.values()})
+        for score in SCORES.values():
             lists[score.key].append(scores[score.key])
     estimates = {
         key: {name: estimate(numbers) for name, numbers in lists.items()}
@@ -133,7 +147,7 @@ def _labels(keys: list[RunKey]) -> dict[RunKey, str]:
 
 def _best(key: RunKey, estimates: Mapping[RunKey, Mapping[str, Estimate]]) -> frozenset[str]:
     best = set()
-    for score in SCORES:
+    for score in SCORES.values():
         rivals = [
             found[score.key].mean for other, found in estimates.items() if other[:2] == key[:2]
         ]

@@ -1,7 +1,8 @@
 """Raw DEFLATE and CRC-32, by libdeflate where its bindings are installed, else by zlib.
 
 Every codec writes streams that every reader understands, and the arrays come out the same; only
-time and a few bytes differ. `EXP2PROC_DEFLATE=zlib` (or `libdeflate`) forces one.
+time and a few bytes differ. `EXP2PROC_DEFLATE=zlib` (or `libdeflate`) forces one; `check_choice`
+refuses other values, which otherwise choose nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import os
 import zlib
 from typing import Any, Final
+
+from ..errors import Exp2procError
 
 Bytes = bytes | bytearray
 
@@ -18,12 +21,11 @@ try:
 except ImportError:  # no wheel for this platform: zlib does the same, more slowly
     _libdeflate = None
 
-_forced = os.environ.get("EXP2PROC_DEFLATE", "")
-if _forced not in ("", "zlib", "libdeflate"):
-    raise ValueError(f"EXP2PROC_DEFLATE is {_forced!r}: it may be zlib or libdeflate")
-if _forced == "libdeflate" and _libdeflate is None:
-    raise ValueError("EXP2PROC_DEFLATE is libdeflate, but the package `deflate` is not installed")
-if _forced == "zlib":
+CHOICE: Final = "EXP2PROC_DEFLATE"
+"""The environment variable that forces a codec."""
+
+_INSTALLED: Final = _libdeflate is not None
+if os.environ.get(CHOICE) == "zlib":
     _libdeflate = None
 
 NAME: Final = "zlib" if _libdeflate is None else "libdeflate"
@@ -38,6 +40,24 @@ _SMALL: Final = 1024
 
 # DEFLATE cannot expand a byte to more than 1032 bytes (two bits a match of 258).
 MAX_RATIO: Final = 1032
+
+
+def check_choice() -> None:
+    """See whether `EXP2PROC_DEFLATE` names a codec that is there.
+
+    Importing this module does not raise for it: workers, perhaps on other machines, go on without.
+
+    Raises:
+        Exp2procError: `usage`.
+    """
+    forced = os.environ.get(CHOICE, "")
+    if forced not in ("", "zlib", "libdeflate"):
+        why = f"{CHOICE} is {forced!r}: it may be zlib or libdeflate"
+    elif forced == "libdeflate" and not _INSTALLED:
+        why = f"{CHOICE} is libdeflate, but the package `deflate` is not installed"
+    else:
+        return
+    raise Exp2procError("usage", why, f"Set it to zlib or libdeflate, or unset {CHOICE}.")
 
 
 class InflateError(ValueError):

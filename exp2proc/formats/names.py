@@ -10,9 +10,10 @@ from typing import Final
 # Where the method ends in a run_tag: hops (n1), modes of LRP (negdrop, normnorm), what was measured
 # (mfaithfulness_gen), how many (100ex).
 _SETTINGS: Final = re.compile(r"_(?=n\d+(?:_|$)|neg[a-z]+(?:_|$)|norm[a-z]+|mfaith|mrecov|\d+ex$)")
-
-
 _EXAMPLE: Final = re.compile(r"ex_(\d{1,18})\.npz")
+_SEPARATORS: Final = re.compile(r"[/\\:]")
+_MAX_NAME: Final = 200
+"""Bytes of a file name; file systems take 255, and a temporary name is made beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class Source:
         dataset: one or more path parts, joined by "/"; "" when the path does not tell.
         model: the model's folder name; "" when the path does not tell.
         run_tag: the run's folder name: method, settings, modes and size.
+
+    >>> path = Path("/out/math/qwen-8B/attnlrp_negdrop_5ex/ex_000012.npz")
+    >>> source = Source(path, "math", "qwen-8B", "attnlrp_negdrop_5ex")
+    >>> source.method, source.example, source.name
+    ('attnlrp', 12, 'math/qwen-8B/attnlrp_negdrop_5ex/ex_000012.npz')
     """
 
     path: Path
@@ -46,16 +52,24 @@ class Source:
     def name(self) -> str:
         """dataset/model/run_tag/file, the parts that are known."""
         parts = (self.dataset, self.model, self.run_tag, self.path.name)
-        return "/".join(part for part in parts if part)
+        return "/".join(filter(None, parts))
 
 
 def method_of(run_tag: str) -> str:
-    """The method in a run_tag: all before its settings, modes and size."""
+    """The method in a run_tag: all before its settings, modes and size.
+
+    >>> method_of("ifr_multi_hop_both_n1_mfaithfulness_gen_100ex")
+    'ifr_multi_hop_both'
+    """
     return _SETTINGS.split(run_tag, maxsplit=1)[0]
 
 
 def spelled(name: str) -> str:
-    """A name that can be written down: bytes that are no UTF-8 as %FF."""
+    r"""A file name as text that UTF-8 can write: bytes that are no UTF-8 as %ff.
+
+    >>> spelled("caf\udce9")  # how Python hands over a name of Latin-1 bytes
+    'caf%e9'
+    """
     try:
         name.encode("utf-8")
         return name
@@ -64,23 +78,28 @@ def spelled(name: str) -> str:
         return data.decode("utf-8", "backslashreplace").replace("\\x", "%")
 
 
-_SEPARATORS = re.compile(r"[/\\:]")
-
-
 def is_plain_name(name: str) -> bool:
-    """Whether `name` is a visible *.npz name with no folder, drive or control character in it."""
+    """Whether `name` is a visible *.npz name with no folder, drive or control character in it.
+
+    >>> is_plain_name("ex_000001.npz"), is_plain_name("../ex_000001.npz"), is_plain_name(".npz")
+    (True, False, False)
+    """
     return (
         name.endswith(".npz")
-        and len(name) > 4
+        and len(name) > len(".npz")
         and not name.startswith(".")
         and not _SEPARATORS.search(name)
         and name.isprintable()
-        and len(name.encode("utf-8", "surrogatepass")) <= 200
+        and len(name.encode("utf-8", "surrogatepass")) <= _MAX_NAME
     )
 
 
 def printable(text: str) -> str:
-    """`text` with everything that could steer a terminal spelled out."""
+    r"""`text` with everything that could steer a terminal spelled out.
+
+    >>> print(printable("red \x1b[31mEVIL\n"))
+    red \x1b[31mEVIL\n
+    """
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

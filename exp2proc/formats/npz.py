@@ -8,7 +8,6 @@ caller expects and the zip directory can prove.
 
 from __future__ import annotations
 
-import errno
 import io
 import math
 import os
@@ -402,8 +401,3 @@ def shown(numbers: Sequence[object]) -> str:
     """Numbers for a message; hostile ones are many, and long."""
     text = str(list(numbers))
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def is_missing(err: OSError) -> bool:
-    """Whether a file is simply not there."""
-    return err.errno in (errno.ENOENT, errno.ENOTDIR)

@@ -6,9 +6,8 @@ Written and read a row group at a time: memory does not grow with the number of 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +16,11 @@ import numpy.typing as npt
 
 from ..errors import Exp2procError
 from ..system.extras import require
-from ..system.writing import write_sample
+from ..system.writing import sweep, write_whole, written_whole
 from ..versions import __version__, library_versions
-from . import deflate as codec
-from . import npz
+from .layouts import LAYOUTS, SCORES
 from .names import Source, is_plain_name, spelled
-from .sample import SCORES, Layout, Sample, encode, schema_problem
+from .sample import Sample, encode, pack_text, sample_values, schema_problem
 from .spans import SampleSpans, size
 
 GROUP_TOKENS: Final = 1 << 20
@@ -69,9 +67,7 @@ def schema() -> Any:
 
 
 class ParquetWriter:
-    """Writes samples to a Parquet file, which appears when all is written. A context manager.
-
-    Without a sample there is no file.
+    """Writes samples to a Parquet file, row group by row group. A context manager.
 
     Raises:
         Exp2procError: `missing-extra`; `sample-invalid` for a text that UTF-8 cannot spell.
@@ -81,29 +77,20 @@ class ParquetWriter:
     def __init__(self, path: Path) -> None:
         self._pq = require("pyarrow.parquet", "parquet")
         self._schema = schema()
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = self._pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
+        self._writer = self._pq.ParquetWriter(path, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
         self._tokens = 0
-        self._layouts: set[Layout] = set()
+        self._layouts: set[str] = set()
         self.written = 0
 
     def __enter__(self) -> ParquetWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._flush()
-                self._writer.add_key_value_metadata(self._metadata())
-            self._writer.close()
-            if kind is None and self.written:
-                os.replace(self._temporary, self._path)
-        finally:
-            with suppress(OSError):
-                os.unlink(self._temporary)
+        if kind is None:
+            self._flush()
+            self._writer.add_key_value_metadata(self._metadata())
+        self._writer.close()
 
     def add(self, sample: Sample) -> None:
         """Append one sample; its `source` must be set."""
@@ -159,9 +146,7 @@ def _row(source: Source, sample: Sample) -> dict[str, Any]:
     if sample.hop is not None:
         row["hop"] = list(sample.hop)
     row.update(zip(_SPANS, sample.spans, strict=True))
-    for key in SCORES:
-        value: float = getattr(sample, key)
-        row[key] = None if value != value else value
+    row.update((key, None if value != value else value) for key, value in sample.scores.items())
     return row
 
 
@@ -177,12 +162,18 @@ def _check_utf8(source: Source, piece: str) -> None:
 def pack(samples: Iterable[Sample], path: Path) -> int:
     """Write samples (as `iter_samples` gives them) to one Parquet file; returns how many.
 
+    The file appears when all is written. Without a sample there is none.
+
     Raises:
         Exp2procError: `missing-extra`, `sample-invalid`.
         OSError: the operating system refuses.
     """
-    with ParquetWriter(path) as writer:
-        for sample in samples:
+    remaining = iter(samples)
+    first = next(remaining, None)
+    if first is None:
+        return 0
+    with written_whole(path) as temporary, ParquetWriter(temporary) as writer:
+        for sample in chain([first], remaining):
             writer.add(sample)
     return writer.written
 
@@ -263,12 +254,15 @@ def _content(row: dict[str, Any]) -> bytes:
     if row["hop"].is_valid:
         hops = [_floats(one.values) for one in row["hop"]]
         arrays["hop"] = np.array(hops, np.float32).reshape(len(hops), len(arrays["attr"]))
-    problem = schema_problem(arrays, "proc" if "tok" in arrays else "proc_1")
+    layout = next(one for one in LAYOUTS.values() if one.needs_text == ("tok" in arrays))
+    problem = schema_problem(arrays, layout)
     if problem is not None:
         raise ValueError(problem)
-    tok = npz.pack(arrays["tok"], codec.TEXT_LEVEL) if "tok" in arrays else None
-    rise, mas, recovery = (float(arrays[key]) for key in SCORES)
-    return encode(spans, arrays["attr"], (rise, mas, recovery), arrays.get("hop"), tok)
+    scores = {key: float(arrays[key]) for key in SCORES}
+    values = sample_values(arrays["attr"], spans, scores, arrays.get("hop"))
+    if "tok" in arrays:
+        values["tok"] = pack_text(arrays["tok"])
+    return encode(layout, values)
 
 
 def _floats(values: Any) -> npt.NDArray[np.float32]:
@@ -286,11 +280,15 @@ def unpack(reader: ParquetReader, out: Path, *, overwrite: bool = False) -> Iter
             `overwrite`.
         OSError: the operating system refuses.
     """
+    swept: set[Path] = set()
     for name, content in reader.files():
         path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in swept:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(str(path.parent))
+            swept.add(path.parent)
         try:
-            write_sample(str(path), content, replace=overwrite)
+            write_whole(str(path), content, replace=overwrite)
         except FileExistsError:
             raise Exp2procError("target-exists", f"{path} is already there") from None
         yield path

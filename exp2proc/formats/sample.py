@@ -1,43 +1,36 @@
-"""The exported sample: the schema of each layout, packing, loading, validation.
+"""The exported sample: packing, loading and validation, by the table of layouts.
 
-A sample is one npz. Layout `proc` (with token pieces) and layout `proc_1` (without text) are the
-formats that collaborators load with plain `np.load`; keys, order, dtypes and shapes are fixed.
+A sample is one npz that collaborators load with plain `np.load`; keys, order, dtypes and shapes are
+those of its layout.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from .. import formats
 from ..errors import Exp2procError
-from . import deflate as codec
-from . import npz
-from . import shares as mass
+from . import deflate, npz, shares
+from .layouts import LAYOUTS, Kind, Layout
+from .names import Source
 from .npz import Member, NpzError, NpzReader
 from .shares import Part, SpanName, TopToken
 from .spans import NONE, SampleSpans, Span, size
 
-if TYPE_CHECKING:
-    from .names import Source
-
-Layout = Literal["proc", "proc_1"]
-LAYOUTS: Final[tuple[Layout, ...]] = ("proc", "proc_1")
-
-KEYS: Final[dict[Layout, tuple[str, ...]]] = {
-    "proc": ("attr", "tok", "span_in", "span_cot", "span_out", "rise", "mas", "recovery"),
-    "proc_1": ("attr", "span_in", "span_cot", "span_out", "length", "rise", "mas", "recovery"),
-}
-"""The keys of each layout in the order of the file; `hop` comes last where there is one."""
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 _MAX_ITEMS: Final = npz.MAX_MEMBER // 16
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """One exported sample.
 
@@ -45,30 +38,64 @@ class Sample:
     ranges over these tokens, (-1, -1) where there is none.
 
     Attributes:
+        layout: `proc` with token pieces, `proc_1` without.
         attr: float32[L], row attribution.
-        span_in, span_cot, span_out: the prompt, the chain of thought, the explained output.
-        rise, mas: faithfulness of the attribution (lower is better); NaN when not measured.
-        recovery: Recovery@10% (higher is better); NaN when not measured.
+        spans: the prompt, the chain of thought, the explained output.
+        scores: RISE, MAS, Recovery@10% by key; NaN when not measured.
         hop: float32[H, L], attribution by hop, or None.
         tok: str[L], token pieces; None in layout proc_1. Pieces may overlap or be empty.
         source: what its path says it is of, when `iter_samples` or a dataset read it.
+
+    >>> sample = Sample(
+    ...     "proc",
+    ...     np.array([0.1, 0.6, 0.3], np.float32),
+    ...     SampleSpans((0, 1), (-1, -1), (2, 2)),
+    ...     {"rise": 0.2, "mas": 0.3, "recovery": float("nan")},
+    ...     tok=np.array([" Two", " plus", " two"]),
+    ... )
+    >>> sample.tokens_in, sample.mas
+    ([' Two', ' plus'], 0.3)
+    >>> sample.top_tokens(1)[0].token
+    ' plus'
     """
 
+    layout: str
     attr: npt.NDArray[np.float32]
-    span_in: Span
-    span_cot: Span
-    span_out: Span
-    rise: float
-    mas: float
-    recovery: float
+    spans: SampleSpans
+    scores: Mapping[str, float]
     hop: npt.NDArray[np.float32] | None = None
     tok: npt.NDArray[np.str_] | None = None
     source: Source | None = None
 
     @property
-    def layout(self) -> Layout:
-        """`proc` with token pieces, `proc_1` without."""
-        return "proc_1" if self.tok is None else "proc"
+    def span_in(self) -> Span:
+        """The prompt."""
+        return self.spans.span_in
+
+    @property
+    def span_cot(self) -> Span:
+        """The chain of thought."""
+        return self.spans.span_cot
+
+    @property
+    def span_out(self) -> Span:
+        """The explained output."""
+        return self.spans.span_out
+
+    @property
+    def rise(self) -> float:
+        """RISE of the row attribution (lower is better); NaN when not measured."""
+        return self.scores["rise"]
+
+    @property
+    def mas(self) -> float:
+        """MAS of the row attribution (lower is better); NaN when not measured."""
+        return self.scores["mas"]
+
+    @property
+    def recovery(self) -> float:
+        """Recovery@10% of the row attribution (higher is better); NaN when not measured."""
+        return self.scores["recovery"]
 
     @property
     def tokens_in(self) -> list[str]:
@@ -84,11 +111,6 @@ class Sample:
     def tokens_out(self) -> list[str]:
         """The token pieces of the explained output."""
         return self._pieces(self.span_out)
-
-    @property
-    def spans(self) -> SampleSpans:
-        """The three spans together."""
-        return SampleSpans(self.span_in, self.span_cot, self.span_out)
 
     def scores_of(self, hop: int | None = None) -> npt.NDArray[np.float32]:
         """float32[L]: the attribution of one hop, or `attr`.
@@ -126,7 +148,7 @@ class Sample:
         }
         if span not in among:
             raise ValueError(f"span is {span!r}: it may be {', '.join(among)}")
-        best = mass.top(self.scores_of(hop), among[span], k)
+        best = shares.top(self.scores_of(hop), among[span], k)
         tok = self.tok
         return [TopToken(at, None if tok is None else str(tok[at]), score) for at, score in best]
 
@@ -141,13 +163,11 @@ class Sample:
         Raises:
             IndexError: there is no such hop.
         """
-        return mass.shares(self.scores_of(hop), self.spans)
+        return shares.shares(self.scores_of(hop), self.spans)
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
         """The sample as a heatmap, for notebooks."""
-        from ..gallery.heatmap import notebook_html
-
-        return notebook_html(self)
+        return None if formats.notebook_drawer is None else formats.notebook_drawer(self)
 
     def is_finite(self) -> bool:
         """Whether every number of `attr` and `hop` is finite."""
@@ -157,47 +177,66 @@ class Sample:
     def _pieces(self, span: Span) -> list[str]:
         if self.tok is None:
             raise Exp2procError(
-                "no-tokens",
-                "a sample of layout proc_1 has no token pieces",
+                "no-tokens", f"a sample of layout {self.layout} has no token pieces"
             )
         return [] if span == NONE else [str(piece) for piece in self.tok[span[0] : span[1] + 1]]
 
 
-def encode(
-    spans: SampleSpans,
-    attr: npt.NDArray[np.float32],
-    scores: tuple[float, float, float],
-    hop: npt.NDArray[np.float32] | None,
-    tok: Member | None,
-) -> bytes:
+def _pack_vector(array: npt.NDArray[np.float32]) -> Member:
+    return npz.pack(array, deflate.VECTOR_LEVEL)
+
+
+def _packed_already(member: Member) -> Member:
+    return member
+
+
+_PACK: Final[dict[Kind, Callable[[Any], Member]]] = {
+    "vector": _pack_vector,
+    "hops": _pack_vector,
+    "text": _packed_already,
+    "span": npz.pack_ints,
+    "lengths": npz.pack_ints,
+    "score": npz.pack_float,
+}
+
+
+def pack_text(tok: npt.NDArray[np.str_]) -> Member:
+    """Token pieces as `encode` takes them: they are packed once a text, not once a sample."""
+    return npz.pack(tok, deflate.TEXT_LEVEL)
+
+
+def encode(layout: Layout, values: Mapping[str, Any]) -> bytes:
     """The bytes of a sample's npz.
 
     Args:
-        spans: in sample indices.
-        attr: float32[L].
-        scores: RISE, MAS, Recovery@10%; NaN when absent.
-        hop: float32[H, L] or None.
-        tok: the packed token pieces (layout `proc`), or None (layout `proc_1`).
+        layout: which keys, in which order.
+        values: by key: float32 arrays for `attr` and `hop` (left out where there is none), the
+            packed pieces (`pack_text`) for `tok`, numbers for scores, spans and `length`. What the
+            layout has no key for is not written.
     """
-    span_in, span_cot, span_out = spans
-    members = [("attr", npz.pack(attr, codec.VECTOR_LEVEL))]
-    if tok is not None:
-        members.append(("tok", tok))
-    members += (
-        ("span_in", npz.pack_ints(span_in)),
-        ("span_cot", npz.pack_ints(span_cot)),
-        ("span_out", npz.pack_ints(span_out)),
+    return npz.archive(
+        (key.name, _PACK[key.kind](values[key.name]))
+        for key in layout.keys
+        if not key.optional or key.name in values
     )
-    if tok is None:
-        members.append(("length", npz.pack_ints(map(size, spans))))
-    members += [(k, npz.pack_float(v)) for k, v in zip(SCORES, scores, strict=True)]
-    if hop is not None:
-        members.append(("hop", npz.pack(hop, codec.VECTOR_LEVEL)))
-    return npz.archive(members)
 
 
-SCORES: Final = ("rise", "mas", "recovery")
-"""The keys of RISE, MAS and Recovery@10%."""
+def sample_values(
+    attr: npt.NDArray[np.float32],
+    spans: SampleSpans,
+    scores: Mapping[str, float],
+    hop: npt.NDArray[np.float32] | None = None,
+) -> dict[str, Any]:
+    """What `encode` needs of a sample, the token pieces excepted.
+
+    Args:
+        attr: float32[L].
+        spans: in sample indices.
+        scores: by key; NaN when absent.
+        hop: float32[H, L] or None.
+    """
+    values = {"attr": attr, **spans._asdict(), "length": [*map(size, spans)], **scores}
+    return values if hop is None else {**values, "hop": hop}
 
 
 def load_sample(path: str | Path) -> Sample:
@@ -206,100 +245,123 @@ def load_sample(path: str | Path) -> Sample:
     Raises:
         Exp2procError: `sample-invalid` when it cannot be read or is not a sample.
     """
-    try:
-        with NpzReader(path) as reader:
-            layout = _layout(reader)
-            arrays: dict[str, npt.NDArray[Any]] = {
-                key: reader.array(key, _MAX_ITEMS) for key in reader.keys
-            }
-    except NpzError as err:
-        raise _invalid(path, str(err)) from None
-    except OSError as err:
-        raise _invalid(path, err.strerror or str(err)) from None
-    problem = schema_problem(arrays, layout)
-    if problem is not None:
-        raise _invalid(path, problem)
-
+    with _reading(path) as reader:
+        layout = _layout(reader)
+        arrays = {key: reader.array(key, _MAX_ITEMS) for key in reader.keys}
+        if problem := schema_problem(arrays, layout):
+            raise NpzError(problem)
     for array in arrays.values():
         array.flags.writeable = False
-
-    def span(key: str) -> Span:
-        start, end = arrays[key].tolist()
-        return start, end
-
-    fields: dict[str, Any] = {key: float(arrays[key]) for key in SCORES}
+    spans = {name: tuple(arrays[name].tolist()) for name in SampleSpans._fields}
+    scores = {k.name: float(arrays[k.name]) for k in layout.keys if k.kind == "score"}
     return Sample(
-        attr=arrays["attr"],
-        span_in=span("span_in"),
-        span_cot=span("span_cot"),
-        span_out=span("span_out"),
-        hop=arrays.get("hop"),
-        tok=arrays.get("tok"),
-        **fields,
+        layout.name,
+        arrays["attr"],  # type: ignore[arg-type]  # the schema says what they are
+        SampleSpans(**spans),
+        scores,
+        arrays.get("hop"),  # type: ignore[arg-type]
+        arrays.get("tok"),  # type: ignore[arg-type]
     )
 
 
 def load_scores(path: str | Path) -> dict[str, float]:
-    """RISE, MAS and Recovery@10% of a sample by key, its vectors not read; NaN when absent.
+    """The scores of a sample by key, its vectors not read; NaN when absent.
 
     Raises:
         Exp2procError: `sample-invalid`.
     """
+    with _reading(path) as reader:
+        keys = [key.name for key in _layout(reader).keys if key.kind == "score"]
+        arrays = {key: reader.array(key, 1) for key in keys}
+        for key, array in arrays.items():
+            if problem := _score_problem(key, array):
+                raise NpzError(problem)
+    return {key: float(array) for key, array in arrays.items()}
+
+
+@contextmanager
+def _reading(path: str | Path) -> Iterator[NpzReader]:
+    """An open npz; whatever is wrong with it is `sample-invalid`."""
     try:
         with NpzReader(path) as reader:
-            _layout(reader)
-            values = {key: reader.array(key, 1) for key in SCORES}
+            yield reader
     except NpzError as err:
-        raise _invalid(path, str(err)) from None
+        why = str(err)
     except OSError as err:
-        raise _invalid(path, err.strerror or str(err)) from None
-    for key, value in values.items():
-        if value.dtype != np.float64 or value.shape != ():
-            raise _invalid(path, f"{key} is {_kind(value)}, not a float64 scalar")
-    return {key: float(value) for key, value in values.items()}
-
-
-def _invalid(path: str | Path, why: str) -> Exp2procError:
-    return Exp2procError("sample-invalid", f"{os.path.basename(path)}: {why}")
+        why = err.strerror or str(err)
+    else:
+        return
+    raise Exp2procError("sample-invalid", f"{os.path.basename(path)}: {why}")
 
 
 def _layout(reader: NpzReader) -> Layout:
     keys = reader.keys
-    for layout in LAYOUTS:
-        if keys in (KEYS[layout], (*KEYS[layout], "hop")):
+    for layout in LAYOUTS.values():
+        if layout.fits(keys):
             return layout
     raise NpzError(f"its keys are {', '.join(keys) or 'none'}: not those of a sample")
 
 
-def schema_problem(arrays: dict[str, npt.NDArray[Any]], layout: Layout) -> str | None:
-    """What is wrong with a sample's arrays, or None. Keys and their order are not looked at."""
+def schema_problem(arrays: Arrays, layout: Layout) -> str | None:
+    """What is wrong with the arrays of a sample, or None. Keys are not looked at."""
     attr = arrays["attr"]
     if attr.dtype != np.float32 or attr.ndim != 1:
         return f"attr is {_kind(attr)}, not float32[L]"
-    length = len(attr)
-    for key in ("span_in", "span_cot", "span_out"):
-        span = arrays[key]
-        if span.dtype != np.int64 or span.shape != (2,):
-            return f"{key} is {_kind(span)}, not int64[2]"
-        start, end = span.tolist()
-        if (start, end) != NONE and not 0 <= start <= end < length:
-            return f"{key} is [{start}, {end}], outside 0..{length - 1}"
-    for key in SCORES:
-        if arrays[key].dtype != np.float64 or arrays[key].shape != ():
-            return f"{key} is {_kind(arrays[key])}, not a float64 scalar"
-    if layout == "proc":
-        tok = arrays["tok"]
-        if tok.dtype.kind != "U" or tok.shape != (length,):
-            return f"tok is {_kind(tok)}, not str[{length}]"
-    else:
-        sizes = arrays["length"]
-        wanted = [size((s[0], s[1])) for s in (arrays[k].tolist() for k in KEYS["proc_1"][1:4])]
-        if sizes.dtype != np.int64 or sizes.shape != (3,) or sizes.tolist() != wanted:
-            return f"length is {_kind(sizes)} {sizes.tolist()}, not int64[3] {wanted}"
-    hop = arrays.get("hop")
-    if hop is not None and (hop.dtype != np.float32 or hop.ndim != 2 or hop.shape[1] != length):
-        return f"hop is {_kind(hop)}, not float32[H, {length}]"
+    for key in layout.keys:
+        if key.name in arrays and (problem := _CHECK[key.kind](key.name, arrays)):
+            return problem
     return None
+
+
+def _vector_problem(name: str, arrays: Arrays) -> str | None:
+    array, length = arrays[name], len(arrays["attr"])
+    fits = array.dtype == np.float32 and array.shape == (length,)
+    return None if fits else f"{name} is {_kind(array)}, not float32[{length}]"
+
+
+def _hops_problem(name: str, arrays: Arrays) -> str | None:
+    array, length = arrays[name], len(arrays["attr"])
+    fits = array.dtype == np.float32 and array.ndim == 2 and array.shape[1] == length
+    return None if fits else f"{name} is {_kind(array)}, not float32[H, {length}]"
+
+
+def _text_problem(name: str, arrays: Arrays) -> str | None:
+    array, length = arrays[name], len(arrays["attr"])
+    fits = array.dtype.kind == "U" and array.shape == (length,)
+    return None if fits else f"{name} is {_kind(array)}, not str[{length}]"
+
+
+def _span_problem(name: str, arrays: Arrays) -> str | None:
+    array, length = arrays[name], len(arrays["attr"])
+    if array.dtype != np.int64 or array.shape != (2,):
+        return f"{name} is {_kind(array)}, not int64[2]"
+    start, end = array.tolist()
+    if (start, end) != NONE and not 0 <= start <= end < length:
+        return f"{name} is [{start}, {end}], outside 0..{length - 1}"
+    return None
+
+
+def _lengths_problem(name: str, arrays: Arrays) -> str | None:
+    array = arrays[name]
+    wanted = [size((s[0], s[1])) for s in (arrays[k].tolist() for k in SampleSpans._fields)]
+    if array.dtype != np.int64 or array.shape != (3,) or array.tolist() != wanted:
+        return f"{name} is {_kind(array)} {array.tolist()}, not int64[3] {wanted}"
+    return None
+
+
+def _score_problem(name: str, array: npt.NDArray[Any]) -> str | None:
+    fits = array.dtype == np.float64 and array.shape == ()
+    return None if fits else f"{name} is {_kind(array)}, not a float64 scalar"
+
+
+_CHECK: Final[dict[Kind, Callable[[str, Arrays], str | None]]] = {
+    "vector": _vector_problem,
+    "hops": _hops_problem,
+    "text": _text_problem,
+    "span": _span_problem,
+    "lengths": _lengths_problem,
+    "score": lambda name, arrays: _score_problem(name, arrays[name]),
+}
 
 
 def _kind(array: npt.NDArray[Any]) -> str:

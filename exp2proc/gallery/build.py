@@ -17,12 +17,12 @@ import hashlib
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,12 +30,13 @@ from ..errors import Exp2procError
 from ..exports.find import Outs, find_sources
 from ..exports.read import read_each
 from ..formats.names import Source
-from ..formats.sample import SCORES, Sample, load_sample
+from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS
 from ..results import OnProgress, Progress
+from ..system.writing import claim_folder
 from .cells import sample_cells
 from .heatmap import number, render, sections, visible
-from .index import write_index
+from .index import Entry, write_index
 
 MARKER: Final = ".exp2proc-gallery"
 _SNIPPET: Final = 120
@@ -56,28 +57,6 @@ class Page:
     id: str
     before: str
     after: str
-
-
-class Entry(NamedTuple):
-    """What the index needs of a sample.
-
-    Attributes:
-        source: of the sample.
-        id: of its page.
-        text_id: the same for all samples of one text under one tokenizer.
-        snippet: how its text begins.
-        tokens: how many there are.
-        shares: of attr, by `PARTS`.
-        scores: by key, NaN when absent.
-    """
-
-    source: Source
-    id: str
-    text_id: str
-    snippet: str
-    tokens: int
-    shares: list[float]
-    scores: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +92,7 @@ def build_gallery(
     """
     root = Path(target)
     pages = list(_pages(find_sources(outs)))
-    _claim(root)
+    _make_ready(root)
     entries: list[Entry] = []
     failures: list[tuple[Source, Exp2procError]] = []
     results = read_each(pages, partial(_write_page, root), jobs=jobs)
@@ -147,11 +126,11 @@ def _digest(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _claim(root: Path) -> None:
+def _make_ready(root: Path) -> None:
     """Make the folder of the site ready, unless somebody else's files are there."""
     if root.exists() and not root.is_dir():
         raise Exp2procError("target-exists", f"{root} is not a folder")
-    if root.is_dir() and any(root.iterdir()) and not (root / MARKER).is_file():
+    if not claim_folder(root, MARKER):
         raise Exp2procError(
             "target-exists",
             f"{root} is not empty and no gallery",
@@ -161,7 +140,6 @@ def _claim(root: Path) -> None:
     for name in ("pages", "data", "static"):
         shutil.rmtree(root / name, ignore_errors=True)
         (root / name).mkdir(parents=True)
-    (root / MARKER).touch()
     for resource in files("exp2proc.gallery").joinpath("static").iterdir():
         (root / "static" / resource.name).write_bytes(resource.read_bytes())
     _write(root / "static/heat.css", "heat.css")
@@ -198,7 +176,7 @@ def _write_page(root: Path, page: Page) -> Entry:
         snippet=_snippet(sample),
         tokens=len(sample.attr),
         shares=[all_shares[0][part] for part in PARTS],
-        scores={key: getattr(sample, key) for key in SCORES},
+        scores=sample.scores,
     )
 
 

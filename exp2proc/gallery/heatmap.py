@@ -156,7 +156,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.globals.update(TITLES=TITLES, PARTS=PARTS, STEPS=STEPS, SCORES=SCORES)
+    env.globals.update(TITLES=TITLES, PARTS=PARTS, STEPS=STEPS, SCORES=[*SCORES.values()])
     env.filters["percent"] = percent
     env.filters["number"] = number
     return env

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from ..exports.scores import ScoreRow, score_rows, short_datasets
 from ..formats.layouts import DIRECTIONS, SCORES
+from ..formats.names import Source
 from .heatmap import render
 
-if TYPE_CHECKING:
-    from .build import Entry
-
 _BINS: Final = 16
+
+
+class Entry(NamedTuple):
+    """What the index needs of a sample.
+
+    Attributes:
+        source: of the sample.
+        id: of its page.
+        text_id: the same for all samples of one text under one tokenizer.
+        snippet: how its text begins.
+        tokens: how many there are.
+        shares: of attr, by `PARTS`.
+        scores: by key, NaN when absent.
+    """
+
+    source: Source
+    id: str
+    text_id: str
+    snippet: str
+    tokens: int
+    shares: list[float]
+    scores: Mapping[str, float]
 
 
 def write_index(root: Path, entries: Sequence[Entry], *, failed: int) -> None:
@@ -59,7 +79,7 @@ def write_index(root: Path, entries: Sequence[Entry], *, failed: int) -> None:
                     entry.snippet,
                     entry.tokens,
                     [_plain(share) for share in entry.shares],
-                    *(_plain(entry.scores[score.key]) for score in SCORES),
+                    *(_plain(entry.scores[score.key]) for score in SCORES.values()),
                     runs[_run(entry.source)],
                     entry.id,
                 ]
@@ -81,7 +101,7 @@ def _plain(value: float) -> float | None:
 def _limits(entries: Sequence[Entry]) -> tuple[dict[str, float], dict[str, float]]:
     """The lowest and the highest of each score over all samples; 0 and 1 where there is none."""
     lows, highs = {}, {}
-    for score in SCORES:
+    for score in SCORES.values():
         values = [entry.scores[score.key] for entry in entries]
         present = [value for value in values if np.isfinite(value)]
         lows[score.key], highs[score.key] = min(present, default=0.0), max(present, default=1.0)
@@ -107,7 +127,7 @@ def _table(
             score.key: _histogram(
                 [entry.scores[score.key] for entry in mine], lows[score.key], highs[score.key]
             )
-            for score in SCORES
+            for score in SCORES.values()
         }
         group = (row.dataset, row.model)
         table.append(

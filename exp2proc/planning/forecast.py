@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import time
-import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from ..conversion.row import trace_part, wants_hops
-from ..conversion.run import choose_jobs
+from ..engines.local import connect
 from ..errors import Exp2procError
-from ..formats import deflate as codec
-from ..formats import npz
-from ..formats.sample import Layout
+from ..formats import deflate, npz
+from ..formats.layouts import LAYOUTS, Layout
 from ..formats.spans import sample_length
 from ..options import Options
 from ..results import RowError
-from ..traces.manifest import BadLine, ManifestRow
+from ..traces.manifest import BadLine, Row
 from ..traces.trace import read_trace
-from .planner import Plan, PlannedRun, draft_plan
+from .plan import Plan, PlannedRun
+from .planner import draft_plan
 from .shards import text_seconds
 
 # Bytes, as measured on the published samples (Qwen3, 60 samples of 314 tokens on average).
@@ -29,8 +26,6 @@ _VECTOR_BYTES: Final = 1.2
 
 _WORKERS_START: Final = 0.8
 """Seconds until worker processes have started, on the server where shards were timed."""
-_REFERENCE_LAP: Final = 0.0038
-"""Seconds that `_lap` takes there."""
 
 _TRIES: Final = 3
 
@@ -83,10 +78,10 @@ class Forecast:
         texts: distinct texts over all runs.
         known_texts: those whose token pieces are remembered from an earlier run.
         jobs: workers it would use.
-        seconds: estimated time on this machine.
+        seconds: estimated time, on a machine like the one where shards were timed.
     """
 
-    layout: Layout
+    layout: str
     runs: list[RunForecast] = field(default_factory=list)
     failures: list[RowError] = field(default_factory=list)
     problems: list[Exp2procError] = field(default_factory=list)
@@ -106,9 +101,6 @@ class Forecast:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
-        failures = [asdict(failure) for failure in self.failures]
-        for failure in failures:
-            del failure["trace"]
         numbers = ("rows", "tokens", "existing", "failing", "pending", "size")
         return {
             "layout": self.layout,
@@ -118,14 +110,12 @@ class Forecast:
             "jobs": self.jobs,
             "seconds": round(self.seconds, 1),
             "runs": [asdict(run) for run in self.runs],
-            "failures": failures,
-            "problems": [
-                {"code": p.code, "message": p.message, "hint": p.hint} for p in self.problems
-            ],
+            "failures": [failure.to_dict() for failure in self.failures],
+            "problems": [problem.to_dict() for problem in self.problems],
         }
 
 
-def plan(options: Options) -> Forecast:
+def forecast(options: Options) -> Forecast:
     """Plan a conversion and say what it would do. Nothing is written but the tokenizer cache."""
     draft, problems = draft_plan(options)
     made = Forecast(options.layout, problems=problems)
@@ -136,40 +126,31 @@ def plan(options: Options) -> Forecast:
     made.texts = len(keys)
     made.known_texts = sum(text.known for text in draft.texts)
     if draft.texts:
-        made.jobs = choose_jobs(options, draft.texts)
-        work = sum(map(text_seconds, draft.texts)) / made.jobs
-        made.seconds = (work + (_WORKERS_START if made.jobs > 1 else 0.0)) * _slowness()
+        work = sum(map(text_seconds, draft.texts))
+        made.jobs = connect(options.engine, None).workers(work)
+        made.seconds = work / made.jobs + (_WORKERS_START if made.jobs > 1 else 0.0)
     return made
 
 
-def _add_run(made: Forecast, draft: Plan, planned: PlannedRun) -> list[ManifestRow]:
+def _add_run(made: Forecast, draft: Plan, planned: PlannedRun) -> list[Row]:
     """Enter a run; returns its rows that can work."""
     run = planned.run
     there = _names(str(run.trace_dir))
-    usable: list[ManifestRow] = []
+    usable: list[Row] = []
     failing = pending = 0
-    for at, row in enumerate(planned.rows, planned.first):
-        error = draft.failures.get(at)
+    for row in planned.rows:
+        error = draft.failures.get(row.number)
         waits = planned.young and row.open_ended
         if error is None and row.file not in there and not waits:
             error = Exp2procError("trace-missing", "it does not exist")
         if error is not None:
             failing += 1
-            made.failures.append(
-                RowError(
-                    str(run.trace_dir),
-                    row.file,
-                    row.example_idx,
-                    error.code,
-                    error.message,
-                    error.hint,
-                )
-            )
+            made.failures.append(RowError.of(run.trace_dir, row, error))
         elif isinstance(row, BadLine) or row.file not in there:
             pending += 1
         else:
             usable.append(row)
-    methods = {row.attr_func for row in planned.rows if isinstance(row, ManifestRow)}
+    methods = {row.attr_func for row in planned.rows if isinstance(row, Row)}
     made.runs.append(
         RunForecast(
             str(run.trace_dir),
@@ -186,7 +167,7 @@ def _add_run(made: Forecast, draft: Plan, planned: PlannedRun) -> list[ManifestR
             existing=planned.existing,
             failing=failing,
             pending=pending,
-            size=_size(str(run.trace_dir), usable, made.layout),
+            size=_size(str(run.trace_dir), usable, LAYOUTS[made.layout]),
         )
     )
     return usable
@@ -199,32 +180,19 @@ def _names(folder: str) -> set[str]:
         return set()
 
 
-def _size(folder: str, rows: list[ManifestRow], layout: Layout) -> int:
+def _size(folder: str, rows: list[Row], layout: Layout) -> int:
     """Estimated bytes of these rows' samples, by what the vectors of the first ones take."""
     a_token = _VECTOR_BYTES
     for row in rows[:_TRIES]:
+        hops = layout.wants_hops(row.attr_func)
         try:
-            hops = wants_hops(layout, row.attr_func)
             trace = read_trace(f"{folder}/{row.file}", row.prompt_len, row.gen_len, hops=hops)
         except Exp2procError:
             continue
-        part = trace_part(trace, row.prompt_len, row.gen_len, row.attr_func, layout)
-        vectors = [part.attr] if part.hop is None else [part.attr, part.hop]
-        packed = sum(len(npz.pack(vector, codec.VECTOR_LEVEL).data) for vector in vectors)
-        a_token = packed / max(1, len(part.attr))
+        vectors = [trace.row_all] if trace.hops is None else [trace.row_all, trace.hops]
+        packed = sum(len(npz.pack(vector, deflate.VECTOR_LEVEL).data) for vector in vectors)
+        a_token = packed / max(1, len(trace.row_all))
         break
     tokens = sum(sample_length(row.prompt_len, row.gen_len) for row in rows)
-    a_token += _TOK_BYTES if layout == "proc" else 0.0
+    a_token += _TOK_BYTES if layout.needs_text else 0.0
     return round(_SAMPLE_BYTES * len(rows) + a_token * tokens)
-
-
-def _slowness() -> float:
-    """How many times longer this machine takes than the one where shards were timed."""
-    return max(0.2, min(map(_lap, range(_TRIES))) / _REFERENCE_LAP)
-
-
-def _lap(seed: int) -> float:
-    """Seconds for a small fixed job: deflating numbers spelled out."""
-    began = time.process_time()
-    zlib.compress(" ".join(str(n * n + seed) for n in range(7000)).encode())
-    return time.process_time() - began

@@ -6,32 +6,12 @@ So the unit is the text; a shard is a handful of them, sized by estimated work, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ..traces.datasets import TextKey, TextPlace
-
-
-class RowWork(NamedTuple):
-    """One row to convert.
-
-    Attributes:
-        number: the row's number in the plan.
-        run: its run's number in the plan.
-        file: name of the trace and of the sample.
-        attr_func: the method.
-        prompt_len, gen_len: P and G as declared.
-        open_ended: a trace that is not there yet is pending, not missing.
-    """
-
-    number: int
-    run: int
-    file: str
-    attr_func: str
-    prompt_len: int
-    gen_len: int
-    open_ended: bool
+from ..traces.manifest import Row
 
 
 class TextWork(NamedTuple):
@@ -49,7 +29,7 @@ class TextWork(NamedTuple):
     tokenizer: int
     place: TextPlace | None
     known: bool
-    rows: tuple[RowWork, ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +46,7 @@ class Shard:
     texts: tuple[TextWork, ...]
     folders: dict[int, tuple[str, str]]
 
-    def rows(self) -> Iterator[RowWork]:
+    def rows(self) -> Iterator[Row]:
         """All rows of all its texts."""
         return (row for text in self.texts for row in text.rows)
 
@@ -136,11 +116,13 @@ def single_rows(shard: Shard, numbers: set[int]) -> Iterator[TextWork]:
                 yield text._replace(rows=(row,))
 
 
-def without_rows(shard: Shard, numbers: set[int]) -> tuple[TextWork, ...]:
-    """The texts of a shard less the rows with these numbers."""
+def without_rows(texts: Sequence[TextWork], numbers: Collection[int]) -> Sequence[TextWork]:
+    """The texts less the rows with these numbers, and without texts that have no other."""
+    if not numbers:
+        return texts
     kept = (
         text._replace(rows=tuple(row for row in text.rows if row.number not in numbers))
-        for text in shard.texts
+        for text in texts
     )
     return tuple(text for text in kept if text.rows)
 

@@ -8,18 +8,31 @@ from typing import Any
 from ..errors import Exp2procError
 
 
-def require(module: str, extra: str) -> Any:
+def require(module: str, extra: str, *, option: str = "") -> Any:
     """Import an optional module.
+
+    Args:
+        module: its dotted name.
+        extra: the extra of this package that installs it.
+        option: the option that asks for it, where one does; named in the message.
 
     Raises:
         Exp2procError: `missing-extra`, with the command that installs it.
+
+    >>> require("no_such_library.parts", "parquet")
+    Traceback (most recent call last):
+        ...
+    exp2proc.errors.Exp2procError: missing-extra: this needs no_such_library, which does not \
+import (No module named 'no_such_library')
     """
     try:
         return import_module(module)
     except ImportError as err:
-        package = module.partition(".")[0]
-        raise Exp2procError(
-            "missing-extra",
-            f"this needs {package}, which does not import ({err})",
-            f"Install it with: pip install 'exp2proc[{extra}]'",
-        ) from None
+        command = f"pip install 'exp2proc[{extra}]'"
+        if option:
+            what, hint = f"{option} needs the extra {extra!r} ({err})", f"Install it: {command}."
+        else:
+            package = module.partition(".")[0]
+            what = f"this needs {package}, which does not import ({err})"
+            hint = f"Install it with: {command}"
+        raise Exp2procError("missing-extra", what, hint) from None

@@ -1,4 +1,4 @@
-"""Opening what is given as input."""
+"""Files that are given as input: their absolute path, and opening them without surprises."""
 
 from __future__ import annotations
 
@@ -9,19 +9,56 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+class NotRegularFileError(OSError):
+    """What stands there is a folder, a FIFO or a device."""
+
+
+def absolute(path: str | Path) -> Path:
+    """`path` from the root of the file system, `~` and `..` worked out; links stay as they are.
+
+    >>> absolute("/data/traces/../out")
+    PosixPath('/data/out')
+    """
+    return Path(os.path.abspath(os.path.expanduser(path)))
+
+
 def open_regular(path: str | Path) -> BinaryIO:
     """Open a regular file for reading; a FIFO or a device could keep a run waiting for ever.
 
     Raises:
-        OSError: it cannot be opened, or is something else.
+        OSError: it cannot be opened, or is something else (`NotRegularFileError`).
     """
-    stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
-    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-        stream.close()
-        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
-    return stream
+    return os.fdopen(open_regular_fd(path), "rb")
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def open_regular_fd(path: str | Path, *, follow_symlinks: bool = True) -> int:
+    """As `open_regular`, but the bare file descriptor, which the caller closes.
+
+    Args:
+        path: the file.
+        follow_symlinks: when false, a link fails with ELOOP.
+    """
     # Opening a FIFO waits for its writer; to regular files the flag means nothing.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    if not follow_symlinks:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    fd = os.open(path, flags | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise NotRegularFileError(errno.EINVAL, "not a regular file", os.fspath(path))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def is_missing(err: OSError) -> bool:
+    """Whether a file is simply not there.
+
+    >>> try:
+    ...     open_regular("/nowhere/at/all")
+    ... except OSError as err:
+    ...     is_missing(err)
+    True
+    """
+    return err.errno in (errno.ENOENT, errno.ENOTDIR)

@@ -1,19 +1,24 @@
-"""Writing samples so that a file at its final path is always complete.
+"""Writing files so that what stands at a final path is always complete.
 
-A sample is written beside its place under a temporary name and then renamed. The name says which
+A file is written beside its place under a temporary name and then renamed. The name says which
 process on which machine is writing it, so that what a killed run left behind can be told from what
-a live one is still working on.
+a live one is still working on: the next writer to the folder sweeps it.
+
+No fsync: a power cut may leave a file that is there and empty.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import os
 import re
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 _SUFFIX: Final = ".exp2proc-tmp"
@@ -40,8 +45,8 @@ MACHINE: Final = _machine()
 """Names this machine, where process numbers mean what they say."""
 
 
-def write_sample(path: str, data: bytes, *, replace: bool) -> None:
-    """Write `data` to `path`, whole or not at all.
+def write_whole(path: str, data: bytes, *, replace: bool) -> None:
+    """Write `data` to `path`, whole or not at all. For many files: the caller sweeps the folder.
 
     Args:
         path: the final path; its folder exists.
@@ -51,14 +56,20 @@ def write_sample(path: str, data: bytes, *, replace: bool) -> None:
     Raises:
         FileExistsError: it is there and `replace` is false.
         OSError: the operating system refuses, with its own reason.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(f"{folder}/a", b"content", replace=False)
+    ...     os.listdir(folder), os.path.getsize(f"{folder}/a")
+    (['a'], 7)
     """
-    folder, _ = os.path.split(path)
+    folder = os.path.dirname(path) or "."
     for last in (False, True):
-        temporary = f"{folder}/.{MACHINE}-{os.getpid()}-{next(_counter)}{_SUFFIX}"
+        temporary = _temporary_in(folder)
         try:
             _write(temporary, data)
             if not replace and os.path.lexists(path):
-                raise FileExistsError(17, "File exists", path)
+                raise FileExistsError(errno.EEXIST, "File exists", path)
             os.replace(temporary, path)
             return
         except FileNotFoundError:
@@ -69,6 +80,67 @@ def write_sample(path: str, data: bytes, *, replace: bool) -> None:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary path to write to, which takes the place of `path` when the block has ended well.
+
+    The folder is made where there is none, and swept of what killed runs left in it.
+
+    Raises:
+        OSError: the operating system refuses, with its own reason.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with written_whole(Path(folder, "report.json")) as temporary:
+    ...         _ = temporary.write_text("{}")
+    ...     os.listdir(folder)
+    ['report.json']
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(str(path.parent))
+    temporary = Path(_temporary_in(str(path.parent)))
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def check_writable(path: Path) -> None:
+    """See whether `path` could be written. Its folder is made, nothing else is left there.
+
+    Raises:
+        OSError: it could not, with the operating system's reason.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):
+        path.lstat()  # fails for a name that no file can have
+    temporary = _temporary_in(str(path.parent))
+    _write(temporary, b"")
+    os.unlink(temporary)
+
+
+def claim_folder(folder: Path, marker: str) -> bool:
+    """Make `folder` this program's own, by an empty file named `marker`; says whether it is.
+
+    A folder that somebody else's files are in is not taken: it stays as it is.
+
+    Raises:
+        OSError: the operating system refuses, with its own reason.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / marker).is_file():
+        return False
+    (folder / marker).touch()
+    return True
+
+
+def _temporary_in(folder: str) -> str:
+    return f"{folder}/.{MACHINE}-{os.getpid()}-{next(_counter)}{_SUFFIX}"
 
 
 def _write(path: str, data: bytes) -> None:
@@ -83,7 +155,10 @@ def _write(path: str, data: bytes) -> None:
 
 
 def sweep(folder: str) -> int:
-    """Remove the temporary files that killed runs left in `folder`; returns how many."""
+    """Remove the temporary files that killed runs left in `folder`; returns how many.
+
+    Those of living processes stay, and whatever else is there.
+    """
     removed = 0
     try:
         names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(_SUFFIX)]

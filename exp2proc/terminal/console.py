@@ -8,9 +8,7 @@ from typing import Final
 from rich.console import Console
 
 _LOG_WIDTH: Final = 140
-
-
-_NARROW: Final = 80
+_NARROWEST: Final = 80
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -19,6 +17,6 @@ def console(*, stderr: bool = False) -> Console:
     plain = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not stream.isatty():
         plain.width = _LOG_WIDTH
-    elif plain.width < _NARROW:
-        plain.width = _NARROW  # lines that the terminal wraps, rather than numbers cut short
+    elif plain.width < _NARROWEST:
+        plain.width = _NARROWEST  # lines that the terminal wraps, rather than numbers cut short
     return plain

@@ -15,8 +15,7 @@ from ..results import RowError
 from .console import console
 
 _MAX_EXAMPLES: Final = 3
-
-
+"""Rows, and hints, that are shown of each code."""
 _MAX_PROBLEMS: Final = 10
 
 

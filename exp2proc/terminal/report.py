@@ -1,9 +1,8 @@
-"""The summary on screen: a table of runs, then the failures grouped by code."""
+"""The report of a conversion on screen: a table of runs, then the failures grouped by code."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich import box
@@ -16,59 +15,60 @@ from .console import console
 from .errors import print_errors
 
 _MAX_RUNS: Final = 40
+"""Runs that are shown; of more, those with the most failures."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What is shown of a report.
+def print_report(
+    report: Report, *, quiet: bool = False, verbose: bool = False, resume: str = ""
+) -> None:
+    """The table and the closing lines on stdout; when quiet, failures on stderr only.
 
-    Attributes:
+    Args:
         report: of the conversion.
         quiet: show failures only.
         verbose: show tracebacks of internal errors.
         resume: the command that goes on where this run stopped.
     """
+    out = console(stderr=quiet)
+    if not quiet:
+        out.print(_runs_table(report.runs))
+    print_errors(out, report.errors, verbose=verbose)
+    left = _left(report, resume)
+    for line in left if quiet else (*_warnings(report), *left, _done(report)):
+        out.print(line, soft_wrap=True)  # a command that goes on is there to be copied
 
-    report: Report
-    quiet: bool = False
-    verbose: bool = False
-    resume: str = ""
 
-    def print(self) -> None:
-        """The table and the closing line on stdout; when quiet, failures on stderr only."""
-        out = console(stderr=self.quiet)
-        if not self.quiet:
-            out.print(runs_table(self.report.runs))
-        print_errors(out, self.report.errors, verbose=self.verbose)
-        for line in self._closing():
-            out.print(line, soft_wrap=True)  # a command that goes on is there to be copied
+def _warnings(report: Report) -> Iterator[Text]:
+    if non_finite := sum(run.non_finite for run in report.runs):
+        yield Text(
+            f"warning: {non_finite} samples have NaN or infinite numbers in attr or hop,"
+            " as their traces have",
+            style="yellow",
+        )
+    if pending := report.counts.pending:
+        yield Text(
+            f"{pending} rows are pending: exp2 seems to be still writing them;"
+            " --resume will pick them up",
+            style="yellow",
+        )
 
-    def _closing(self) -> Iterable[Text]:
-        report, counts = self.report, self.report.counts
-        non_finite = sum(run.non_finite for run in report.runs)
-        if non_finite and not self.quiet:
-            yield Text(
-                f"warning: {non_finite} samples have NaN or infinite numbers in attr or hop,"
-                " as their traces have",
-                style="yellow",
-            )
-        if counts.pending and not self.quiet:
-            yield Text(
-                f"{counts.pending} rows are pending: exp2 seems to be still writing them;"
-                " --resume will pick them up",
-                style="yellow",
-            )
-        if report.stopped:
-            yield Text(f"{_STOPPED[report.stopped]}: {counts.unfinished} rows left", style="red")
-        if report.stopped or counts.failed:
-            yield Text(f"to go on: {printable(self.resume)}")
-        if not self.quiet:
-            done = counts.converted + counts.kept
-            rate = counts.converted / report.seconds if report.seconds else 0.0
-            yield Text(
-                f"{done} of {counts.planned} rows done in {report.seconds:.1f} s"
-                f" ({counts.converted} converted, {rate:.0f}/s)"
-            )
+
+def _left(report: Report, resume: str) -> Iterator[Text]:
+    """What a run that stopped or failed left, and how to go on."""
+    counts = report.counts
+    if report.stopped:
+        yield Text(f"{_STOPPED[report.stopped]}: {counts.unfinished} rows left", style="red")
+    if report.stopped or counts.failed:
+        yield Text(f"to go on: {printable(resume)}")
+
+
+def _done(report: Report) -> Text:
+    counts = report.counts
+    rate = counts.converted / report.seconds if report.seconds else 0.0
+    return Text(
+        f"{counts.converted + counts.kept} of {counts.planned} rows done in"
+        f" {report.seconds:.1f} s ({counts.converted} converted, {rate:.0f}/s)"
+    )
 
 
 _STOPPED: Final[dict[str, str]] = {
@@ -80,7 +80,7 @@ _STOPPED: Final[dict[str, str]] = {
 }
 
 
-def runs_table(runs: Sequence[RunReport]) -> Table:
+def _runs_table(runs: Sequence[RunReport]) -> Table:
     """One line a run, those with failures first when there are too many, and the totals."""
     shown = list(runs)
     if len(shown) > _MAX_RUNS:
@@ -99,7 +99,7 @@ def runs_table(runs: Sequence[RunReport]) -> Table:
             for at, (name, number) in enumerate(zip(_COLUMNS, _numbers(run), strict=True))
             if at < _ALWAYS or total[at]
         ]
-        table.add_row(Text(printable(run_name(run))), *numbers)
+        table.add_row(Text(printable(_run_name(run))), *numbers)
     return table
 
 
@@ -112,7 +112,7 @@ def _numbers(run: RunReport) -> tuple[int, ...]:
     return c.planned, c.converted, c.kept, c.failed, run.with_hop, c.pending, c.unfinished
 
 
-def run_name(run: RunReport) -> str:
+def _run_name(run: RunReport) -> str:
     """A run's name, short: dataset, model and run tag; a cache's path without its folders."""
     dataset = run.dataset.rpartition("/")[2].removesuffix(".jsonl")
     return "/".join(part for part in (dataset, run.model_tag, run.run_tag) if part)

@@ -8,16 +8,18 @@ first pass has already given the answer and the second is not made.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
 from ..errors import Exp2procError
-from ..formats import deflate as codec
-from ..formats import npz
 from ..formats.npz import Member
+from ..formats.sample import pack_text
 from ..traces.datasets import Text
+
+_HEAD: Final = struct.Struct("<4IQI")
 
 Offsets = Sequence[tuple[int, int]]
 
@@ -55,6 +57,17 @@ class Alignment(NamedTuple):
     gen_empty: int
     tok: Member
 
+    def to_bytes(self) -> bytes:
+        """As the cache keeps it."""
+        return _HEAD.pack(*self[:4], self.tok.size, self.tok.crc) + self.tok.data
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> Alignment:
+        """What `to_bytes` gave."""
+        prompt, gen, prompt_empty, gen_empty, size, crc = _HEAD.unpack_from(value)
+        tok = Member(size, crc, value[_HEAD.size :])
+        return cls(prompt, gen, prompt_empty, gen_empty, tok)
+
 
 def pieces(text: str, offsets: Offsets) -> list[str]:
     """The part of `text` that each token stands for; parts may overlap or be empty."""
@@ -88,7 +101,7 @@ def align(tokenizer: OffsetTokenizer, text: Text) -> Alignment:
         len(generation),
         prompt.count(""),
         generation.count(""),
-        npz.pack(tok, codec.TEXT_LEVEL),
+        pack_text(tok),
     )
 
 

@@ -10,15 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
-
-from ..formats.npz import Member
-from .alignment import Alignment
 
 _T = TypeVar("_T")
 
@@ -52,22 +48,6 @@ def tokenizer_key(fingerprint: str) -> bytes:
 
 def _key(*parts: str) -> bytes:
     return hashlib.blake2b("\0".join((_FORMAT, *parts)).encode(), digest_size=20).digest()
-
-
-_HEAD: Final = struct.Struct("<4IQI")
-
-
-def pack_alignment(alignment: Alignment) -> bytes:
-    """An alignment as a cache value."""
-    tok = alignment.tok
-    return _HEAD.pack(*alignment[:4], tok.size, tok.crc) + tok.data
-
-
-def unpack_alignment(value: bytes) -> Alignment:
-    """The alignment of a cache value that passed its digest."""
-    prompt, gen, prompt_empty, gen_empty, size, crc = _HEAD.unpack_from(value)
-    tok = Member(size, crc, value[_HEAD.size :])
-    return Alignment(prompt, gen, prompt_empty, gen_empty, tok)
 
 
 class CacheSize(NamedTuple):
@@ -205,13 +185,13 @@ def _in_use(db: sqlite3.Connection) -> int:
 
 def _trim(db: sqlite3.Connection, target: int) -> None:
     surplus = _in_use(db) - target
-    doomed: list[tuple[int]] = []
+    oldest: list[tuple[int]] = []
     for rowid, length in db.execute(
         "SELECT rowid, length(value) FROM entries ORDER BY used, rowid"
     ):
         if surplus <= 0:
             break
-        doomed.append((rowid,))
+        oldest.append((rowid,))
         surplus -= length
     with db:
-        db.executemany("DELETE FROM entries WHERE rowid = ?", doomed)
+        db.executemany("DELETE FROM entries WHERE rowid = ?", oldest)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ..errors import Exp2procError
 from ..system.files import open_regular
 
+_BOM: Final = b"\xef\xbb\xbf"
+
 MAX_LINE: Final = 1 << 26
-"""Longest dataset line, in bytes (64 MiB); a longer one is skipped and counted."""
+"""Longest dataset line, in bytes (64 MiB); a longer one is skipped."""
 
 TextKey = tuple[str, str]
 """(prompt_sha1, target_sha1), both lower-case hex."""
@@ -55,61 +57,51 @@ class DatasetIndex:
         path: the JSONL file.
         places: where each text stands; of equal texts the first.
         rows: lines that hold a prompt and a target.
-        skipped: lines that can match nothing: broken, no prompt, a null or non-string target.
     """
 
     path: str
     places: dict[TextKey, TextPlace] = field(default_factory=dict)
     rows: int = 0
-    skipped: int = 0
 
 
-def index_dataset(path: Path, wanted: frozenset[TextKey] | set[TextKey]) -> DatasetIndex:
+def index_dataset(path: Path, wanted: Collection[TextKey]) -> DatasetIndex:
     """Scan a JSONL cache for the texts in `wanted`.
 
     Raises:
         OSError: the file cannot be read.
     """
     index = DatasetIndex(str(path))
-    offset = 0
-    with open_regular(path) as stream:
-        for line in _bounded_lines(stream):
-            length = len(line)
-            if length <= MAX_LINE:
-                text = parse_line(line[3:] if offset == 0 and line[:3] == _BOM else line)
-                if text is not None:
-                    _enter(index, text, TextPlace(index.path, offset, length), wanted)
-                elif line.strip():
-                    index.skipped += 1
-                offset += length
-            else:
-                index.skipped += 1
-                offset += length + _skip_line(stream, line)
+    for offset, length, prompt, target in _scan(path):
+        key = None if target is None else _key(Text(prompt, target))
+        if key is None:
+            continue
+        index.rows += 1
+        if key in wanted:
+            index.places.setdefault(key, TextPlace(index.path, offset, length))
     return index
 
 
-_BOM: Final = b"\xef\xbb\xbf"
+def read_rows(path: Path) -> Iterator[tuple[str, str | None]]:
+    """The prompt and target of every line of a cache that has a prompt; targets may be missing.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return ((prompt, target) for _, _, prompt, target in _scan(path))
 
 
-def _bounded_lines(stream: IO[bytes]) -> Iterable[bytes]:
-    return iter(lambda: stream.readline(MAX_LINE + 1), b"")
-
-
-def _skip_line(stream: IO[bytes], line: bytes) -> int:
-    skipped = 0
-    while not line.endswith(b"\n") and (line := stream.readline(1 << 20)):
-        skipped += len(line)
-    return skipped
-
-
-def _enter(index: DatasetIndex, text: Text, place: TextPlace, wanted: Any) -> None:
-    key = _key(text)
-    if key is None:
-        index.skipped += 1
-        return
-    index.rows += 1
-    if key in wanted:
-        index.places.setdefault(key, place)
+def _scan(path: Path) -> Iterator[tuple[int, int, str, str | None]]:
+    """(offset, length, prompt, target) of every line that has a prompt."""
+    offset = 0
+    with open_regular(path) as stream:
+        while line := stream.readline(MAX_LINE + 1):
+            length = len(line)
+            if length > MAX_LINE:
+                while not line.endswith(b"\n") and (line := stream.readline(1 << 20)):
+                    length += len(line)
+            elif (row := _parse_row(line, offset)) is not None:
+                yield offset, length, *row
+            offset += length
 
 
 def _key(text: Text) -> TextKey | None:
@@ -120,16 +112,10 @@ def _key(text: Text) -> TextKey | None:
         return None
 
 
-def parse_line(line: bytes) -> Text | None:
-    """The text of one JSONL line, or None when the line can match no manifest row."""
-    row = _parse_row(line)
-    return None if row is None or row[1] is None else Text(row[0], row[1])
-
-
-def _parse_row(line: bytes) -> tuple[str, str | None] | None:
+def _parse_row(line: bytes, offset: int) -> tuple[str, str | None] | None:
     """Prompt and target of one line; None when there is no prompt, or a target of another kind."""
     try:
-        row = json.loads(line)
+        row = json.loads(line.removeprefix(_BOM) if offset == 0 else line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(row, dict):
@@ -138,22 +124,6 @@ def _parse_row(line: bytes) -> tuple[str, str | None] | None:
     if not isinstance(prompt, str) or not (target is None or isinstance(target, str)):
         return None
     return prompt, target
-
-
-def read_rows(path: Path) -> Iterator[tuple[str, str | None]]:
-    """The prompt and target of every line of a cache that has a prompt; targets may be missing.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as stream:
-        for number, line in enumerate(_bounded_lines(stream)):
-            if len(line) > MAX_LINE:
-                _skip_line(stream, line)
-                continue
-            row = _parse_row(line[3:] if number == 0 and line[:3] == _BOM else line)
-            if row is not None:
-                yield row
 
 
 def read_text(place: TextPlace, key: TextKey) -> Text:
@@ -168,10 +138,10 @@ def read_text(place: TextPlace, key: TextKey) -> Text:
             line = stream.read(place.length)
     except OSError as err:
         raise _changed(place, err.strerror or str(err)) from None
-    text = parse_line(line[3:] if place.offset == 0 and line[:3] == _BOM else line)
-    if text is None or _key(text) != key:
+    prompt, target = _parse_row(line, place.offset) or ("", None)
+    if target is None or _key(Text(prompt, target)) != key:
         raise _changed(place, "another text stands there now")
-    return text
+    return Text(prompt, target)
 
 
 def _changed(place: TextPlace, why: str) -> Exp2procError:

@@ -9,13 +9,13 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..errors import Exp2procError
 from ..formats.names import is_plain_name
 from ..system.files import open_regular
+from .datasets import TextKey
 
 NAME: Final = "manifest.jsonl"
 
@@ -25,19 +25,15 @@ MAX_LINE: Final = 1 << 25
 MAX_TOKENS: Final = 1 << 26
 """Largest prompt_len or gen_len that a row may declare (67 million tokens)."""
 
-FT_IFR_METHODS: Final = frozenset(
-    {"ifr_in_all_gen", "ifr_multi_hop_stop_words", "ifr_multi_hop_both", "ifr_multi_hop_split_hop"}
-)
-"""The methods whose samples carry `hop` in layout proc (contract of the sample format)."""
-
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestRow:
-    """What this program needs of one manifest line.
+class Row(NamedTuple):
+    """One manifest line: what this program needs of it, from planning to the report.
 
     Attributes:
+        number: the row's number in the plan.
+        run: its run's number in the plan.
         line: 1-based line number in manifest.jsonl.
         example_idx: the sample's number in its run; not a line of the dataset.
         attr_func: the attribution method.
@@ -45,9 +41,12 @@ class ManifestRow:
         prompt_sha1, target_sha1: hex digests of the raw texts; the target's may be None.
         prompt_len: P, prompt tokens.
         gen_len: G, generation tokens including the final EOS.
-        open_ended: it is the last line of a manifest that may still be written to.
+        open_ended: it is the last line of a manifest, which exp2 may still be writing: its trace
+            is perhaps not there yet.
     """
 
+    number: int
+    run: int
     line: int
     example_idx: int
     attr_func: str
@@ -58,19 +57,25 @@ class ManifestRow:
     gen_len: int
     open_ended: bool = False
 
+    @property
+    def text_key(self) -> TextKey | None:
+        """The digests that name its text; None where it has no target."""
+        return None if self.target_sha1 is None else (self.prompt_sha1, self.target_sha1)
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
+
+class BadLine(NamedTuple):
     """A manifest line that is no row, with as much of it as could be told.
 
     Attributes:
-        line: 1-based line number.
+        number, run, line: as of a `Row`.
         file, example_idx: taken from the line where they could be read.
         error: why, with the code of the catalogue.
         open_ended: it is the last line, without its newline, and does not parse: perhaps it is
             still being written.
     """
 
+    number: int
+    run: int
     line: int
     file: str | None
     example_idx: int | None
@@ -78,42 +83,36 @@ class BadLine:
     open_ended: bool = False
 
 
-def read_manifest(path: Path, limit: int | None = None) -> Iterator[ManifestRow | BadLine]:
+def read_manifest(
+    path: Path, limit: int | None = None, *, run: int = 0, first: int = 0
+) -> Iterator[Row | BadLine]:
     """The rows of a manifest, blank lines skipped, at most `limit`.
+
+    Args:
+        path: the manifest.
+        limit: rows at most.
+        run: the run's number in the plan.
+        first: number in the plan of the first row.
 
     Raises:
         OSError: it cannot be opened or read.
     """
-    count = 0
+    number = first
     with open_regular(path) as stream:
-        previous: ManifestRow | BadLine | None = None
-        for number, line, closed in _lines(stream):
-            if limit is not None and count >= limit:
+        previous: Row | BadLine | None = None
+        for line, content, closed in _lines(stream):
+            if limit is not None and number - first >= limit:
                 break
             if previous is not None:
                 yield previous
-            previous = _row(number, line, closed)
-            count += 1
+            previous = _row(number, run, line, content, closed)
+            number += 1
         else:
             # Only the last line of all can be one that exp2 has not finished yet.
-            if isinstance(previous, ManifestRow):
-                previous = _open_ended(previous)
+            if isinstance(previous, Row):
+                previous = previous._replace(open_ended=True)
         if previous is not None:
             yield previous
-
-
-def _open_ended(row: ManifestRow) -> ManifestRow:
-    return ManifestRow(
-        row.line,
-        row.example_idx,
-        row.attr_func,
-        row.file,
-        row.prompt_sha1,
-        row.target_sha1,
-        row.prompt_len,
-        row.gen_len,
-        open_ended=True,
-    )
 
 
 def _lines(stream: Any) -> Iterator[tuple[int, bytes | None, bool]]:
@@ -133,18 +132,20 @@ def _lines(stream: Any) -> Iterator[tuple[int, bytes | None, bool]]:
                 yield number, line, closed
 
 
-def _row(number: int, line: bytes | None, closed: bool) -> ManifestRow | BadLine:
+def _row(number: int, run: int, line: int, content: bytes | None, closed: bool) -> Row | BadLine:
     fields: Any = None
     try:
-        if line is None:
-            raise _invalid(number, f"it is longer than {MAX_LINE} bytes")
-        fields = _parse(number, line)
-        return _checked(number, fields)
+        if content is None:
+            raise _invalid(line, f"it is longer than {MAX_LINE} bytes")
+        fields = _parse(line, content)
+        return Row(number, run, line, *_checked(line, fields))
     except Exp2procError as error:
         file = fields.get("file") if isinstance(fields, dict) else None
         idx = fields.get("example_idx") if isinstance(fields, dict) else None
         return BadLine(
             number,
+            run,
+            line,
             file if isinstance(file, str) else None,
             idx if type(idx) is int else None,
             error,
@@ -152,32 +153,34 @@ def _row(number: int, line: bytes | None, closed: bool) -> ManifestRow | BadLine
         )
 
 
-def _invalid(number: int, why: str) -> Exp2procError:
-    return Exp2procError("manifest-invalid", f"manifest.jsonl line {number}: {why}")
+def _invalid(line: int, why: str) -> Exp2procError:
+    return Exp2procError("manifest-invalid", f"manifest.jsonl line {line}: {why}")
 
 
-def _parse(number: int, line: bytes) -> dict[str, Any]:
+def _parse(line: int, content: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(line.decode("utf-8"))
+        fields = json.loads(content.decode("utf-8"))
     except UnicodeDecodeError as err:
-        raise _invalid(number, f"not UTF-8 at byte {err.start}") from None
+        raise _invalid(line, f"not UTF-8 at byte {err.start}") from None
     except RecursionError:
-        raise _invalid(number, "nested too deeply") from None
+        raise _invalid(line, "nested too deeply") from None
     except ValueError as err:
         # int() refuses numbers of thousands of digits with a ValueError of its own
-        raise _invalid(number, f"not JSON ({err})") from None
+        raise _invalid(line, f"not JSON ({err})") from None
     if not isinstance(fields, dict):
-        raise _invalid(number, f"a JSON {type(fields).__name__}, not an object")
+        raise _invalid(line, f"a JSON {type(fields).__name__}, not an object")
     return fields
 
 
-def _checked(number: int, fields: dict[str, Any]) -> ManifestRow:
+def _checked(line: int, fields: dict[str, Any]) -> tuple[Any, ...]:
+    """The fields of a `Row` from `example_idx` to `gen_len`."""
+
     def field(name: str, kind: type, *, optional: bool = False) -> Any:
         if name not in fields:
-            raise _invalid(number, f"no field {name!r}")
+            raise _invalid(line, f"no field {name!r}")
         value = fields[name]
         if type(value) is not kind and not (optional and value is None):
-            raise _invalid(number, f"{name!r} is {_shown(value)}, not {_KINDS[kind]}")
+            raise _invalid(line, f"{name!r} is {_shown(value)}, not {_KINDS[kind]}")
         return value
 
     def sha1(name: str, *, optional: bool = False) -> Any:
@@ -185,33 +188,32 @@ def _checked(number: int, fields: dict[str, Any]) -> ManifestRow:
         if value is not None:
             value = value.lower()
             if not _SHA1.fullmatch(value):
-                raise _invalid(number, f"{name!r} is {_shown(value)}, not 40 hex digits")
+                raise _invalid(line, f"{name!r} is {_shown(value)}, not 40 hex digits")
             value = sys.intern(value)
         return value
 
     def length(name: str) -> int:
         value: int = field(name, int)
         if not 0 <= value <= MAX_TOKENS:
-            raise _invalid(number, f"{name!r} is {_shown(value)}, not in 0..{MAX_TOKENS}")
+            raise _invalid(line, f"{name!r} is {_shown(value)}, not in 0..{MAX_TOKENS}")
         return value
 
-    row = ManifestRow(
-        line=number,
-        example_idx=field("example_idx", int),
-        attr_func=sys.intern(field("attr_func", str)),
-        file=sys.intern(field("file", str)),
-        prompt_sha1=sha1("prompt_sha1"),
-        target_sha1=sha1("target_sha1", optional=True),
-        prompt_len=length("prompt_len"),
-        gen_len=length("gen_len"),
+    checked = (
+        field("example_idx", int),
+        sys.intern(field("attr_func", str)),
+        file := sys.intern(field("file", str)),
+        sha1("prompt_sha1"),
+        sha1("target_sha1", optional=True),
+        length("prompt_len"),
+        length("gen_len"),
     )
-    if not is_plain_name(row.file):
+    if not is_plain_name(file):
         raise Exp2procError(
             "unsafe-path",
-            f"manifest.jsonl line {number}: `file` is {_shown(row.file)},"
+            f"manifest.jsonl line {line}: `file` is {_shown(file)},"
             " not a plain *.npz name in the run folder",
         )
-    return row
+    return checked
 
 
 _KINDS: Final[dict[type, str]] = {int: "an integer", str: "a string"}

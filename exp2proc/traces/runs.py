@@ -6,18 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from ..errors import Exp2procError
-from ..formats.npz import is_missing
-from ..formats.sample import Layout
+from ..system.files import absolute, is_missing
+from ..system.walk import walk
 from .manifest import NAME
-
-DEFAULT_OUT_ROOT: Final[dict[Layout, str]] = {
-    "proc": "exp/proc/output",
-    "proc_1": "exp/proc_1/output",
-}
-DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +39,15 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
         Exp2procError: `no-runs`, or `manifest-unreadable` for a folder that cannot be listed.
     """
     if traces_root is not None:
-        root = _absolute(traces_root)
+        root = absolute(traces_root)
         if not os.path.isdir(root):
             raise Exp2procError("no-runs", f"traces_root {root} is not a folder")
-        found = sorted(_below(root))
+        folders = walk(root, on_error=_refuse_unreadable)
+        found = sorted(Path(folder.path) for folder in folders if NAME in folder.files)
         if not found:
             raise Exp2procError("no-runs", f"no folder below {root} holds a {NAME}")
         return found
-    found = list(dict.fromkeys(map(_absolute, trace_dirs)))
+    found = list(dict.fromkeys(map(absolute, trace_dirs)))
     for folder in found:
         if not os.path.isfile(folder / NAME):
             what = f"holds no {NAME}" if os.path.isdir(folder) else "is not a folder"
@@ -61,26 +55,7 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
     return found
 
 
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(os.path.expanduser(path)))
-
-
-def _below(root: Path) -> Iterator[Path]:
-    seen: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=_unreadable):
-        try:
-            status = os.stat(folder)
-        except OSError:
-            continue  # it went away while the tree was walked
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()  # a link back up, or to a folder that was already visited
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        if NAME in files:
-            yield Path(folder)
-
-
-def _unreadable(err: OSError) -> None:
+def _refuse_unreadable(err: OSError) -> None:
     """A folder that cannot be looked into may hide runs: better none than some of them."""
     if not is_missing(err):
         raise Exp2procError(
@@ -99,7 +74,7 @@ def describe_run(trace_dir: Path, out_root: Path, out_dir: Path | None) -> Run:
     target = out_dir if out_dir is not None else out_root.joinpath(*(below or parts[-1:]))
     return Run(
         trace_dir=trace_dir,
-        out_dir=_absolute(target),
+        out_dir=absolute(target),
         dataset="/".join(below[:-2]),
         model_tag=parts[-2] if len(parts) > 2 else "",
         run_tag=parts[-1],

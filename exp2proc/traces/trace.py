@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Exp2procError
-from ..formats.npz import NpzError, NpzReader, OversizeError, is_missing, shown
-from ..formats.spans import Span
+from ..formats.layouts import SCORES
+from ..formats.npz import NpzError, NpzReader, OversizeError, shown
+from ..formats.spans import Span, sample_length
+from ..system.files import is_missing
 
 MAX_HOPS: Final = 1024
 """More hops than this are a damaged file, not an experiment."""
@@ -28,8 +31,7 @@ class Trace:
         hops: float32[H, T], or None when it was not asked for or is not there.
         sink: closed span in generation tokens, as stored.
         thinking: closed span in generation tokens, as stored, or None.
-        rise, mas: of the row attribution (RISE, MAS of the faithfulness test); NaN when absent.
-        recovery: Recovery@10% of the row attribution; NaN when absent.
+        scores: of the row attribution, by the key of the score; NaN when absent.
         finite: whether every exported number of `row_all` and `hops` is finite.
     """
 
@@ -37,9 +39,7 @@ class Trace:
     hops: npt.NDArray[np.float32] | None
     sink: Span
     thinking: Span | None
-    rise: float
-    mas: float
-    recovery: float
+    scores: dict[str, float]
     finite: bool
 
 
@@ -110,18 +110,25 @@ def _read(npz: NpzReader, prompt_len: int, gen_len: int, hops: bool) -> Trace:
             "trace-missing-field",
             "neither sink_span_gen nor a two-entry indices_to_explain_gen is there",
         )
-    rise = mas = recovery = float("nan")
-    if "faithfulness_scores" in npz:
-        scores = _numbers(npz, "faithfulness_scores", 9, (3, 3)).astype(np.float64)
-        rise, mas = float(scores[1, 0]), float(scores[1, 1])
-    if "recovery_scores" in npz:
-        recovery = float(_numbers(npz, "recovery_scores", 3, (3,)).astype(np.float64)[1])
-    exported = prompt_len + max(0, gen_len - 1)
+    scores = _scores(npz)
+    exported = sample_length(prompt_len, gen_len)
     finite = bool(np.isfinite(row_all[:exported]).all()) and (
         vh is None or bool(np.isfinite(vh[:, :exported]).all())
     )
     thinking = _span(npz, "thinking_span_gen")
-    return Trace(row_all, vh, sink, thinking, rise, mas, recovery, finite)
+    return Trace(row_all, vh, sink, thinking, scores, finite)
+
+
+def _scores(npz: NpzReader) -> dict[str, float]:
+    arrays: dict[str, npt.NDArray[np.float64]] = {}
+    for score in SCORES.values():
+        if score.array in npz and score.array not in arrays:
+            array = _numbers(npz, score.array, math.prod(score.shape), score.shape)
+            arrays[score.array] = array.astype(np.float64)
+    return {
+        key: float(arrays[score.array][score.at]) if score.array in arrays else math.nan
+        for key, score in SCORES.items()
+    }
 
 
 def _numbers(

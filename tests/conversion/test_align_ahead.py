@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.arrays import assert_same_tree
 from support.cli import run_json
+from support.rows import row
 
 from exp2proc.conversion import align_ahead as ahead
-from exp2proc.conversion.run import make_settings
 from exp2proc.demo.tree import DemoTree
 from exp2proc.options import Options
-from exp2proc.planning.planner import Plan, make_plan
+from exp2proc.planning.plan import Plan
+from exp2proc.planning.planner import make_plan
 from exp2proc.planning.shards import (
-    RowWork,
     Shard,
     TextWork,
     alignment_seconds,
@@ -28,8 +28,7 @@ from exp2proc.traces.datasets import TextPlace
 
 
 def _text(length: int, rows: int, *, known: bool = False) -> TextWork:
-    row = RowWork(0, 0, "x.npz", "attnlrp", length, 9, False)
-    return TextWork(("a", "b"), 0, TextPlace("x", 0, 10), known, (row,) * rows)
+    return TextWork(("a", "b"), 0, TextPlace("x", 0, 10), known, (row(length=length),) * rows)
 
 
 _texts = st.lists(st.builds(_text, st.integers(1, 9000), st.integers(1, 20)), max_size=30)
@@ -65,7 +64,8 @@ def plan(demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pla
 
 def _ahead(plan: Plan, tmp_path: Path, shards: list[Shard]) -> set[bytes]:
     """Run the shards through; returns the keys of their texts that the cache has then."""
-    assert list(ahead.aligned_ahead(shards, make_settings(plan, tmp_path, 2))) == shards
+    cache = str(tmp_path / "cache")
+    assert list(ahead.aligned_ahead(shards, plan.open_tokenizers(), cache)) == shards
     return Cache(tmp_path / "cache").known([_key(plan, text) for s in shards for text in s.texts])
 
 

@@ -68,7 +68,6 @@ def test_working_in_this_process_loads_no_engine(demo: DemoTree, tmp_path: Path)
         ("threading", 3, None, 3),
         ("sequential", 3, None, 1),
         ("loky", 3, "threading", 1),  # what is asked for by name wins
-        ("multiprocessing", 3, None, 3),
     ],
 )
 def test_an_active_context_says_where(
@@ -81,10 +80,10 @@ def test_an_active_context_says_where(
         return
     with parallel_config(backend=backend, n_jobs=n_jobs), open_engine(choice) as engine:
         assert engine.workers(0.01) == workers
-        assert engine.remote == (backend == "multiprocessing")
+        assert not engine.remote
 
 
-@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+@pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_converting_in_a_context(demo: DemoTree, tmp_path: Path, backend: str) -> None:
     def convert(out: Path) -> int:
         return exp2proc.convert(

@@ -114,11 +114,11 @@ def test_table_fits_a_narrow_terminal(out: Path) -> None:
     from exp2proc.exports.find import find_sources
     from exp2proc.exports.scores import score_rows
     from exp2proc.formats.sample import load_scores
-    from exp2proc.terminal.scores import rich_tables
+    from exp2proc.terminal.scores import score_tables
 
     rows = score_rows((source, load_scores(source.path)) for source in find_sources(out))
     stream = io.StringIO()
-    Console(file=stream, width=80).print(rich_tables(rows))
+    Console(file=stream, width=80).print(score_tables(rows))
     text = stream.getvalue()
     assert max(map(len, text.splitlines())) <= 80
     for shown in ("ma_th · q&8B", "0.550 ± 0.050", "0.900 ± 0.000", "Recovery@10% ↑", "solo"):

@@ -24,13 +24,13 @@ from support.workload import load
 from exp2proc.demo.texts import multi_hop
 from exp2proc.demo.traces import Example, Method, manifest_row, trace_arrays, write_jsonl, write_run
 from exp2proc.demo.tree import measure, write_tree
-from exp2proc.errors import ROW_CODES, Exp2procError
+from exp2proc.errors import ROW_ERRORS, Exp2procError
 from exp2proc.formats.names import is_plain_name
-from exp2proc.traces.datasets import parse_line
-from exp2proc.traces.manifest import ManifestRow, read_manifest
+from exp2proc.traces.datasets import index_dataset, read_rows
+from exp2proc.traces.manifest import Row, read_manifest
 from exp2proc.traces.trace import read_trace
 
-ALLOWED = ROW_CODES - {"internal"}
+ALLOWED = ROW_ERRORS.keys() - {"internal"}
 
 _METHODS = (
     Method("ifr_multi_hop_both", "a", hops=2, recovery=True),
@@ -262,7 +262,7 @@ def test_any_manifest(lines: list[bytes], newline: bytes) -> None:
         path = Path(folder) / "manifest.jsonl"
         path.write_bytes(newline.join(lines))
         for row in read_manifest(path):
-            if isinstance(row, ManifestRow):
+            if isinstance(row, Row):
                 assert is_plain_name(row.file)
                 assert os.path.basename(row.file) == row.file
                 assert min(row.prompt_len, row.gen_len) >= 0
@@ -274,8 +274,14 @@ def test_any_manifest(lines: list[bytes], newline: bytes) -> None:
 @_fuzz
 @given(st.binary(max_size=200) | _json.map(json.dumps).map(str.encode))
 def test_any_dataset_line(line: bytes) -> None:
-    text = parse_line(line)
-    assert text is None or (isinstance(text.prompt, str) and isinstance(text.target, str))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "any.jsonl"
+        path.write_bytes(line)
+        rows = list(read_rows(path))
+        for prompt, target in rows:
+            assert isinstance(prompt, str)
+            assert target is None or isinstance(target, str)
+        assert index_dataset(path, set()).rows <= len(rows)
 
 
 @_fuzz

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.rows import row
 
 from exp2proc.planning import shards
-from exp2proc.planning.shards import RowWork, TextWork, make_shards, text_seconds
+from exp2proc.planning.shards import TextWork, make_shards, text_seconds
 
 _rows = st.lists(st.integers(1, 6000), min_size=1, max_size=30)
 
@@ -21,11 +22,11 @@ def test_shards_hold_every_row_once_and_are_balanced(
     for lengths, known in texts:
         rows = []
         for length in lengths:
-            rows.append(RowWork(number, number % 3, f"{number}.npz", "attnlrp", length, 9, False))
+            rows.append(row(number, number % 3, length=length))
             number += 1
         works.append(TextWork(("a", "b"), 0, None, known, tuple(rows)))
     made = make_shards(works, [("t", "o")] * 3, jobs)
-    numbers = [row.number for shard in made for row in shard.rows()]
+    numbers = [each.number for shard in made for each in shard.rows()]
     assert sorted(numbers) == list(range(number))
     for shard in made:
         assert shard.texts
@@ -36,7 +37,7 @@ def test_shards_hold_every_row_once_and_are_balanced(
 
 
 def test_a_text_with_very_many_rows_is_divided() -> None:
-    rows = tuple(RowWork(n, 0, f"{n}.npz", "attnlrp", 10, 9, False) for n in range(1000))
+    rows = tuple(row(n) for n in range(1000))
     made = make_shards([TextWork(("a", "b"), 0, None, False, rows)], [("t", "o")], 2)
     assert len(made) == 4
     assert sum(len(list(shard.rows())) for shard in made) == 1000

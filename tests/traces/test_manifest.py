@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exp2proc.traces import manifest
-from exp2proc.traces.manifest import BadLine, ManifestRow, read_manifest
+from exp2proc.traces.manifest import BadLine, Row, read_manifest
 
 GOOD: dict[str, Any] = {
     "example_idx": 7,
@@ -30,7 +30,7 @@ def _line(**changes: Any) -> bytes:
     return json.dumps(fields).encode()
 
 
-def _read(path: Path, content: bytes, limit: int | None = None) -> list[ManifestRow | BadLine]:
+def _read(path: Path, content: bytes, limit: int | None = None) -> list[Row | BadLine]:
     path.write_bytes(content)
     return list(read_manifest(path, limit))
 
@@ -43,10 +43,8 @@ def path(tmp_path: Path) -> Path:
 def test_rows_in_order_blank_lines_ignored(path: Path) -> None:
     content = b"\n" + _line() + b"\r\n  \n" + _line(target_sha1=None, file="b.npz") + b"\n"
     first, second = _read(path, content)
-    assert first == ManifestRow(
-        2, 7, "ifr_in_all_gen", "ex_000007.npz", "a" * 40, "b" * 40, 333, 10
-    )
-    assert isinstance(second, ManifestRow)
+    assert first == Row(0, 0, 2, 7, "ifr_in_all_gen", "ex_000007.npz", "a" * 40, "b" * 40, 333, 10)
+    assert isinstance(second, Row)
     assert (second.line, second.target_sha1, second.open_ended) == (4, None, True)
 
 
@@ -83,8 +81,8 @@ def test_limit_counts_rows(path: Path) -> None:
 )
 def test_invalid_lines_say_why_and_where(path: Path, line: bytes, says: str) -> None:
     before, bad, after = _read(path, _line() + b"\n" + line + b"\n" + _line() + b"\n")
-    assert isinstance(before, ManifestRow)
-    assert isinstance(after, ManifestRow)
+    assert isinstance(before, Row)
+    assert isinstance(after, Row)
     assert isinstance(bad, BadLine)
     assert (bad.line, bad.error.code) == (2, "manifest-invalid")
     assert bad.error.message.startswith("manifest.jsonl line 2: ")
@@ -124,23 +122,23 @@ def test_unsafe_names(path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["ex_000000.npz", "样本 1.npz", "a b.npz", "🙂.npz", "a..b.npz"])
 def test_plain_names(path: Path, name: str) -> None:
     (row,) = _read(path, _line(file=name) + b"\n")
-    assert isinstance(row, ManifestRow)
+    assert isinstance(row, Row)
 
 
 def test_a_line_that_is_too_long_costs_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "MAX_LINE", 1000)
     long = b'{"x": "' + b"y" * 5000 + b'"}'
     first, bad, last = _read(path, _line() + b"\n" + long + b"\n" + _line() + b"\n")
-    assert isinstance(first, ManifestRow)
+    assert isinstance(first, Row)
     assert isinstance(bad, BadLine)
     assert "longer than 1000 bytes" in bad.error.message
-    assert isinstance(last, ManifestRow)
+    assert isinstance(last, Row)
     assert last.line == 3
 
 
 def test_byte_order_mark(path: Path) -> None:
     (row,) = _read(path, b"\xef\xbb\xbf" + _line() + b"\n")
-    assert isinstance(row, ManifestRow)
+    assert isinstance(row, Row)
 
 
 def test_only_an_unclosed_last_line_may_still_be_being_written(path: Path) -> None:
@@ -166,7 +164,7 @@ def test_any_values(tmp_path_factory: Any, names: list[str], data: st.DataObject
     fields = {**GOOD, **{name: data.draw(_json) for name in names}}
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     (row,) = _read(path, json.dumps(fields).encode() + b"\n")
-    if isinstance(row, ManifestRow):
+    if isinstance(row, Row):
         for name in ("example_idx", "attr_func", "file", "prompt_len", "gen_len"):
             assert getattr(row, name) == fields[name]
             assert type(getattr(row, name)) is type(fields[name])

@@ -1,0 +1,97 @@
+"""A plan, as data: every row that will be converted, and why the others will not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..errors import Exp2procError
+from ..options import Options
+from ..tokens.aligner import Tokenizers, TokenizerSource
+from ..tokens.tokenizer import LoadedTokenizer
+from ..traces.manifest import BadLine, Row
+from ..traces.runs import Run
+from .shards import TextWork
+
+
+@dataclass(slots=True)
+class PlannedRun:
+    """A run with its rows.
+
+    Attributes:
+        run: folders and names.
+        rows: one per manifest row, in order; a `BadLine` for one that cannot be used.
+        first: number in the plan of the first row.
+        datasets: the dataset caches its texts are looked up in.
+        tokenizer: number in `Plan.tokenizers`, -1 when none is needed.
+        existing: how many of its outputs are there already.
+        young: whether its manifest changed so lately that exp2 may still be writing it.
+    """
+
+    run: Run
+    rows: list[Row | BadLine]
+    first: int = 0
+    datasets: tuple[str, ...] = ()
+    tokenizer: int = -1
+    existing: int = 0
+    young: bool = False
+
+    def row(self, number: int) -> Row | BadLine:
+        """A row by its number in the plan."""
+        return self.rows[number - self.first]
+
+
+@dataclass(slots=True)
+class PlannedTokenizer:
+    """A tokenizer that the plan needs.
+
+    Attributes:
+        name: folder or hub name.
+        fingerprint: of its files, or None when its alignments cannot be cached.
+        portable: serialized form for the workers; None when they must load it by name.
+        loaded: the tokenizer, when planning had to load it.
+    """
+
+    name: str
+    fingerprint: str | None
+    portable: bytes | None = None
+    loaded: LoadedTokenizer | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that a conversion will do.
+
+    Attributes:
+        options: what was asked.
+        runs: in order of their folders.
+        tokenizers: by number.
+        texts: the work, grouped by text.
+        failures: rows that cannot be converted, by number: why.
+        pending: numbers of rows that exp2 seems to be still writing.
+        row_count: rows of all runs.
+    """
+
+    options: Options
+    runs: list[PlannedRun] = field(default_factory=list)
+    tokenizers: list[PlannedTokenizer] = field(default_factory=list)
+    texts: list[TextWork] = field(default_factory=list)
+    failures: dict[int, Exp2procError] = field(default_factory=dict)
+    pending: set[int] = field(default_factory=set)
+    row_count: int = 0
+
+    def folders(self) -> list[tuple[str, str]]:
+        """(trace_dir, out_dir) by run number."""
+        return [(str(p.run.trace_dir), str(p.run.out_dir)) for p in self.runs]
+
+    def usable(self, planned: PlannedRun) -> Iterator[Row]:
+        """The rows of a run that nothing is known against."""
+        for row in planned.rows:
+            if isinstance(row, Row) and row.number not in self.failures:
+                yield row
+
+    def open_tokenizers(self) -> Tokenizers:
+        """The tokenizers, for use in this process."""
+        sources = [TokenizerSource(t.name, t.fingerprint, t.portable) for t in self.tokenizers]
+        ready = {n: t.loaded.tokenizer for n, t in enumerate(self.tokenizers) if t.loaded}
+        return Tokenizers(sources, ready)

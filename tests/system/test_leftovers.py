@@ -1,0 +1,116 @@
+"""Temporary files that a kill leaves are swept by the next writer to the same folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.cli import run_cli
+from support.exported import write_export
+
+from exp2proc.demo.tree import DemoTree
+from exp2proc.system.writing import check_writable, claim_folder, write_whole, written_whole
+
+_KILLED_WHEN_RENAMING = (
+    "import os, signal, sys\n"
+    "os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)\n"
+    "os.rename = os.replace\n"
+    "from exp2proc.cli import main\n"
+    "sys.exit(main(sys.argv[1:]))\n"
+)
+"""Runs a command that is killed after it has written a temporary file, before it is in place."""
+
+
+def _killed(*words: str | Path) -> None:
+    code = [sys.executable, "-c", _KILLED_WHEN_RENAMING, *map(str, words)]
+    done = subprocess.run(code, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def _hidden(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_of_a_report(demo: DemoTree, tmp_path: Path) -> None:
+    report = tmp_path / "reports/report.json"
+    words = (
+        *("convert", "--dry_run", "--traces_root", demo.traces, "--layout", "proc_1"),
+        *("--report", report),
+    )
+    _killed(*words)
+    assert len(_hidden(report.parent)) == 1
+    assert not report.exists()
+    done = run_cli(*words)
+    assert (done.returncode, _hidden(report.parent)) == (0, [])
+    assert json.loads(report.read_text())["exit_code"] == 0
+
+
+def test_of_pack_and_unpack(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    run = tmp_path / "out/math/qwen-8B/ifr_n1_9ex"
+    write_export(run / "ex_000000.npz", ["a", "b"])
+    packed = tmp_path / "packed/samples.parquet"
+    _killed("pack", tmp_path / "out", "-o", packed)
+    assert len(_hidden(packed.parent)) == 1
+    assert run_cli("pack", tmp_path / "out", "-o", packed).returncode == 0
+    assert list(packed.parent.iterdir()) == [packed]
+    back = tmp_path / "back"
+    _killed("unpack", packed, "-o", back)
+    folder = back / run.relative_to(tmp_path / "out")
+    assert len(_hidden(folder)) == 1
+    assert run_cli("unpack", packed, "-o", back).returncode == 0
+    assert [path.name for path in folder.iterdir()] == ["ex_000000.npz"]
+
+
+def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "new/file"
+
+    def fail() -> None:
+        with written_whole(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(path.parent.iterdir()) == []
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert [p.read_text() for p in path.parent.iterdir()] == ["old"]
+    with written_whole(path) as temporary:
+        assert path.read_text() == "old"
+        temporary.write_text("new")
+    assert [p.read_text() for p in path.parent.iterdir()] == ["new"]
+
+
+def test_a_name_without_a_folder_is_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_whole("a", b"x", replace=False)
+    with pytest.raises(FileExistsError):
+        write_whole("a", b"y", replace=False)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"x"]
+
+
+def test_check_writable_leaves_nothing_but_the_folder(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a/b")
+    assert list((tmp_path / "a").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    for bad in (tmp_path / ("x" * 300), tmp_path / "file/b"):
+        with pytest.raises(OSError, match=r"name too long|File exists|Not a directory"):
+            check_writable(bad)
+    assert sorted(os.listdir(tmp_path)) == ["a", "file"]
+
+
+def test_a_folder_with_somebody_elses_files_is_not_claimed(tmp_path: Path) -> None:
+    assert claim_folder(tmp_path / "new", ".mine")
+    (tmp_path / "new/more").write_text("")
+    assert claim_folder(tmp_path / "new", ".mine")
+    assert not claim_folder(tmp_path, ".mine")
+    assert os.listdir(tmp_path) == ["new"]

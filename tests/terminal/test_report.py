@@ -1,0 +1,56 @@
+"""The report's screen: what is said when all is well, when rows failed, when a run was cut."""
+
+from __future__ import annotations
+
+import pytest
+
+from exp2proc.results import Counts, Report, RowError, RunReport
+from exp2proc.terminal.report import print_report
+
+
+def _run(number: int, failed: int = 0, **more: int) -> RunReport:
+    counts = Counts(planned=10, converted=9 - failed, kept=1, failed=failed)
+    return RunReport("/t/run", "/o/run", "data/math.jsonl", "m", f"run{number}", counts, **more)
+
+
+def test_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    print_report(Report("proc", [_run(0)], seconds=3.0), resume="exp2proc again")
+    said = capsys.readouterr().out
+    assert "math/m/run0" in said
+    assert said.endswith("10 of 10 rows done in 3.0 s (9 converted, 3/s)\n")
+    assert "again" not in said
+
+
+def test_failures_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    error = RowError("/t/run", "a\x1b.npz", 3, "internal", "broke", "Report it.", "a traceback")
+    report = Report("proc", [_run(0, failed=2, non_finite=4)], [error], 1.0, "interrupted")
+    report.runs[0].counts.pending = 5
+    report.runs[0].counts.unfinished = 6
+    print_report(report, verbose=True, resume="exp2proc again")
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    for line in (
+        "  run/a\\x1b.npz: broke",
+        "a traceback",
+        "  hint: Report it.",
+        "warning: 4 samples have NaN or infinite numbers in attr or hop, as their traces have",
+        "5 rows are pending: exp2 seems to be still writing them; --resume will pick them up",
+        "interrupted: 6 rows left",
+        "to go on: exp2proc again",
+        "8 of 10 rows done in 1.0 s (7 converted, 7/s)",
+    ):
+        assert line in said.splitlines()
+    print_report(report, quiet=True, resume="exp2proc again")
+    quiet = capsys.readouterr()
+    assert quiet.out == ""
+    assert quiet.err.splitlines()[-2:] == ["interrupted: 6 rows left", "to go on: exp2proc again"]
+    assert "traceback" not in quiet.err
+
+
+def test_of_many_runs_those_with_failures_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [_run(number, failed=int(number >= 45)) for number in range(50)]
+    print_report(Report("proc", runs))
+    said = capsys.readouterr().out
+    assert said.count("math/m/run") == 40
+    assert all(f"math/m/run{number} " in said for number in range(45, 50))
+    assert "50 runs, 10 not shown" in said

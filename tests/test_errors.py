@@ -1,0 +1,117 @@
+"""The catalogue: no code twice, every code documented, a new code needs its table entry only."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from support.cli import COMMAND, run_cli
+
+import exp2proc
+from exp2proc import errors
+from exp2proc.demo.tree import DemoTree
+from exp2proc.errors import CATALOGUE, TABLES, ErrorKind, Exp2procError, PlanError
+from exp2proc.terminal.errors import print_errors
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_no_code_stands_twice() -> None:
+    codes = [code for table in TABLES for code in table]
+    assert len(codes) == len(set(codes)) == len(CATALOGUE)
+    kind = ErrorKind("twice", "it is there", "Remove one.")
+    with pytest.raises(ValueError, match="twice"):
+        errors._catalogue(kind, kind)
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_every_code_is_documented_once(page: str) -> None:
+    text = (_ROOT / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z]+(?:-[a-z]+)*)` \|", text, re.MULTILINE)
+    for code in CATALOGUE:
+        assert rows.count(code) == 1, code
+
+
+def test_the_tree_is_the_one_that_is_drawn() -> None:
+    assert errors.__doc__
+    for kind in (Exp2procError, PlanError):
+        assert f" {kind.__name__}\n" in errors.__doc__
+
+
+def test_errors_survive_pickling() -> None:
+    one = Exp2procError("usage", "what", "how")
+    back = pickle.loads(pickle.dumps(PlanError([one, Exp2procError("internal", "bug")])))
+    assert [(e.code, e.message) for e in back.problems] == [("usage", "what"), ("internal", "bug")]
+    assert back.hint == "how"
+
+
+def test_a_new_code_works_end_to_end(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry of the table is all: raised for a row, it is in the report and on screen."""
+    kind = ErrorKind("made-up", "a test wants it", "Stop testing.")
+    monkeypatch.setitem(errors.ROW_ERRORS, kind.code, kind)
+    replace = os.replace
+
+    def refuse(source: str, target: str) -> None:
+        if str(target).endswith("ex_000003.npz"):
+            raise Exp2procError("made-up", "number three is not liked")
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", refuse)
+    run = next(path.parent for path in sorted(demo.traces.rglob("manifest.jsonl")))
+    report = exp2proc.convert(trace_dir=run, layout="proc_1", out_dir=tmp_path / "out", jobs=1)
+    (error,) = report.errors
+    assert (error.code, error.hint) == ("made-up", "Stop testing.")
+    assert report.to_dict()["errors"][0]["code"] == "made-up"
+    assert (report.exit_code, report.counts.converted) == (1, 7)
+    stream = io.StringIO()
+    print_errors(Console(file=stream, width=140), report.errors)
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    assert lines == [
+        "made-up (1)",
+        f"{run.name}/ex_000003.npz: number three is not liked",
+        "hint: Stop testing.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("convert", "--traces_root", "{traces}", "--layout", "proc_1", "--json"),
+        ("plan", "--traces_root", "{traces}"),
+        ("doctor", "--traces_root", "{traces}"),
+        ("check", "{traces}"),
+        ("summary", "{traces}"),
+        ("show", "{traces}/x.npz"),
+        ("gallery", "{traces}", "-o", "{traces}/site"),
+        ("pack", "{traces}", "-o", "{traces}/p.parquet"),
+        ("unpack", "{traces}/p.parquet", "-o", "{traces}"),
+        ("demo", "--dir", "{traces}/demo"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_codec_that_is_none(demo: DemoTree, words: tuple[str, ...]) -> None:
+    words = tuple(word.format(traces=demo.traces) for word in words)
+    done = run_cli(*words, env={"EXP2PROC_DEFLATE": "foo\x1b"})
+    assert (done.returncode, done.stdout) == (2, "")
+    said = "exp2proc: EXP2PROC_DEFLATE is 'foo\\x1b': it may be zlib or libdeflate\n"
+    assert done.stderr == said
+
+
+def test_workers_do_not_die_of_a_codec_that_is_none() -> None:
+    code = "import exp2proc.formats.deflate as d; print(d.decompress(d.compress(b'a' * 9, 6), 9))"
+    done = subprocess.run(
+        [COMMAND[0], "-c", code],
+        env={**os.environ, "EXP2PROC_DEFLATE": "foo"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "b'aaaaaaaaa'\n"), done.stderr
