@@ -24,7 +24,8 @@ from exp2proc.conversion.run import convert
 from exp2proc.formats import deflate, npz
 from exp2proc.formats.layouts import LAYOUTS
 from exp2proc.options import Options
-from exp2proc.planning.planner import Plan, make_plan
+from exp2proc.planning.plan import Plan
+from exp2proc.planning.planner import make_plan
 from exp2proc.planning.shards import TextWork, make_shards
 from exp2proc.results import Outcome, Progress
 from exp2proc.system.writing import write_whole

@@ -30,9 +30,9 @@ from exp2proc.conversion.run import run_plan
 from exp2proc.conversion.worker import ShardResult
 from exp2proc.demo.traces import Method, example_of, manifest_row, write_jsonl
 from exp2proc.demo.tree import MODEL_TAG, train_tokenizer
+from exp2proc.engines import Task, Work
 from exp2proc.engines.tasks import TaskEngine
 from exp2proc.options import Options
-from exp2proc.planning.shards import Shard
 from exp2proc.results import Outcome
 from exp2proc.traces.datasets import Text
 
@@ -95,7 +95,7 @@ class StubEngine(TaskEngine):
     def close(self) -> None:
         """See `Engine.close`."""
 
-    def _submit(self, task: Any, shard: Shard) -> Any:
+    def _submit(self, task: Task, shard: Work) -> Any:
         data = pickle.dumps((task, shard))
         self.shards += 1
         self.sent += len(data)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.marks import starts_processes
 from support.workload import Workload, many_rows
 
 from exp2proc.demo.tree import DemoTree, write_tree
@@ -27,6 +28,9 @@ def slow(request: pytest.FixtureRequest) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"browser", "cluster"} & item.keywords.keys() or starts_processes(item):
+            item.add_marker("process")
     if not config.getoption("--slow"):
         skip = pytest.mark.skip(reason="a long form: run with --slow")
         for item in items:

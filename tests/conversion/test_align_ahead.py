@@ -14,7 +14,8 @@ from support.rows import row
 from exp2proc.conversion import align_ahead as ahead
 from exp2proc.demo.tree import DemoTree
 from exp2proc.options import Options
-from exp2proc.planning.planner import Plan, make_plan
+from exp2proc.planning.plan import Plan
+from exp2proc.planning.planner import make_plan
 from exp2proc.planning.shards import (
     Shard,
     TextWork,

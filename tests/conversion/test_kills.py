@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,10 @@ def _newest(out: Path) -> int:
     return max(times, default=0)
 
 
+def _begun(run: Running, out: Path, before: int) -> bool:
+    return _newest(out) > before or bool(run.process.poll())
+
+
 def test_whole_tree_killed_again_and_again(workload: Workload, tmp_path: Path, slow: bool) -> None:
     """SIGKILL of every process at once, at random moments, on one output folder."""
     rng = random.Random(20261123)
@@ -40,7 +45,7 @@ def test_whole_tree_killed_again_and_again(workload: Workload, tmp_path: Path, s
         with running(tmp_path / "run", *workload.into(out, how, "--jobs", "2", *cache)) as run:
             if rng.random() < 0.8:
                 with suppress(AssertionError):  # a resumed run may have nothing left to write
-                    wait_until(lambda r=run, b=before: _newest(out) > b or r.process.poll(), 10)
+                    wait_until(partial(_begun, run, out, before), 10)
                 time.sleep(rng.uniform(0.0, 0.4))
             else:
                 time.sleep(rng.uniform(0.05, 1.5))

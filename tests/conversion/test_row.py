@@ -42,7 +42,7 @@ def test_the_demo_tree_as_the_plain_implementation_has_it(demo: DemoTree, tmp_pa
             traces_root=demo.traces,
             tokenizer_model=demo.tokenizer,
             out_root=tmp_path / layout,
-            layout=layout,  # type: ignore[arg-type]
+            layout=layout,
         )
         assert (report.exit_code, report.counts.converted) == (0, 96)
         for run in report.runs:

@@ -7,6 +7,7 @@ import random
 import shlex
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_stop_at_random_moments(workload: Workload, tmp_path: Path, slow: bool) 
         out = tmp_path / f"out{attempt}"
         words = workload.into(out, "--jobs", "2", "--no_cache", "--json")
         with running(tmp_path / f"run{attempt}", *words) as run:
-            wait_until(lambda r=run: r.hears(signal.SIGTERM))
+            wait_until(partial(run.hears, signal.SIGTERM))
             time.sleep(rng.uniform(0, 1.5))
             seconds = _stop(run, number, rng.choice(["group", "parent"]))
             # Ctrl-C inside an import may make Python end by the signal: 130 to any shell.

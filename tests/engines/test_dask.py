@@ -26,7 +26,10 @@ pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 
 from support.cluster import DaskCluster, dask_cluster
 
-pytestmark = pytest.mark.filterwarnings("default")  # other libraries' own warnings
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("default"),  # other libraries' own warnings
+]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +112,7 @@ def test_an_active_joblib_context_is_honoured(
     from distributed import Client
     from joblib import parallel_config
 
-    with Client(cluster.address), parallel_config(backend="dask"):
+    with Client(cluster.address), parallel_config(backend="dask"):  # type: ignore[no-untyped-call]
         with open_engine(EngineChoice()) as engine:
             assert engine.remote
             assert engine.workers(0.0) == len(cluster.workers)
@@ -138,7 +141,7 @@ def test_a_library_that_differs_where_the_worker_is(
     other = tmp_path / "site" / "tokenizers-0.0.1.dist-info"
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: tokenizers\nVersion: 0.0.1\n")
-    (worker,) = cluster.add_workers(**import_first(other.parent))
+    (worker,) = cluster.add_workers(env=import_first(other.parent))
     try:
         report = run_json(*_all(demo, tmp_path / "out"), *_on(cluster), code=1)
     finally:

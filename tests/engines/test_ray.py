@@ -21,7 +21,10 @@ from exp2proc.results import Progress
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
-pytestmark = pytest.mark.filterwarnings("default")  # other libraries' own warnings
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("default"),  # other libraries' own warnings
+]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +87,7 @@ def test_an_active_joblib_context_is_honoured(demo: DemoTree, tmp_path: Path, ad
     from joblib import parallel_config
     from ray.util.joblib import register_ray
 
-    register_ray()
+    register_ray()  # type: ignore[no-untyped-call]
     with parallel_config(backend="ray"):
         with open_engine(EngineChoice()) as engine:
             assert engine.remote

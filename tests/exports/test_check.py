@@ -38,7 +38,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Export:
             traces_root=tree.traces,
             data_root=tree.data,
             tokenizer_model=tree.tokenizer,
-            layout=layout,  # type: ignore[arg-type]
+            layout=layout,
             out_root=out[layout],
         )
         assert report.counts.converted == 96
@@ -127,7 +127,7 @@ def extra(path: Path) -> None:
     rewrite(path, lambda a: {**a, "note": np.array("x")})
 
 
-DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (truncate, "sample-invalid"),
     "a flipped bit": (flip, "sample-invalid"),
     "empty": (lambda path: path.write_bytes(b""), "sample-invalid"),

@@ -20,7 +20,7 @@ def exported(demo: DemoTree, tmp_path: Path) -> Path:
             trace_dir=run,
             tokenizer_model=demo.tokenizer,
             out_dir=tmp_path / layout,
-            layout=layout,  # type: ignore[arg-type]
+            layout=layout,
             limit=1,
         )
     return tmp_path

@@ -22,6 +22,8 @@ from exp2proc.gallery.cells import sample_cells
 from exp2proc.gallery.heat import cell_scores, levels
 from exp2proc.gallery.heatmap import TITLES
 
+pytestmark = pytest.mark.browser
+
 HOSTILE = [
     *("<script>", "window.pwned = 1", "</script>", "<img src=x onerror='window.pwned=1'>"),
     *("</div></main>", '"><b>', "</script><script>window.pwned=1</script>", "{{ 7*7 }}", "\x00\n"),

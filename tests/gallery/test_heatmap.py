@@ -89,9 +89,15 @@ def test_cells_scores_and_colours(tmp_path: Path) -> None:
         notebook_html(sample, hop=1)
 
 
+def drawn(sample: exp2proc.Sample) -> Reader:
+    page = sample._repr_html_()
+    assert page is not None
+    return Reader(page)
+
+
 def test_without_text_and_without_tokens(tmp_path: Path) -> None:
-    assert Reader(sample_of(tmp_path, None, length=3)._repr_html_()).cells == ["·"] * 3
-    assert Reader(sample_of(tmp_path, [])._repr_html_()).cells == []
+    assert drawn(sample_of(tmp_path, None, length=3)).cells == ["·"] * 3
+    assert drawn(sample_of(tmp_path, [])).cells == []
 
 
 def test_long_lines_are_cut_into_chunks(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class Originals:
             arrays = trace_arrays(rng, example, method)
             row = manifest_row(number, example, method, arrays)
             path = folder / row["file"]
-            np.savez_compressed(path, **arrays)
+            np.savez_compressed(path, **dict[str, Any](arrays))
             sample = folder / f"sample-{number}.npz"
             plain.convert_row(row, path, sample, None)
             self.rows.append(row)

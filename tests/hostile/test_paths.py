@@ -120,8 +120,10 @@ def test_everything_below_a_strange_name(demo: DemoTree, tmp_path: Path) -> None
     tree = DemoTree(strange)
     (strange / "tmp").mkdir()
     env = {"EXP2PROC_CACHE_DIR": str(strange / "cache"), "TMPDIR": str(strange / "tmp")}
-    words = ("convert", "--traces_root", tree.traces, "--data_root", tree.data, "--jobs", "2")
-    words = (*words, "--tokenizer_model", tree.tokenizer, "--out_root", tree.out)
+    words = (
+        *("convert", "--traces_root", tree.traces, "--data_root", tree.data, "--jobs", "2"),
+        *("--tokenizer_model", tree.tokenizer, "--out_root", tree.out),
+    )
     for how in ("--resume", "--overwrite"):
         report = run_json(*words, how, env=env)
         assert report["counts"]["converted"] == 96

@@ -102,6 +102,7 @@ def tokenizers(
     def words(*wanted: Kind) -> list[str | Path]:
         runs = [("--trace_dir", traces / "good" / kind.slug / "run") for kind in wanted]
         tags = [("--tokenizer_model", f"{k.slug}={folder / k.slug}") for k in wanted]
+        pairs: list[tuple[str | Path, ...]]
         pairs = [*runs, *tags, ("--dataset_jsonl", trees.good), ("--out_root", out)]
         return ["convert", *(word for pair in pairs for word in pair), "--no_cache"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -10,22 +11,41 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .preloaded import Server
+
 COMMAND = (sys.executable, "-m", "exp2proc")
 
 
+@functools.cache
+def _server() -> Server:
+    return Server()
+
+
 def run_cli(
-    *words: str | Path, env: dict[str, str] | None = None, timeout: float = 120, **kwargs: Any
+    *words: str | Path,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float = 120,
+    fresh: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `exp2proc WORDS` and wait for it; output is text, the exit code is not checked."""
+    """Run `exp2proc WORDS` and wait for it; output is text, the exit code is not checked.
+
+    It is a process of its own. Unless it is to be `fresh`, or needs an environment that matters
+    while modules are imported, it is forked from one that has imported them already.
+    """
+    texts = list(map(str, words))
+    full = {**os.environ, **(env or {})}
+    if not fresh and _server().fits(full):
+        return _server().run(texts, full, cwd or Path.cwd(), timeout)
     return subprocess.run(
-        [*COMMAND, *map(str, words)],
-        env={**os.environ, **(env or {})},
+        [*COMMAND, *texts],
+        env=full,
+        cwd=cwd,
         capture_output=True,
         text=True,
         encoding="utf-8",
         timeout=timeout,
         check=False,
-        **kwargs,
     )
 
 

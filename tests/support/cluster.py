@@ -29,7 +29,9 @@ class DaskCluster:
         _wait_for(self._is_listening)
         self.address = str(json.loads(self._file.read_text())["address"])
 
-    def add_workers(self, count: int = 1, **env: str) -> list[subprocess.Popen[bytes]]:
+    def add_workers(
+        self, count: int = 1, env: dict[str, str] | None = None
+    ) -> list[subprocess.Popen[bytes]]:
         """Start workers, and wait until the scheduler knows them all.
 
         They do not start again when they are killed.
@@ -40,7 +42,7 @@ class DaskCluster:
             process = self._start(
                 *("worker", "--no-nanny", "--nthreads", "1", "--no-dashboard"),
                 *("--host", "127.0.0.1", "--local-directory", str(folder)),
-                **env,
+                **(env or {}),
             )
             started.append(process)
             self.workers.append(process)
@@ -72,7 +74,7 @@ class DaskCluster:
     def _known(self) -> dict[str, int]:
         from distributed import Client
 
-        with Client(self.address, set_as_default=False) as client:
+        with Client(self.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
             return dict(client.nthreads())
 
 
@@ -81,7 +83,7 @@ def dask_cluster(folder: Path, workers: int = 2, **env: str) -> Iterator[DaskClu
     """A scheduler with this many workers."""
     with ExitStack() as stack:
         cluster = DaskCluster(folder, stack, **env)
-        cluster.add_workers(workers, **env)
+        cluster.add_workers(workers, env)
         yield cluster
 
 

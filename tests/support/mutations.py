@@ -109,7 +109,21 @@ def mutate_array(rng: random.Random, npz: bytes) -> bytes:
 def mutate_row(rng: random.Random, row: dict[str, Any]) -> dict[str, Any]:
     """One field with another value, or gone."""
     key = rng.choice(sorted(row))
-    values = (None, -1, 0, 2**70, 1.5, True, "", "../x.npz", "x.npz", "\x1b[2J", [], {}, "0" * 40)
+    values: tuple[object, ...] = (
+        None,
+        -1,
+        0,
+        2**70,
+        1.5,
+        True,
+        "",
+        "../x.npz",
+        "x.npz",
+        "\x1b[2J",
+        [],
+        {},
+        "0" * 40,
+    )
     changed = {**row, key: rng.choice(values)}
     if rng.random() < 0.1:
         del changed[key]

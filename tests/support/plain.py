@@ -80,7 +80,7 @@ def convert_row(
         thinking = [0, int(sink[0]) - 1]
     span_in = np.array([0, p - 1] if p else [-1, -1], dtype=np.int64)
     span_cot, span_out = clamped(thinking, g, p), clamped(sink, g, p)
-    sample: dict[str, np.ndarray] = {"attr": data["v_row_all"][:length].astype(np.float32)}
+    sample: dict[str, Any] = {"attr": data["v_row_all"][:length].astype(np.float32)}
     if pieces is not None:
         assert (len(pieces[0]), len(pieces[1])) == (p, g)
         tok = pieces[0] + pieces[1][:-1]

@@ -38,8 +38,10 @@ def _hidden(folder: Path) -> list[Path]:
 
 def test_of_a_report(demo: DemoTree, tmp_path: Path) -> None:
     report = tmp_path / "reports/report.json"
-    words = ("convert", "--dry_run", "--traces_root", demo.traces, "--layout", "proc_1")
-    words = (*words, "--report", report)
+    words = (
+        *("convert", "--dry_run", "--traces_root", demo.traces, "--layout", "proc_1"),
+        *("--report", report),
+    )
     _killed(*words)
     assert len(_hidden(report.parent)) == 1
     assert not report.exists()

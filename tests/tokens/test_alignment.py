@@ -55,8 +55,10 @@ def both(request: pytest.FixtureRequest) -> Both:
     return Both(request.getfixturevalue(request.param))
 
 
-def unpacked(member: Member) -> np.ndarray:
-    return np.load(io.BytesIO(deflate.decompress(member.data, member.size)), allow_pickle=False)
+def unpacked(member: Member) -> np.ndarray[Any, Any]:
+    data = io.BytesIO(deflate.decompress(member.data, member.size))
+    array: np.ndarray[Any, Any] = np.load(data, allow_pickle=False)
+    return array
 
 
 def assert_aligned_as_plain(both: Both, prompt: str, target: str) -> None:
@@ -78,8 +80,8 @@ def test_hard_text_as_prompt_and_as_target(both: Both, name: str) -> None:
 
 
 @given(
-    st.text(st.characters(exclude_categories=("Cs",)), max_size=60),
-    st.text(st.characters(exclude_categories=("Cs",)), max_size=60),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
 )
 @settings(max_examples=60, deadline=None)
 def test_any_text(both: Both, prompt: str, target: str) -> None:
