@@ -8,6 +8,8 @@ import pytest
 from support.arrays import assert_same_npz
 from support.cli import codes, run_json
 
+from exp2proc.formats import deflate
+
 _MATH = "exp/exp2/data/math.jsonl/qwen-8B/ifr_multi_hop_both_n1_mfaithfulness_gen_60ex"
 
 
@@ -34,7 +36,7 @@ def test_all_published_samples(
         *("--traces_root", reference / "exp/exp2/output/traces"),
         *("--tokenizer_model", qwen3, "--out_root", tmp_path),
         *how,
-        env={"EXP2PROC_DEFLATE": codec},
+        env={} if codec == deflate.NAME else {deflate.CHOICE: codec},
     )
     assert report["counts"]["converted"] == 60
     assert report["runs"][0]["with_hop"] == 60

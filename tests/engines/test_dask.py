@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.arrays import assert_same_tree
 from support.cli import codes, import_first, run_cli, run_json
+from support.cluster import DaskCluster, dask_cluster, needs
 
 import exp2proc
 from exp2proc.conversion.run import run_plan
@@ -22,11 +23,8 @@ from exp2proc.engines.choice import EngineChoice
 from exp2proc.options import Options
 from exp2proc.results import Progress
 
-pytest.importorskip("distributed", reason="the extra `dask` is not installed")
-
-from support.cluster import DaskCluster, dask_cluster
-
 pytestmark = [
+    needs("distributed", "dask"),
     pytest.mark.cluster,
     pytest.mark.filterwarnings("default"),  # other libraries' own warnings
 ]

@@ -7,10 +7,12 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.arrays import assert_same_tree
 from support.cli import run_json
+from support.cluster import needs
 
 import exp2proc
 from exp2proc.demo.tree import DemoTree, write_broken
@@ -19,9 +21,9 @@ from exp2proc.engines.choice import EngineChoice
 from exp2proc.results import Progress
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
 pytestmark = [
+    needs("ray", "ray"),
     pytest.mark.cluster,
     pytest.mark.filterwarnings("default"),  # other libraries' own warnings
 ]
@@ -30,8 +32,10 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A Ray of this process's own, with two workers; its address."""
+    import ray
+
     handler = signal.getsignal(signal.SIGTERM)
-    context = ray.init(
+    context: Any = ray.init(
         address="local",
         num_cpus=2,
         object_store_memory=80 << 20,
@@ -63,6 +67,8 @@ def test_a_cluster_gives_what_one_process_gives(
 
 
 def test_a_worker_that_leaves_costs_time_only(demo: DemoTree, tmp_path: Path, address: str) -> None:
+    import ray
+
     killed: list[int] = []
 
     def on_progress(progress: Progress) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support import plain
 from support.arrays import assert_same_npz
-from support.cli import COMMAND, run_cli, run_json
+from support.cli import COMMAND, run_bytes, run_cli, run_json
 
 from exp2proc.demo.traces import write_jsonl
 from exp2proc.demo.tree import DemoTree
@@ -77,13 +77,7 @@ def test_nothing_steers_the_terminal(batch: Batch, tmp_path: Path) -> None:
         (("cache",), 0),
         (("cache", "--clear"), 0),
     ):
-        done = subprocess.run(
-            [*COMMAND, *map(str, words)],
-            env={**os.environ, "EXP2PROC_CACHE_DIR": str(evil / "cache")},
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
+        done = run_bytes(*words, env={"EXP2PROC_CACHE_DIR": str(evil / "cache")}, timeout=60)
         assert done.returncode == code, (words, done.stdout, done.stderr)
         assert_harmless(done.stdout, done.stderr)
         assert b"Traceback" not in done.stderr

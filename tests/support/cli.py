@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import subprocess
@@ -21,14 +22,14 @@ def _server() -> Server:
     return Server()
 
 
-def run_cli(
+def run_bytes(
     *words: str | Path,
     env: dict[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float = 120,
     fresh: bool = False,
-) -> subprocess.CompletedProcess[str]:
-    """Run `exp2proc WORDS` and wait for it; output is text, the exit code is not checked.
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `exp2proc WORDS` and wait for it; the exit code is not checked.
 
     It is a process of its own. Unless it is to be `fresh`, or needs an environment that matters
     while modules are imported, it is forked from one that has imported them already.
@@ -38,15 +39,20 @@ def run_cli(
     if not fresh and _server().fits(full):
         return _server().run(texts, full, cwd or Path.cwd(), timeout)
     return subprocess.run(
-        [*COMMAND, *texts],
-        env=full,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=timeout,
-        check=False,
+        [*COMMAND, *texts], env=full, cwd=cwd, capture_output=True, timeout=timeout, check=False
     )
+
+
+def run_cli(*words: str | Path, **how: Any) -> subprocess.CompletedProcess[str]:
+    """As `run_bytes`; output is text."""
+    done = run_bytes(*words, **how)
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, _text(done.stdout), _text(done.stderr)
+    )
+
+
+def _text(output: bytes) -> str:
+    return io.TextIOWrapper(io.BytesIO(output), encoding="utf-8").read()
 
 
 def run_json(*words: str | Path, code: int = 0, **kwargs: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,8 +12,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
 _DASK = (sys.executable, "-m", "dask")
 _READY = 60.0
+
+
+def needs(module: str, extra: str) -> pytest.MarkDecorator:
+    """Skips where a module is missing, without importing it: that takes a second."""
+    missing = importlib.util.find_spec(module) is None
+    return pytest.mark.skipif(missing, reason=f"the extra `{extra}` is not installed")
 
 
 class DaskCluster:
@@ -46,14 +55,14 @@ class DaskCluster:
             )
             started.append(process)
             self.workers.append(process)
-        _wait_for(lambda: len(self._known()) >= len(self.workers))
+        self._wait_for_workers()
         return started
 
     def remove_worker(self, process: subprocess.Popen[bytes]) -> None:
         """Kill a worker and wait until the scheduler has seen it go."""
         end(process)
         self.workers.remove(process)
-        _wait_for(lambda: len(self._known()) <= len(self.workers))
+        self._wait_for_workers()
 
     def _start(self, command: str, *words: str, **env: str) -> subprocess.Popen[bytes]:
         with open(self._folder / "log", "ab") as log:
@@ -71,11 +80,12 @@ class DaskCluster:
         assert self.scheduler.poll() is None, (self._folder / "log").read_text()
         return self._file.exists() and self._file.stat().st_size > 0
 
-    def _known(self) -> dict[str, int]:
+    def _wait_for_workers(self) -> None:
+        """Until the scheduler knows those that there are, and no others."""
         from distributed import Client
 
         with Client(self.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-            return dict(client.nthreads())
+            _wait_for(lambda: len(client.nthreads()) == len(self.workers))
 
 
 @contextmanager

@@ -50,8 +50,8 @@ class Server:
 
     def run(
         self, words: list[str], env: Mapping[str, str], cwd: Path, timeout: float
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the command as `subprocess.run` does, its output as text.
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run the command as `subprocess.run` does, output captured.
 
         Raises:
             subprocess.TimeoutExpired: it was killed.
@@ -78,7 +78,7 @@ class Server:
                 self._socket.settimeout(None)
             out.seek(0)
             err.seek(0)
-            return subprocess.CompletedProcess(words, code, _text(out.read()), _text(err.read()))
+            return subprocess.CompletedProcess(words, code, out.read(), err.read())
 
     def close(self) -> None:
         """End the server; it waits for nothing."""
@@ -92,10 +92,6 @@ class Server:
 
 def _at_start(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if name not in _SET_PER_TEST}
-
-
-def _text(output: bytes) -> str:
-    return output.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
