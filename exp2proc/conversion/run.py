@@ -46,6 +46,17 @@ class Interrupted(KeyboardInterrupt):
 def convert(options: ConvertOptions) -> Report:
     """Convert trace runs to samples. The options are those of `exp2proc convert`.
 
+    An example, on the tree that `exp2proc demo` writes:
+
+    >>> report = exp2proc.convert(
+    ...     traces_root=demo.traces,
+    ...     data_root=demo.data,
+    ...     tokenizer_model=demo.tokenizer,
+    ...     out_root=folder,
+    ... )
+    >>> report.counts.converted, report.errors, report.exit_code
+    (96, [], 0)
+
     Args:
         options: as keyword arguments.
 

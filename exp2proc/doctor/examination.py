@@ -44,6 +44,12 @@ def diagnose(
 ) -> Diagnosis:
     """Find out what trace runs need to be converted. Writes nothing but the alignment cache.
 
+    >>> found = diagnose(
+    ...     traces_root=demo.traces, data_root=demo.data, tokenizer_model=demo.tokenizer
+    ... )
+    >>> found.exit_code, found.commands[0].rows
+    (0, 96)
+
     Args:
         trace_dir: one run folder or several; or
         traces_root: a folder below which every folder with a manifest.jsonl is a run.

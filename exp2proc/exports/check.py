@@ -83,6 +83,10 @@ def check(
 ) -> CheckReport:
     """Check every sample under some folders.
 
+    >>> report = check(demo.out, against=demo.traces)
+    >>> report.samples, report.compared, report.errors
+    (96, 96, [])
+
     Args:
         out: output folders, roots of them, or single samples.
         against: a traces_root; its runs are matched with output folders by their paths, and every

@@ -243,6 +243,10 @@ def sample_values(
 def load_sample(path: str | Path) -> Sample:
     """Load one exported sample of either layout, every array checked against its schema.
 
+    >>> sample = load_sample(next(demo.out.rglob("ifr_multi_hop_both*/ex_000000.npz")))
+    >>> sample.layout, sample.hop.shape[0], len(sample.tok) == len(sample.attr)
+    ('proc', 2, True)
+
     Raises:
         Exp2procError: `sample-invalid` when it cannot be read or is not a sample.
     """

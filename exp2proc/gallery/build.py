@@ -79,6 +79,10 @@ def build_gallery(
 ) -> Gallery:
     """Build the site of all samples below one or more output folders.
 
+    >>> built = build_gallery(next(demo.out.rglob("attnlrp*")), folder / "site")
+    >>> built.samples, built.index.name
+    (8, 'index.html')
+
     Args:
         outs: an output folder, an npz, or several of either.
         target: the folder of the site: a new or empty one, or an earlier gallery, which is
