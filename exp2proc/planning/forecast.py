@@ -194,9 +194,13 @@ def _size(folder: str, rows: list[Row], layout: Layout) -> int:
             trace = read_trace(f"{folder}/{row.file}", row.prompt_len, row.gen_len, hops=hops)
         except Exp2procError:
             continue
-        vectors = [trace.row_all] if trace.hops is None else [trace.row_all, trace.hops]
+        length = sample_length(row.prompt_len, row.gen_len)
+        vectors = [
+            trace.row_all[:length],
+            *([] if trace.hops is None else [trace.hops[:, :length]]),
+        ]
         packed = sum(len(npz.pack(vector, deflate.VECTOR_LEVEL).data) for vector in vectors)
-        a_token = packed / max(1, len(trace.row_all))
+        a_token = packed / max(1, length)
         break
     tokens = sum(sample_length(row.prompt_len, row.gen_len) for row in rows)
     a_token += _TOK_BYTES if layout.needs_text else 0.0
