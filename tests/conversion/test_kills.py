@@ -101,9 +101,9 @@ def _at_slow_row(run: Running) -> int | None:
 
 
 def _kill_at_slow_row(run: Running) -> None:
-    wait_until(lambda: _at_slow_row(run) or run.process.poll() is not None)
-    worker = _at_slow_row(run)
-    assert worker is not None, run.stderr
+    worker = wait_until(lambda: _at_slow_row(run) or run.process.poll() is not None)
+    assert worker is not True, run.stderr
+    assert worker is not None
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: worker not in run.members())
 

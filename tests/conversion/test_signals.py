@@ -90,7 +90,7 @@ def test_stop_at_random_moments(workload: Workload, tmp_path: Path, slow: bool) 
         number = rng.choice(list(_CODES))
         out = tmp_path / f"out{attempt}"
         words = workload.into(out, "--jobs", "2", "--no_cache", "--json")
-        with running(tmp_path / f"run{attempt}", *words) as run:
+        with running(tmp_path / f"run{attempt}", *words, fresh=True) as run:
             wait_until(partial(run.hears, signal.SIGTERM))
             time.sleep(rng.uniform(0, 1.5))
             seconds = _stop(run, number, rng.choice(["group", "parent"]))

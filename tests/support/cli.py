@@ -2,24 +2,66 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from .preloaded import Server
+from .preloaded import Forked, Server, at_start
 
 COMMAND = (sys.executable, "-m", "exp2proc")
 
 
-@functools.cache
-def _server() -> Server:
-    return Server()
+_servers: dict[frozenset[tuple[str, str]], Server] = {}
+_asked: Counter[frozenset[tuple[str, str]]] = Counter()
+_WORTH_A_SERVER = 3
+"""Commands with an environment of their own; starting a server costs as much as some of them."""
+
+
+def start(
+    *words: str | Path,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    streams: Sequence[IO[bytes]],
+    fresh: bool = False,
+) -> subprocess.Popen[bytes] | Forked:
+    """Start `exp2proc WORDS` in a session of its own.
+
+    Unless it is to be a `fresh` interpreter, it is forked from a process that has imported already
+    what it needs, started with the same environment.
+
+    Args:
+        words: of the command line.
+        env: all of its environment.
+        cwd: its folder, unless it is this process's.
+        streams: its standard input, output and error.
+        fresh: where it matters what is imported when.
+    """
+    texts = list(map(str, words))
+    common = at_start(env)
+    _asked[common] += 1
+    if fresh or (common != at_start(os.environ) and _asked[common] < _WORTH_A_SERVER):
+        stdin, stdout, stderr = streams
+        return subprocess.Popen(
+            [*COMMAND, *texts],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+        )
+    if common not in _servers:
+        _servers[common] = Server(env)
+    fds = [stream.fileno() for stream in streams]
+    return _servers[common].start(texts, env, str(cwd or Path.cwd()), fds)
 
 
 def run_bytes(
@@ -29,18 +71,27 @@ def run_bytes(
     timeout: float = 120,
     fresh: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `exp2proc WORDS` and wait for it; the exit code is not checked.
+    """Run `exp2proc WORDS` and wait for it; the exit code is not checked. See `start`.
 
-    It is a process of its own. Unless it is to be `fresh`, or needs an environment that matters
-    while modules are imported, it is forked from one that has imported them already.
+    Raises:
+        subprocess.TimeoutExpired: it was killed.
     """
-    texts = list(map(str, words))
-    full = {**os.environ, **(env or {})}
-    if not fresh and _server().fits(full):
-        return _server().run(texts, full, cwd or Path.cwd(), timeout)
-    return subprocess.run(
-        [*COMMAND, *texts], env=full, cwd=cwd, capture_output=True, timeout=timeout, check=False
-    )
+    with (
+        open(os.devnull, "rb") as stdin,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        full = {**os.environ, **(env or {})}
+        process = start(*words, env=full, cwd=cwd, streams=(stdin, out, err), fresh=fresh)
+        try:
+            code = process.wait(timeout)
+        except BaseException:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(process.args, code, out.read(), err.read())
 
 
 def run_cli(*words: str | Path, **how: Any) -> subprocess.CompletedProcess[str]:

@@ -1,36 +1,73 @@
 """Processes of the command that need not import everything again.
 
 A server imports once what every command imports, and forks for each command that is asked for:
-a process of its own, with its own streams, folder, environment and exit code, that goes through
-`python -m exp2proc` from there on. What is read while modules are imported is as it was when the
-server started, so a test of that, of start-up or of signals needs a fresh interpreter.
+a process of its own, with its own streams, folder, session, environment and exit code, that goes
+through `python -m exp2proc` from there on. What is read while modules are imported is as it was
+when the server started, so a test of that or of start-up needs a fresh interpreter.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _SET_PER_TEST = ("EXP2PROC_CACHE_DIR", "EXP2PROC_CACHE_MB", "PYTEST_CURRENT_TEST", "TMPDIR")
 """Read by the program when it needs them, never while it is imported."""
 
 
-class Server:
-    """The client's side: one server process, started with the first command."""
+def at_start(env: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """The part of an environment that processes of one server have in common."""
+    return frozenset((name, value) for name, value in env.items() if name not in _SET_PER_TEST)
 
-    def __init__(self) -> None:
-        self._env = _at_start(os.environ)
+
+class Forked:
+    """A process of a server, with what `subprocess.Popen` has of the kind."""
+
+    def __init__(self, args: Sequence[str], pid: int, server: Server) -> None:
+        self.args = args
+        self.pid = pid
+        self.returncode: int | None = None
+        self._server = server
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        if self.returncode is None:
+            self.returncode = self._server.ended(self.pid, 0.0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code (minus the signal's number when one killed it).
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.returncode is None:
+            left = 60.0 if deadline is None else deadline - time.monotonic()
+            if left < 0:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            self.returncode = self._server.ended(self.pid, left)
+        return self.returncode
+
+
+class Server:
+    """The client's side: one server process, with the environment that it is started in."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
         mine, its = socket.socketpair()
         with its:
             self._process = subprocess.Popen(
@@ -38,60 +75,53 @@ class Server:
                 pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                env={**env, "OPENBLAS_NUM_THREADS": "1"},
                 start_new_session=True,
             )
         self._socket = mine
+        self._codes: dict[int, int] = {}
         atexit.register(self.close)
 
-    def fits(self, env: Mapping[str, str]) -> bool:
-        """Whether a process with this environment may have been imported by the server."""
-        return self._process.poll() is None and _at_start(env) == self._env
+    def start(
+        self, words: Sequence[str], env: Mapping[str, str], cwd: str, fds: Sequence[int]
+    ) -> Forked:
+        """Fork a process that runs the command in a session of its own.
 
-    def run(
-        self, words: list[str], env: Mapping[str, str], cwd: Path, timeout: float
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run the command as `subprocess.run` does, output captured.
-
-        Raises:
-            subprocess.TimeoutExpired: it was killed.
+        Args:
+            words: of the command line, after the command's name.
+            env: all of its environment.
+            cwd: its folder.
+            fds: its standard input, output and error.
         """
-        request = json.dumps({"words": words, "env": dict(env), "cwd": str(cwd)}).encode()
-        with (
-            open(os.devnull, "rb") as stdin,
-            tempfile.TemporaryFile() as out,
-            tempfile.TemporaryFile() as err,
-        ):
-            fds = [stdin.fileno(), out.fileno(), err.fileno()]
-            socket.send_fds(self._socket, [struct.pack("!I", len(request))], fds)
-            self._socket.sendall(request)
-            pid = self._answer()
-            self._socket.settimeout(timeout)
-            try:
-                code = self._answer()
-            except TimeoutError:
-                os.kill(pid, signal.SIGKILL)
-                self._socket.settimeout(None)
-                self._answer()
-                raise subprocess.TimeoutExpired(words, timeout) from None
-            finally:
-                self._socket.settimeout(None)
-            out.seek(0)
-            err.seek(0)
-            return subprocess.CompletedProcess(words, code, out.read(), err.read())
+        request = json.dumps({"words": list(words), "env": dict(env), "cwd": cwd}).encode()
+        socket.send_fds(self._socket, [struct.pack("!I", len(request))], fds)
+        self._socket.sendall(request)
+        # First come the codes of those that ended before, then the new process.
+        while (answer := self._answer())[0] == _ENDED:
+            self._codes[answer[1]] = answer[2]
+        return Forked(words, answer[1], self)
+
+    def ended(self, pid: int, seconds: float) -> int | None:
+        """The exit code of a process, waiting for it at most this long."""
+        while pid not in self._codes:
+            if not select.select([self._socket], [], [], seconds)[0]:
+                return None
+            _, ended, code = self._answer()
+            self._codes[ended] = code
+        return self._codes.pop(pid)
 
     def close(self) -> None:
-        """End the server; it waits for nothing."""
+        """End the server; its processes go on."""
         self._socket.close()
         self._process.wait()
 
-    def _answer(self) -> int:
-        number: int = struct.unpack("!i", _receive(self._socket, 4))[0]
-        return number
+    def _answer(self) -> tuple[int, int, int]:
+        kind, pid, code = _ANSWER.unpack(_receive(self._socket, _ANSWER.size))
+        return kind, pid, code
 
 
-def _at_start(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name not in _SET_PER_TEST}
+_ANSWER = struct.Struct("!Bii")
+_STARTED, _ENDED = range(2)
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
@@ -105,8 +135,19 @@ def _receive(connection: socket.socket, size: int) -> bytes:
 
 
 def _serve(connection: socket.socket) -> list[str]:
-    """Fork for each request and tell its pid and its exit code; returns in the forked process."""
+    """Fork for each request, tell what was started and what has ended; returns where it forked."""
+    wake, woken = socket.socketpair()
+    wake.setblocking(False)
+    woken.setblocking(False)
+    signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
+        ready = select.select([connection, wake], [], [])[0]
+        if wake in ready:
+            wake.recv(4096)
+            _tell_ended(connection)
+        if connection not in ready:
+            continue
         head, fds, _, _ = socket.recv_fds(connection, 4, 3)
         if not head:
             os._exit(0)
@@ -114,37 +155,48 @@ def _serve(connection: socket.socket) -> list[str]:
         request = json.loads(_receive(connection, *struct.unpack("!I", head)))
         pid = os.fork()
         if not pid:
-            connection.close()
-            for number, fd in enumerate(fds):
-                os.dup2(fd, number)
-                os.close(fd)
-            tempfile.tempdir = None
-            os.chdir(request["cwd"])
-            os.environ.clear()
-            os.environ.update(request["env"])
-            return list(request["words"])
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for end in (connection, wake, woken):
+                end.close()
+            return _become(request, fds)
         for fd in fds:
             os.close(fd)
-        connection.sendall(struct.pack("!i", pid))
-        status = os.waitpid(pid, 0)[1]
-        connection.sendall(struct.pack("!i", os.waitstatus_to_exitcode(status)))
+        while os.getsid(pid) != pid:  # whoever asked may want to kill all of its session
+            time.sleep(0.0002)
+        connection.sendall(_ANSWER.pack(_STARTED, pid, 0))
+
+
+def _tell_ended(connection: socket.socket) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            code = os.waitstatus_to_exitcode(ended[1])
+            connection.sendall(_ANSWER.pack(_ENDED, ended[0], code))
+
+
+def _become(request: dict[str, Any], fds: Sequence[int]) -> list[str]:
+    os.setsid()
+    for number, fd in enumerate(fds):
+        os.dup2(fd, number)
+        os.close(fd)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    tempfile.tempdir = None
+    return list(request["words"])
 
 
 def _import_all() -> None:
     """What the commands import, the slowest first."""
+    from importlib import import_module
+
+    from exp2proc.cli import COMMANDS
     from exp2proc.tokens.tokenizer import quiet_transformers
 
     with quiet_transformers():
         from transformers import AutoTokenizer  # noqa: F401
-    from importlib import import_module
-
-    import joblib  # noqa: F401
-    import numpy  # noqa: F401
-    import rich.progress
-    import rich.table  # noqa: F401
-
-    from exp2proc.cli import COMMANDS
-
+    for module in ("joblib", "numpy", "rich.progress", "rich.table", "exp2proc.conversion.worker"):
+        import_module(module)
     for command in COMMANDS:
         import_module(f"exp2proc.cli.{command}")
 

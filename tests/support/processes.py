@@ -11,27 +11,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from .cli import COMMAND
+from .cli import start
+from .preloaded import Forked
+
+T = TypeVar("T")
 
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc")
 
 
-def wait_until(true: Callable[[], object], timeout: float = 60.0) -> None:
-    """Poll until it holds."""
+def wait_until(true: Callable[[], T], timeout: float = 60.0) -> T:
+    """Poll until it holds; returns what made it so."""
     deadline = time.monotonic() + timeout
-    while not true():
+    while not (found := true()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.002)
+    return found
 
 
 @dataclass
 class Running:
     """A command under way, alone in its session."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     folder: Path
 
     @property
@@ -86,18 +91,20 @@ class Running:
 
 @contextmanager
 def running(
-    folder: Path, *words: str | Path, env: dict[str, str] | None = None
+    folder: Path, *words: str | Path, env: dict[str, str] | None = None, fresh: bool = False
 ) -> Iterator[Running]:
     """Start `exp2proc WORDS`; whatever of it is left at the end of the block is killed."""
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
-        process = subprocess.Popen(
-            [*COMMAND, *map(str, words)],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
+    with (
+        open(os.devnull, "rb") as nothing,
+        (folder / "stdout").open("wb") as out,
+        (folder / "stderr").open("wb") as err,
+    ):
+        process = start(
+            *words,
             env={**os.environ, "TMPDIR": str(folder / "tmp"), **(env or {})},
-            start_new_session=True,
+            streams=(nothing, out, err),
+            fresh=fresh,
         )
     started = Running(process, folder)
     try:

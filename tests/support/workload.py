@@ -57,7 +57,7 @@ class Workload:
         assert fingerprint(self.tree.root) == self.inputs
 
 
-def many_rows(folder: Path, samples: int = 120) -> Workload:
+def many_rows(folder: Path, samples: int = 80) -> Workload:
     """3 datasets x 4 methods x `samples` short rows."""
     tree = write_tree(folder / "tree", samples)
     words = (
