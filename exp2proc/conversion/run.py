@@ -15,9 +15,9 @@ from ..planning.plan import Plan
 from ..planning.planner import make_plan
 from ..planning.shards import Shard, make_shards, text_seconds, without_rows
 from ..results import OnProgress, Outcome, Report, StopReason
+from ..system.leftovers import sweep
 from ..system.scratch import scratch_folder
 from ..system.signals import Terminated, undisturbed
-from ..system.writing import sweep
 from ..tokens.aligner import TokenizerSource
 from ..tokens.cache import cache_folder
 from ..tokens.tokenizer import fingerprint
@@ -25,7 +25,7 @@ from ..traces.manifest import Row
 from .align_ahead import aligned_ahead, pays
 from .cluster import check_workers, this_environment, tokenizer_path
 from .execution import Execution
-from .hints import explain_lengths
+from .explain_lengths import explain_lengths
 from .tally import Tally
 from .worker import UNWRITABLE_LIMIT, Settings, enter, is_unwritable, leave
 

@@ -33,7 +33,7 @@ from ..formats.names import Source
 from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS
 from ..results import OnProgress, Progress
-from ..system.writing import claim_folder
+from ..system.atomic_write import claim_folder
 from .cells import sample_cells
 from .heatmap import number, render, sections, visible
 from .index import Entry, write_index
