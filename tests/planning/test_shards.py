@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from support.rows import row
 
 from exp2proc.planning import shards
-from exp2proc.planning.shards import TextWork, make_shards, text_seconds
+from exp2proc.planning.shards import (
+    TextWork,
+    alignment_seconds,
+    make_shards,
+    single_rows,
+    text_seconds,
+    without_rows,
+)
 
 _rows = st.lists(st.integers(1, 6000), min_size=1, max_size=30)
 
@@ -41,3 +48,49 @@ def test_a_text_with_very_many_rows_is_divided() -> None:
     made = make_shards([TextWork(("a", "b"), 0, None, False, rows)], [("t", "o")], 2)
     assert len(made) == 4
     assert sum(len(list(shard.rows())) for shard in made) == 1000
+    assert [len(list(shard.rows())) for shard in made] == [256, 256, 256, 232]
+
+
+def _works(count: int, rows: int, *, known: bool = True) -> list[TextWork]:
+    """Texts that the cache knows: what they cost is their rows."""
+    return [
+        TextWork(("a", "b"), 0, None, known, tuple(row(at * rows + n) for n in range(rows)))
+        for at in range(count)
+    ]
+
+
+def test_a_shard_has_as_many_rows_as_it_may_and_no_more() -> None:
+    """Work enough for shards of 512 rows by their time: the bound on rows is what divides it."""
+    made = make_shards(_works(64, 64), [("t", "o")], 1)
+    assert [len(list(shard.rows())) for shard in made] == [shards._MAX_ROWS] * 16
+    made = make_shards(_works(60, 100), [("t", "o")], 1)
+    assert {len(list(shard.rows())) for shard in made} == {200}
+    (whole,) = make_shards(_works(1, shards._MAX_ROWS), [("t", "o")], 8)
+    assert len(whole.texts) == 1
+    assert len(make_shards(_works(1, shards._MAX_ROWS + 1), [("t", "o")], 8)) == 2
+
+
+def test_a_shard_is_no_longer_than_half_a_second() -> None:
+    texts = _works(3000, 1, known=False)
+    texts = [text._replace(rows=(row(n, length=20_000),)) for n, text in enumerate(texts)]
+    made = make_shards(texts, [("t", "o")], 2)
+    work = [sum(map(text_seconds, shard.texts)) for shard in made]
+    assert shards._MAX_SECONDS - text_seconds(texts[0]) < max(work) <= shards._MAX_SECONDS
+
+
+def test_what_a_cache_knows_or_needs_no_text_is_not_aligned() -> None:
+    (text,) = _works(1, 3, known=False)
+    rows = text_seconds(text._replace(known=True))
+    assert text_seconds(text._replace(key=None)) == rows > 0
+    assert text_seconds(text) == rows + alignment_seconds(text)
+    assert alignment_seconds(text) == alignment_seconds(text._replace(rows=text.rows[:1])) > 0
+
+
+def test_rows_taken_out_and_rows_alone() -> None:
+    works = _works(2, 3)
+    assert without_rows(works, ()) is works
+    left = without_rows(works, {1, 3, 4, 5})
+    assert [[each.number for each in text.rows] for text in left] == [[0, 2]]
+    (shard,) = make_shards(works, [("t", "o")], 1)[:1]
+    alone = list(single_rows(shard, {0, 2, 99}))
+    assert [[each.number for each in text.rows] for text in alone] == [[0], [2]]
