@@ -24,10 +24,10 @@ from ..tokens.tokenizer import fingerprint
 from ..traces.manifest import Row
 from .align_ahead import aligned_ahead, pays
 from .cluster import check_workers, this_environment, tokenizer_path
-from .execution import Execution
 from .explain_lengths import explain_lengths
 from .tally import Tally
 from .worker import UNWRITABLE_LIMIT, Settings, enter, is_unwritable, leave
+from .worker_losses import Execution
 
 
 class Interrupted(KeyboardInterrupt):
