@@ -28,9 +28,9 @@ from exp2proc.planning.plan import Plan
 from exp2proc.planning.planner import make_plan
 from exp2proc.planning.shards import TextWork, make_shards
 from exp2proc.results import Outcome, Progress
-from exp2proc.system.writing import write_whole
+from exp2proc.system.atomic_write import write_whole
 from exp2proc.tokens import cache as caching
-from exp2proc.tokens.alignment import Alignment, generation_pieces, prompt_pieces
+from exp2proc.tokens.pieces import Alignment, generation_pieces, prompt_pieces
 from exp2proc.tokens.tokenizer import load_tokenizer
 from exp2proc.traces.datasets import read_text
 

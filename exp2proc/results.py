@@ -20,6 +20,11 @@ _STOP_CODES: dict[str, int] = {"interrupted": 130, "terminated": 143}
 class Counts:
     """Rows. `planned` is the sum of the others.
 
+    >>> counts = Counts(planned=10, converted=7, failed=1)
+    >>> counts.settle()
+    >>> counts.unfinished
+    2
+
     Attributes:
         planned: all manifest rows (the first `limit` of each run).
         converted: written by this run.
@@ -149,6 +154,10 @@ class RowError:
 @dataclass(slots=True)
 class Report:
     """What a conversion did.
+
+    >>> run = RunReport("traces/run", "out/run", "math", "qwen-8B", "run", Counts(planned=2))
+    >>> Report("proc", [run], stopped="interrupted").exit_code
+    130
 
     Attributes:
         layout: of the samples.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import signal
 import sys
@@ -38,14 +37,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(skip)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests never touch the user's cache."""
-    os.environ["EXP2PROC_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    del os.environ["EXP2PROC_CACHE_DIR"]
 
 
 @pytest.fixture(autouse=True)

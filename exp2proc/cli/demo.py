@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the tree, convert it, show what came out."""
     from ..formats.names import printable
-    from ..system.writing import claim_folder
+    from ..system.atomic_write import claim_folder
 
     root: Path = args.dir
     try:

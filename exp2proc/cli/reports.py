@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from ..options import option, optional_path
-from ..system.writing import check_writable, written_whole
+from ..system.atomic_write import check_writable, written_whole
 
 _GROUP: Final = "report"
 

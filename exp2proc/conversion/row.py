@@ -13,8 +13,8 @@ from ..formats.sample import Sample, encode, load_sample, sample_values
 from ..formats.spans import sample_length, sample_spans
 from ..options import Rules
 from ..results import Outcome
-from ..system.writing import write_whole
-from ..tokens.alignment import Alignment, check_lengths
+from ..system.atomic_write import write_whole
+from ..tokens.pieces import Alignment, check_lengths
 from ..traces.manifest import Row
 from ..traces.trace import Trace, read_trace
 

@@ -15,9 +15,9 @@ from ..planning.plan import Plan
 from ..planning.planner import make_plan
 from ..planning.shards import Shard, make_shards, text_seconds, without_rows
 from ..results import OnProgress, Outcome, Report, StopReason
+from ..system.leftovers import sweep
 from ..system.scratch import scratch_folder
 from ..system.signals import Terminated, undisturbed
-from ..system.writing import sweep
 from ..tokens.aligner import TokenizerSource
 from ..tokens.cache import cache_folder
 from ..tokens.tokenizer import fingerprint
@@ -25,7 +25,7 @@ from ..traces.manifest import Row
 from .align_ahead import aligned_ahead, pays
 from .cluster import check_workers, this_environment, tokenizer_path
 from .execution import Execution
-from .hints import explain_lengths
+from .explain_lengths import explain_lengths
 from .tally import Tally
 from .worker import UNWRITABLE_LIMIT, Settings, enter, is_unwritable, leave
 
@@ -45,6 +45,17 @@ class Interrupted(KeyboardInterrupt):
 @keywords_of(ConvertOptions)
 def convert(options: ConvertOptions) -> Report:
     """Convert trace runs to samples. The options are those of `exp2proc convert`.
+
+    An example, on the tree that `exp2proc demo` writes:
+
+    >>> report = exp2proc.convert(
+    ...     traces_root=demo.traces,
+    ...     data_root=demo.data,
+    ...     tokenizer_model=demo.tokenizer,
+    ...     out_root=folder,
+    ... )
+    >>> report.counts.converted, report.errors, report.exit_code
+    (96, [], 0)
 
     Args:
         options: as keyword arguments.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ..tokens.alignment import OffsetTokenizer, generation_pieces, prompt_pieces
+from ..tokens.pieces import OffsetTokenizer, generation_pieces, prompt_pieces
 from ..tokens.tokenizer import BackendTokenizer
 from ..traces.datasets import Text
 from . import texts

@@ -15,13 +15,13 @@ from attrs import evolve
 
 from ..causes.lengths import length_pattern
 from ..causes.texts import MEANING, Cause, WantedKey, find_causes
-from ..conversion.hints import Measured, cases_by_run, measure
+from ..conversion.explain_lengths import Measured, cases_by_run, measure
 from ..errors import Exp2procError, PlanError
 from ..options import DEFAULT_DATA_ROOT, Options, PathLike, names
 from ..planning.plan import Plan
 from ..planning.planner import draft_plan
-from ..tokens.alignment import check_lengths
 from ..tokens.cache import cache_folder
+from ..tokens.pieces import check_lengths
 from ..traces.datasets import index_dataset, read_rows
 from ..traces.manifest import Row
 from ..traces.runs import Run, find_dataset
@@ -43,6 +43,12 @@ def diagnose(
     on_step: OnStep | None = None,
 ) -> Diagnosis:
     """Find out what trace runs need to be converted. Writes nothing but the alignment cache.
+
+    >>> found = diagnose(
+    ...     traces_root=demo.traces, data_root=demo.data, tokenizer_model=demo.tokenizer
+    ... )
+    >>> found.exit_code, found.commands[0].rows
+    (0, 96)
 
     Args:
         trace_dir: one run folder or several; or

@@ -83,6 +83,10 @@ def check(
 ) -> CheckReport:
     """Check every sample under some folders.
 
+    >>> report = check(demo.out, against=demo.traces)
+    >>> report.samples, report.compared, report.errors
+    (96, 96, [])
+
     Args:
         out: output folders, roots of them, or single samples.
         against: a traces_root; its runs are matched with output folders by their paths, and every
@@ -189,15 +193,17 @@ def _tok_problem(tok: np.ndarray[Any, np.dtype[np.str_]]) -> str | None:
 
 def difference(sample: Sample, row: Row, trace_dir: str) -> str | None:
     """How a sample differs from what its trace gives, bit for bit; None when it does not."""
+    layout = LAYOUTS[sample.layout]
     try:
-        trace = read_row(f"{trace_dir}/{row.file}", row, LAYOUTS[sample.layout])
+        trace = read_row(f"{trace_dir}/{row.file}", row, layout)
     except Exp2procError as err:
         return f"its trace cannot be read: {err}"
     wanted = trace_values(trace, row)
     for name, span in sample.spans._asdict().items():
         if span != wanted[name]:
             return f"{name} is {list(span)}, {list(wanted[name])} by the trace"
-    for name, score in sample.scores.items():
+    for name in (key.name for key in layout.keys if key.kind == "score"):
+        score = sample.scores[name]
         if np.float64(score).tobytes() != np.float64(wanted[name]).tobytes():
             return f"{name} is {score!r}, {wanted[name]!r} by the trace"
     return _vectors_differ("attr", sample.attr, wanted["attr"]) or _vectors_differ(

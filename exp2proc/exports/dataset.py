@@ -20,6 +20,10 @@ class SampleDataset(Generic[T]):
     paths only, so that worker processes start quickly. torch's default collation takes neither
     `Sample` nor arrays of different lengths: pass a `transform` or the loader's `collate_fn`.
 
+    >>> samples = SampleDataset(demo.out, transform=lambda sample: sample.mas)
+    >>> len(samples), 0.0 < samples[5] < 1.0
+    (96, True)
+
     Args:
         outs: an output folder, an npz, or several of either.
         transform: what to make of each sample; must be importable for worker processes.

@@ -27,6 +27,10 @@ def iter_samples(outs: Outs, *, jobs: int = 1, on_error: OnError | None = None) 
 
     Each has its `source` set (dataset, model, method, run_tag, example, path).
 
+    >>> first = next(iter_samples(demo.out))
+    >>> first.source.method, first.source.example, first.attr.dtype
+    ('attnlrp', 0, dtype('float32'))
+
     Args:
         outs: an output folder, an npz, or several of either.
         jobs: worker processes that read ahead; 1 reads here.

@@ -8,16 +8,20 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ..formats.layouts import DIRECTIONS, SCORES, Score
+from ..formats.layouts import SCORES, Score, directions
 from ..formats.names import printable
-from .scores import FIELDS, Estimate, ScoreRow, short_datasets
+from .scores import Estimate, ScoreRow, record_fields, short_datasets
 
 ABSENT: Final = "–"
 """Stands for a mean of no samples."""
 
-CAPTION: Final = (
-    f"mean ± standard error (n); * best of its dataset and model. {DIRECTIONS}. {ABSENT} absent."
-)
+
+def caption() -> str:
+    """What stands under a table."""
+    return (
+        "mean ± standard error (n); * best of its dataset and model."
+        f" {directions()}. {ABSENT} absent."
+    )
 
 
 def estimate_text(found: Estimate) -> str:
@@ -34,7 +38,7 @@ def estimate_text(found: Estimate) -> str:
 def csv_text(rows: Sequence[ScoreRow]) -> str:
     """CSV, one record a row, numbers in full, absent ones empty."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, FIELDS, lineterminator="\n")
+    writer = csv.DictWriter(stream, record_fields(), lineterminator="\n")
     writer.writeheader()
     writer.writerows(row.to_dict() for row in rows)
     return stream.getvalue()
@@ -64,7 +68,7 @@ def markdown_text(rows: Sequence[ScoreRow]) -> str:
             text = _markdown_cell(row, score)
             cells.append(f"**{text}**" if score.key in row.best else text)
         lines.append(_pipes([*cells[:3], str(row.samples), *cells[3:]]))
-    return "\n".join([*lines, "", CAPTION.replace("* best", "bold: best"), ""])
+    return "\n".join([*lines, "", caption().replace("* best", "bold: best"), ""])
 
 
 def _markdown_cell(row: ScoreRow, score: Score) -> str:
@@ -88,7 +92,7 @@ def latex_text(rows: Sequence[ScoreRow]) -> str:
     heads = ["dataset", "model", "method", "samples"]
     heads += [f"{_latex(score.label)} {arrows[score.arrow]}" for score in SCORES.values()]
     lines = [
-        f"% {CAPTION.replace('* best', 'bold: best').replace('±', '+-').replace(ABSENT, '--')}",
+        f"% {caption().replace('* best', 'bold: best').replace('±', '+-').replace(ABSENT, '--')}",
         r"\begin{tabular}{lllr" + "r" * len(SCORES) + "}",
         r"\toprule",
         " & ".join(heads) + r" \\",

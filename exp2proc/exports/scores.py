@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ..formats.layouts import SCORES
 from ..formats.names import Source
 
-FIELDS: Final = (
-    *("dataset", "model", "method", "run_tag", "samples"),
-    *(f"{score.key}_{part}" for score in SCORES.values() for part in ("mean", "sem", "n", "best")),
-)
-"""The fields of `ScoreRow.to_dict`."""
+
+def record_fields() -> tuple[str, ...]:
+    """The fields of `ScoreRow.to_dict`."""
+    parts = ("mean", "sem", "n", "best")
+    scored = (f"{key}_{part}" for key in SCORES for part in parts)
+    return ("dataset", "model", "method", "run_tag", "samples", *scored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class ScoreRow:
         for score in SCORES.values():
             found = self.estimates[score.key]
             values += (_finite(found.mean), found.sem, found.n, score.key in self.best)
-        return dict(zip(FIELDS, values, strict=True))
+        return dict(zip(record_fields(), values, strict=True))
 
 
 def _finite(value: float | None) -> float | None:

@@ -56,7 +56,19 @@ SCORES: Final = _table(
 )
 """The scores by key, in the order of tables and files."""
 
-DIRECTIONS: Final = "RISE and MAS: lower is better; Recovery@10%: higher is better"
+
+def directions() -> str:
+    """Which way each score points, in a clause.
+
+    >>> directions()
+    'RISE and MAS: lower is better; Recovery@10%: higher is better'
+    """
+    lower, higher = (
+        " and ".join(score.label for score in SCORES.values() if score.higher_is_better == better)
+        for better in (False, True)
+    )
+    return f"{lower}: lower is better; {higher}: higher is better"
+
 
 Kind = Literal["vector", "text", "span", "lengths", "score", "hops"]
 """What an array is: float32[L]; str[L]; closed range int64[2]; sizes of the three spans int64[3];

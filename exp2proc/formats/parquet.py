@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Exp2procError
+from ..system.atomic_write import write_whole, written_whole
 from ..system.extras import require
-from ..system.writing import sweep, write_whole, written_whole
+from ..system.leftovers import sweep
 from ..versions import __version__, library_versions
 from .layouts import LAYOUTS, SCORES
 from .names import Source, is_plain_name, spelled

@@ -6,6 +6,7 @@ those of its layout.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from .. import formats
 from ..errors import Exp2procError
 from . import deflate, npz, shares
-from .layouts import LAYOUTS, Kind, Layout
+from .layouts import LAYOUTS, SCORES, Kind, Layout
 from .names import Source
 from .npz import Member, NpzError, NpzReader
 from .shares import Part, SpanName, TopToken
@@ -242,6 +243,10 @@ def sample_values(
 def load_sample(path: str | Path) -> Sample:
     """Load one exported sample of either layout, every array checked against its schema.
 
+    >>> sample = load_sample(next(demo.out.rglob("ifr_multi_hop_both*/ex_000000.npz")))
+    >>> sample.layout, sample.hop.shape[0], len(sample.tok) == len(sample.attr)
+    ('proc', 2, True)
+
     Raises:
         Exp2procError: `sample-invalid` when it cannot be read or is not a sample.
     """
@@ -253,7 +258,7 @@ def load_sample(path: str | Path) -> Sample:
     for array in arrays.values():
         array.flags.writeable = False
     spans = {name: tuple(arrays[name].tolist()) for name in SampleSpans._fields}
-    scores = {k.name: float(arrays[k.name]) for k in layout.keys if k.kind == "score"}
+    scores = {key: float(arrays[key]) if key in arrays else math.nan for key in SCORES}
     return Sample(
         layout.name,
         arrays["attr"],  # type: ignore[arg-type]  # the schema says what they are
@@ -270,13 +275,15 @@ def load_scores(path: str | Path) -> dict[str, float]:
     Raises:
         Exp2procError: `sample-invalid`.
     """
+    scores = dict.fromkeys(SCORES, math.nan)
     with _reading(path) as reader:
-        keys = [key.name for key in _layout(reader).keys if key.kind == "score"]
-        arrays = {key: reader.array(key, 1) for key in keys}
-        for key, array in arrays.items():
-            if problem := _score_problem(key, array):
-                raise NpzError(problem)
-    return {key: float(array) for key, array in arrays.items()}
+        for key in _layout(reader).keys:
+            if key.kind == "score":
+                array = reader.array(key.name, 1)
+                if problem := _score_problem(key.name, array):
+                    raise NpzError(problem)
+                scores[key.name] = float(array)
+    return scores
 
 
 @contextmanager

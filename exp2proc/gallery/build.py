@@ -33,7 +33,7 @@ from ..formats.names import Source
 from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS
 from ..results import OnProgress, Progress
-from ..system.writing import claim_folder
+from ..system.atomic_write import claim_folder
 from .cells import sample_cells
 from .heatmap import number, render, sections, visible
 from .index import Entry, write_index
@@ -78,6 +78,10 @@ def build_gallery(
     outs: Outs, target: str | Path, *, jobs: int = 1, on_progress: OnProgress | None = None
 ) -> Gallery:
     """Build the site of all samples below one or more output folders.
+
+    >>> built = build_gallery(next(demo.out.rglob("attnlrp*")), folder / "site")
+    >>> built.samples, built.index.name
+    (8, 'index.html')
 
     Args:
         outs: an output folder, an npz, or several of either.

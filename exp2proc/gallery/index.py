@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ..exports.scores import ScoreRow, score_rows, short_datasets
-from ..formats.layouts import DIRECTIONS, SCORES
+from ..formats.layouts import SCORES, directions
 from ..formats.names import Source
 from .heatmap import render
 
@@ -65,7 +65,7 @@ def write_index(root: Path, entries: Sequence[Entry], *, failed: int) -> None:
         rows=_table(rows, entries, names, lows, highs),
         lows=lows,
         highs=highs,
-        DIRECTIONS=DIRECTIONS,
+        DIRECTIONS=directions(),
         data={
             "datasets": datasets,
             "models": models,

@@ -116,7 +116,12 @@ class Forecast:
 
 
 def forecast(options: Options) -> Forecast:
-    """Plan a conversion and say what it would do. Nothing is written but the tokenizer cache."""
+    """Plan a conversion and say what it would do. Nothing is written but the tokenizer cache.
+
+    >>> told = forecast(Options(traces_root=demo.traces, layout="proc_1", out_root=folder))
+    >>> told.total("rows"), told.total("failing"), told.problems
+    (96, 0, [])
+    """
     draft, problems = draft_plan(options)
     made = Forecast(options.layout, problems=problems)
     keys: set[tuple[str, str | None]] = set()
@@ -189,9 +194,13 @@ def _size(folder: str, rows: list[Row], layout: Layout) -> int:
             trace = read_trace(f"{folder}/{row.file}", row.prompt_len, row.gen_len, hops=hops)
         except Exp2procError:
             continue
-        vectors = [trace.row_all] if trace.hops is None else [trace.row_all, trace.hops]
+        length = sample_length(row.prompt_len, row.gen_len)
+        vectors = [
+            trace.row_all[:length],
+            *([] if trace.hops is None else [trace.hops[:, :length]]),
+        ]
         packed = sum(len(npz.pack(vector, deflate.VECTOR_LEVEL).data) for vector in vectors)
-        a_token = packed / max(1, len(trace.row_all))
+        a_token = packed / max(1, length)
         break
     tokens = sum(sample_length(row.prompt_len, row.gen_len) for row in rows)
     a_token += _TOK_BYTES if layout.needs_text else 0.0

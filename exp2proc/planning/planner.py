@@ -27,6 +27,10 @@ _YOUNG = 60.0
 def make_plan(options: Options) -> Plan:
     """Plan a conversion.
 
+    >>> plan = make_plan(Options(traces_root=demo.traces, layout="proc_1", out_root=folder))
+    >>> len(plan.runs), plan.row_count, plan.failures
+    (12, 96, {})
+
     Raises:
         PlanError: with every problem that keeps it from starting.
     """

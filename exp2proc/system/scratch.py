@@ -6,12 +6,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from .writing import MACHINE, is_alive
-
-_PREFIX = f"exp2proc-{MACHINE}-"
+from .leftovers import SCRATCH_PREFIX, sweep_scratch
 
 
 @contextmanager
@@ -22,8 +20,8 @@ def scratch_folder() -> Iterator[Path]:
     """
     try:
         root = tempfile.gettempdir()
-        _remove_left_behind(root)
-        folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
+        sweep_scratch(root)
+        folder = tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-")
     except OSError:
         yield Path(os.devnull, "none")
         return
@@ -31,11 +29,3 @@ def scratch_folder() -> Iterator[Path]:
         yield Path(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_left_behind(root: str) -> None:
-    with suppress(OSError):
-        for entry in os.scandir(root):
-            pid = entry.name.removeprefix(_PREFIX).partition("-")[0]
-            if entry.name.startswith(_PREFIX) and pid.isdigit() and not is_alive(int(pid)):
-                shutil.rmtree(entry.path, ignore_errors=True)

@@ -82,7 +82,7 @@ def _facts(sample: Sample) -> str:
     hops = 0 if sample.hop is None else len(sample.hop)
     facts = [f"{len(sample.attr)} tokens, {hops} hops, layout {sample.layout}"]
     for score in SCORES.values():
-        value: float = getattr(sample, score.key)
+        value = sample.scores[score.key]
         shown = f"{value:.3f}" if value == value else "absent"
         better = "higher" if score.higher_is_better else "lower"
         facts.append(f"{score.label} {shown} ({better} is better)")

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..exports.score_formats import CAPTION, estimate_text
+from ..exports.score_formats import caption, estimate_text
 from ..exports.scores import ScoreRow, short_datasets
 from ..formats.layouts import SCORES
 from ..formats.names import printable
@@ -28,8 +28,8 @@ def score_tables(rows: Sequence[ScoreRow]) -> RenderableType:
     for (dataset, model), group in groupby(rows, key=lambda row: (row.dataset, row.model)):
         name = " · ".join(filter(None, (short[dataset], model)))
         parts += (Text(printable(name), style="bold cyan"), _table(list(group), width))
-    caption = CAPTION.replace("(n)", "over n samples, or (n) where fewer have the score")
-    return Group(*parts, Text(caption, style="dim"))
+    under = caption().replace("(n)", "over n samples, or (n) where fewer have the score")
+    return Group(*parts, Text(under, style="dim"))
 
 
 def _table(rows: Sequence[ScoreRow], width: int) -> Table:

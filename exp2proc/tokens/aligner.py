@@ -10,8 +10,8 @@ from typing import Protocol
 
 from ..errors import Exp2procError
 from ..traces.datasets import TextKey, TextPlace, read_text
-from .alignment import Alignment, OffsetTokenizer, align
 from .cache import Cache, alignment_key
+from .pieces import Alignment, OffsetTokenizer, align
 from .tokenizer import load_tokenizer, restore_tokenizer
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..errors import Exp2procError, first_line
-from .alignment import Offsets, OffsetTokenizer
+from .pieces import Offsets, OffsetTokenizer
 
 if TYPE_CHECKING:
     import tokenizers

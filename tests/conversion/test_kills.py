@@ -15,7 +15,7 @@ from support.cli import run_json
 from support.processes import Running, needs_proc, running, wait_until
 from support.workload import SLOW_ROW, Workload, one_slow_row
 
-from exp2proc.system.writing import sweep
+from exp2proc.system.leftovers import sweep
 
 pytestmark = needs_proc
 
@@ -62,7 +62,7 @@ def test_whole_tree_killed_again_and_again(workload: Workload, tmp_path: Path, s
 
 def test_leftovers_of_a_killed_run(workload: Workload, tmp_path: Path) -> None:
     """Those of dead processes go at once, those of live ones stay, other files are not touched."""
-    from exp2proc.system.writing import MACHINE
+    from exp2proc.system.leftovers import MACHINE
 
     out = tmp_path / "out"
     run = next(p.parent for p in workload.expected.rglob("ex_*.npz")).relative_to(workload.expected)

@@ -230,7 +230,7 @@ def test_a_shard_that_a_cluster_lost(
     monkeypatch.setitem(ENGINES, "mortal", EngineKind(lambda choice, active: engine))
     names: Counter[str] = Counter()
     name = "ex_000003.npz"
-    from exp2proc.system.writing import write_whole
+    from exp2proc.system.atomic_write import write_whole
 
     def write(path: str, *args: Any, **kwargs: Any) -> None:
         write_whole(path, *args, **kwargs)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exp2proc.gallery.cells import cells
-from exp2proc.tokens.alignment import pieces
+from exp2proc.tokens.pieces import pieces
 from exp2proc.tokens.tokenizer import load_tokenizer
 
 

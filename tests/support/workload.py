@@ -9,7 +9,7 @@ from pathlib import Path
 from exp2proc.demo.traces import Method, write_jsonl, write_run
 from exp2proc.demo.tree import EOS, DemoTree, measure, write_tree
 from exp2proc.formats.sample import load_sample
-from exp2proc.tokens.alignment import OffsetTokenizer
+from exp2proc.tokens.pieces import OffsetTokenizer
 from exp2proc.tokens.tokenizer import BackendTokenizer
 from exp2proc.traces.datasets import Text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exp2proc.system.writing import check_writable, claim_folder, write_whole, written_whole
+from exp2proc.system.atomic_write import check_writable, claim_folder, write_whole, written_whole
 
 
 class Renames:

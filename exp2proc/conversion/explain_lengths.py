@@ -11,7 +11,7 @@ from ..errors import Exp2procError
 from ..planning.plan import Plan
 from ..planning.shards import TextWork
 from ..tokens.aligner import Aligner
-from ..tokens.alignment import Alignment
+from ..tokens.pieces import Alignment
 from ..traces.datasets import Text, read_text
 from .tally import Tally
 

@@ -18,7 +18,7 @@ from exp2proc.demo.tree import train_tokenizer
 from exp2proc.errors import Exp2procError
 from exp2proc.formats import deflate, npz
 from exp2proc.formats.npz import Member
-from exp2proc.tokens.alignment import Alignment, align, check_lengths
+from exp2proc.tokens.pieces import Alignment, align, check_lengths
 from exp2proc.tokens.tokenizer import (
     BackendTokenizer,
     LoadedTokenizer,

@@ -1,8 +1,7 @@
 """Writing files so that what stands at a final path is always complete.
 
-A file is written beside its place under a temporary name and then renamed. The name says which
-process on which machine is writing it, so that what a killed run left behind can be told from what
-a live one is still working on: the next writer to the folder sweeps it.
+A file is written beside its place under a temporary name and then renamed; what a killed run left
+under such a name, the next writer to the folder sweeps.
 
 No fsync: a power cut may leave a file that is there and empty.
 """
@@ -10,39 +9,12 @@ No fsync: a power cut may leave a file that is there and empty.
 from __future__ import annotations
 
 import errno
-import hashlib
-import itertools
 import os
-import re
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
-_SUFFIX: Final = ".exp2proc-tmp"
-_TEMPORARY: Final = re.compile(r"\.([0-9a-f]{8})-(\d+)-\d+" + re.escape(_SUFFIX))
-_OLD: Final = 3600.0
-"""Seconds after which a temporary file counts as left behind whoever wrote it: another machine's
-processes cannot be seen, and a process number of this one may have been given anew."""
-
-_counter = itertools.count()
-
-
-def _machine() -> str:
-    """Names the machine and its process namespace: process numbers mean nothing outside it."""
-    try:
-        namespace = os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        namespace = 0
-    return hashlib.blake2b(
-        f"{socket.gethostname()} {namespace}".encode(), digest_size=4
-    ).hexdigest()
-
-
-MACHINE: Final = _machine()
-"""Names this machine, where process numbers mean what they say."""
+from .leftovers import sweep, temporary_in
 
 
 def write_whole(path: str, data: bytes, *, replace: bool) -> None:
@@ -65,7 +37,7 @@ def write_whole(path: str, data: bytes, *, replace: bool) -> None:
     """
     folder = os.path.dirname(path) or "."
     for last in (False, True):
-        temporary = _temporary_in(folder)
+        temporary = temporary_in(folder)
         try:
             _write(temporary, data)
             if not replace and os.path.lexists(path):
@@ -100,7 +72,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(str(path.parent))
-    temporary = Path(_temporary_in(str(path.parent)))
+    temporary = Path(temporary_in(str(path.parent)))
     try:
         yield temporary
         temporary.replace(path)
@@ -119,7 +91,7 @@ def check_writable(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileNotFoundError):
         path.lstat()  # fails for a name that no file can have
-    temporary = _temporary_in(str(path.parent))
+    temporary = temporary_in(str(path.parent))
     _write(temporary, b"")
     os.unlink(temporary)
 
@@ -139,10 +111,6 @@ def claim_folder(folder: Path, marker: str) -> bool:
     return True
 
 
-def _temporary_in(folder: str) -> str:
-    return f"{folder}/.{MACHINE}-{os.getpid()}-{next(_counter)}{_SUFFIX}"
-
-
 def _write(path: str, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     fd = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
@@ -152,47 +120,3 @@ def _write(path: str, data: bytes) -> None:
             view = view[os.write(fd, view) :]
     finally:
         os.close(fd)
-
-
-def sweep(folder: str) -> int:
-    """Remove the temporary files that killed runs left in `folder`; returns how many.
-
-    Those of living processes stay, and whatever else is there.
-    """
-    removed = 0
-    try:
-        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(_SUFFIX)]
-    except OSError:
-        return 0
-    for name in names:
-        match = _TEMPORARY.fullmatch(name)
-        path = os.path.join(folder, name)
-        if match and _is_left_behind(path, match[1], int(match[2])):
-            with suppress(OSError):
-                os.unlink(path)
-                removed += 1
-    return removed
-
-
-def _is_left_behind(path: str, machine: str, pid: int) -> bool:
-    if machine == MACHINE and not is_alive(pid):
-        return True
-    try:
-        return time.time() - os.stat(path).st_mtime > _OLD
-    except OSError:
-        return False
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of this machine is running (a zombie is not)."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            return stream.read().rpartition(b")")[2].split()[:1] != [b"Z"]
-    except OSError:
-        return True

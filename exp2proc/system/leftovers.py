@@ -1,0 +1,106 @@
+"""What killed runs left behind: temporary files and folders, told from those that are in use.
+
+A temporary name says which process on which machine made it. What a process that is no more has
+left is removed by whoever comes next to the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+import shutil
+import socket
+import time
+from contextlib import suppress
+from typing import Final
+
+_SUFFIX: Final = ".exp2proc-tmp"
+
+
+_TEMPORARY: Final = re.compile(r"\.([0-9a-f]{8})-(\d+)-\d+" + re.escape(_SUFFIX))
+
+
+_OLD: Final = 3600.0
+"""Seconds after which a temporary file counts as left behind whoever wrote it: another machine's
+processes cannot be seen, and a process number of this one may have been given anew."""
+
+
+_counter = itertools.count()
+
+
+def _machine() -> str:
+    """Names the machine and its process namespace: process numbers mean nothing outside it."""
+    try:
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        namespace = 0
+    return hashlib.blake2b(
+        f"{socket.gethostname()} {namespace}".encode(), digest_size=4
+    ).hexdigest()
+
+
+MACHINE: Final = _machine()
+"""Names this machine, where process numbers mean what they say."""
+
+
+def temporary_in(folder: str) -> str:
+    """A new temporary name in `folder`, of this process."""
+    return f"{folder}/.{MACHINE}-{os.getpid()}-{next(_counter)}{_SUFFIX}"
+
+
+def sweep(folder: str) -> int:
+    """Remove the temporary files that killed runs left in `folder`; returns how many.
+
+    Those of living processes stay, and whatever else is there.
+    """
+    removed = 0
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(_SUFFIX)]
+    except OSError:
+        return 0
+    for name in names:
+        match = _TEMPORARY.fullmatch(name)
+        path = os.path.join(folder, name)
+        if match and _is_left_behind(path, match[1], int(match[2])):
+            with suppress(OSError):
+                os.unlink(path)
+                removed += 1
+    return removed
+
+
+def _is_left_behind(path: str, machine: str, pid: int) -> bool:
+    if machine == MACHINE and not is_alive(pid):
+        return True
+    try:
+        return time.time() - os.stat(path).st_mtime > _OLD
+    except OSError:
+        return False
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine is running (a zombie is not)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return stream.read().rpartition(b")")[2].split()[:1] != [b"Z"]
+    except OSError:
+        return True
+
+
+SCRATCH_PREFIX = f"exp2proc-{MACHINE}-"
+
+
+def sweep_scratch(root: str) -> None:
+    """Remove the scratch folders below `root` whose process on this machine is no more."""
+    with suppress(OSError):
+        for entry in os.scandir(root):
+            pid = entry.name.removeprefix(SCRATCH_PREFIX).partition("-")[0]
+            if entry.name.startswith(SCRATCH_PREFIX) and pid.isdigit() and not is_alive(int(pid)):
+                shutil.rmtree(entry.path, ignore_errors=True)
