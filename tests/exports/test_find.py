@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -182,8 +183,8 @@ def test_dataset_is_map_style_and_travels_to_other_processes(out: Path) -> None:
     assert dataset[-1] == 3
     with pytest.raises(IndexError):
         dataset[6]
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.map(dataset.__getitem__, [5, 0]) == [3, 2]
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert list(pool.map(dataset.__getitem__, [5, 0])) == [3, 2]
     source = exp2proc.SampleDataset(out)[0].source
     assert source is not None
     assert source.example == 0

@@ -11,7 +11,7 @@ import pytest
 
 _STARTERS = frozenset(
     (
-        *("multiprocessing", "parallel_config", "pty", "subprocess"),
+        *("concurrent.futures.process", "multiprocessing", "parallel_config", "pty", "subprocess"),
         *("support.browser", "support.cli", "support.cluster", "support.processes"),
     )
 )
