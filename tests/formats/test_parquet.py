@@ -67,7 +67,7 @@ def test_published_samples_there_and_back(reference: Path, tmp_path: Path) -> No
 
 
 def test_columns_types_and_metadata(out: Path) -> None:
-    pack(exp2proc.iter_samples(out), out.parent / "samples.parquet")
+    assert pack(exp2proc.iter_samples(out), out.parent / "samples.parquet") == 5
     table = pq.read_table(out.parent / "samples.parquet")
     types = {field.name: str(field.type) for field in table.schema}
     assert types["attr"] == "list<element: float>"
