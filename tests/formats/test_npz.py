@@ -206,7 +206,7 @@ def test_members_say_what_every_reader_of_zips_wants_to_know(tmp_path: Path) -> 
         for info in archive.infolist():
             assert info.date_time == (1980, 1, 1, 0, 0, 0)
             assert (info.create_version, info.extract_version) == (20, 20)
-            assert info.external_attr >> 16 == 0o600
+            assert (info.internal_attr, info.external_attr >> 16) == (0, 0o600)
             assert (info.flag_bits, info.extra, info.comment) == (0, b"", b"")
 
 
@@ -218,3 +218,39 @@ def test_no_member_of_more_than_2_gib_is_written(size: int) -> None:
     else:
         with pytest.raises(ValueError, match="more than 2 GiB"):
             npz.archive(members)
+
+
+@pytest.mark.parametrize("size", [10, 400_000])
+def test_an_archive_may_have_a_comment(tmp_path: Path, size: int) -> None:
+    """Small files are read at once, of large ones only the end: the directory is found in both."""
+    array = np.random.default_rng(2).random(size)
+    np.savez(tmp_path / "a.npz", x=array)
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.comment = b"of a stranger's tool"
+    with npz.NpzReader(tmp_path / "a.npz") as reader:
+        assert same(reader.array("x", size), array)
+
+
+def test_an_archive_may_be_empty(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "e.npz", "w"):
+        pass
+    with npz.NpzReader(tmp_path / "e.npz") as reader:
+        assert reader.keys == ()
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "says"),
+    [
+        (8, 0x01, "encrypted or patched"),
+        (8, 0x20, "encrypted or patched"),
+        (8, 0x40, "encrypted or patched"),
+        (10, 12, "compression method 12 is not DEFLATE"),
+    ],
+)
+def test_members_that_are_not_plain_deflate(tmp_path: Path, at: int, value: int, says: str) -> None:
+    data = bytearray(npz.archive([("x", npz.pack_ints([1, 2]))]))
+    data[data.index(b"PK\1\2") + at] = value
+    path = tmp_path / "m.npz"
+    path.write_bytes(data)
+    with npz.NpzReader(path) as reader, pytest.raises(npz.NpzError, match=says):
+        reader.array("x", 2)
