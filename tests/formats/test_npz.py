@@ -254,3 +254,9 @@ def test_members_that_are_not_plain_deflate(tmp_path: Path, at: int, value: int,
     path.write_bytes(data)
     with npz.NpzReader(path) as reader, pytest.raises(npz.NpzError, match=says):
         reader.array("x", 2)
+
+
+def test_long_shapes_are_shown_short() -> None:
+    assert npz.shown([10**77]) == f"[{10**77}]"
+    assert npz.shown([10**78]) == f"[{10**75}..."
+    assert len(npz.shown([10**77])) == len(npz.shown([10**78])) == 80

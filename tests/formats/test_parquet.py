@@ -66,6 +66,11 @@ def test_there_and_back_as_a_library(out: Path, tmp_path: Path) -> None:
     assert assert_same_tree(tmp_path / "back", out) == 5
 
 
+def test_without_a_sample_there_is_no_file(tmp_path: Path) -> None:
+    assert pack(iter(()), tmp_path / "samples.parquet") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_published_samples_there_and_back(reference: Path, tmp_path: Path) -> None:
     run = tmp_path / "out/math.jsonl/qwen-8B/ifr_multi_hop_both_n1_60ex"
     run.parent.mkdir(parents=True)

@@ -183,3 +183,19 @@ def test_a_size_goes_by_the_first_trace_that_can_be_read(demo: DemoTree) -> None
     guessed = exp2proc.plan(options).total("size")
     assert guessed != measured
     assert measured / 4 < guessed < measured * 4
+
+
+def test_a_run_whose_rows_fail_and_wait(demo: DemoTree) -> None:
+    """Traces that are not there: of the last row of a young manifest it may be on its way."""
+    run = demo.traces / RUN
+    for number in (1, 2, 7):
+        (run / f"ex_{number:06d}.npz").unlink()
+    made = exp2proc.plan(Options(traces_root=run, layout="proc_1", out_root=demo.out, jobs=1))
+    (only,) = made.runs
+    assert (only.rows, only.failing, only.pending, only.texts) == (8, 2, 1, 5)
+    assert [failure.file for failure in made.failures] == ["ex_000001.npz", "ex_000002.npz"]
+    assert (made.exit_code, made.texts) == (1, 5)
+
+
+def test_seconds_are_told_to_a_tenth() -> None:
+    assert exp2proc.Forecast("proc", seconds=1.26).to_dict()["seconds"] == 1.3
