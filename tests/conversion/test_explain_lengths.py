@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from support.cli import run_json
 
+import exp2proc
 from exp2proc.demo.tree import DemoTree, write_broken
 
 
@@ -41,3 +43,20 @@ def test_the_hint_is_the_same_from_workers_and_after_fail_fast(demo: DemoTree) -
     assert report["counts"]["failed"] == 1
     said |= {error["hint"] for error in report["errors"]}
     assert len(said) == 1
+
+
+def test_a_hint_is_a_sentence_and_what_to_do(demo: DemoTree, tmp_path: Path) -> None:
+    write_broken(demo)
+    report = exp2proc.convert(
+        traces_root=demo.traces,
+        data_root=demo.data,
+        tokenizer_model=demo.tokenizer,
+        out_root=tmp_path / "out",
+        jobs=1,
+    )
+    (hint,) = {e.hint for e in report.errors if e.code == "prompt-length-mismatch"}
+    assert re.match(r"[A-Z][a-z]", hint)
+    assert hint.endswith(
+        f" (tokenizer {demo.tokenizer})."
+        " Pass the model's own tokenizer with --tokenizer_model TAG=DIR."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -275,3 +276,17 @@ def test_resume_keeps_what_is_whole_and_newer(demo: DemoTree, tmp_path: Path) ->
     report = convert(overwrite=True)
     assert (report.counts.converted, report.counts.kept) == (8, 0)
     assert {p.name: p.read_bytes() for p in outs} == undisturbed
+
+
+def test_an_output_that_cannot_be_written_says_why(demo: DemoTree, tmp_path: Path) -> None:
+    """In the system's words, without its number and its way of naming files."""
+    run = demo.traces / "needles/demo-1B/ifr_in_all_gen_n2_mfaithfulness_gen+recovery_8ex"
+    blocked = tmp_path / "out/ex_000003.npz"
+    blocked.mkdir(parents=True)
+    report = exp2proc.convert(
+        trace_dir=run, layout="proc_1", out_dir=tmp_path / "out", overwrite=True, jobs=1
+    )
+    assert report.counts.converted == 7
+    (error,) = report.errors
+    assert (error.file, error.code) == (blocked.name, "output-unwritable")
+    assert error.message == f"{blocked}: {os.strerror(errno.EISDIR)}"

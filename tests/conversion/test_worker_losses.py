@@ -144,6 +144,15 @@ def test_killed_once(demo: DemoTree, engine: Mortal, written: bool) -> None:
 
 
 @pytest.mark.parametrize("written", [False, True])
+def test_killed_once_with_resume(demo: DemoTree, engine: Mortal, written: bool) -> None:
+    """What is tried again is kept where it had been written: --resume holds for it, too."""
+    engine.at_row = _kills(1, written=written)
+    report = _convert(demo, resume=True)
+    assert (report.counts.kept, report.counts.converted) == (written, ROWS - written)
+    assert report.errors == []
+
+
+@pytest.mark.parametrize("written", [False, True])
 def test_killed_twice(demo: DemoTree, engine: Mortal, written: bool) -> None:
     engine.at_row = _kills(2, written=written)
     report = _convert(demo)

@@ -256,6 +256,25 @@ def test_an_export_with_out_dir_is_paired_with_its_only_run(clean: Export, tmp_p
     assert exp2proc.check(out, against=traces).errors == []
 
 
+@pytest.mark.parametrize(("more_than_half", "wrong"), [(0, False), (1, True)])
+def test_up_to_half_the_pieces_may_be_empty(
+    clean: Export, tmp_path: Path, more_than_half: int, wrong: bool
+) -> None:
+    """As conversion has it: more than half, and the tokenizer gave no offsets."""
+    path = copied(clean, tmp_path) / NAME
+
+    def empty(tok: np.ndarray[Any, Any]) -> list[str]:
+        count = len(tok) // 2 + more_than_half
+        return [*[""] * count, *["xy"] * (len(tok) - count)]
+
+    with np.load(path) as npz:
+        pieces = empty(npz["tok"])
+    put("tok", pieces, "U2")(path)
+    errors = exp2proc.check(path).errors
+    said = f"{pieces.count('')} of {len(pieces)} pieces of tok are empty"
+    assert [error.message for error in errors] == [said] * wrong
+
+
 def test_many_workers_find_the_same(clean: Export, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(clean.out["proc"], out)

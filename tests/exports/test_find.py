@@ -15,7 +15,7 @@ from support.cli import run_cli
 from support.exported import NAN, write_export
 
 import exp2proc
-from exp2proc.exports.find import find_sources
+from exp2proc.exports.find import find_sources, source_of
 from exp2proc.formats.names import method_of
 from exp2proc.formats.sample import load_scores
 
@@ -59,6 +59,27 @@ def test_names_whatever_level_is_given(out: Path, below: str) -> None:
     assert source.dataset.endswith("math.jsonl")
     if not below:
         assert source.dataset == "exp/data/math.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("path", "out", "names"),
+    [
+        ("/out/d/m/r/a.npz", "/out", ("d", "m", "r")),
+        ("/out/x/d/m/r/a.npz", "/out", ("x/d", "m", "r")),
+        ("/out/d/m/r/a.npz", "/out/d", ("d", "m", "r")),
+        ("/x/d/m/r/a.npz", "/x/d/m/r", ("d", "m", "r")),
+        ("/x/d/m/r/a.npz", "/x/d/m/r/a.npz", ("d", "m", "r")),
+        ("/m/r/a.npz", "/m/r/a.npz", ("", "m", "r")),
+        ("/r/a.npz", "/r/a.npz", ("", "", "r")),
+        ("/r/a.npz", "/", ("", "", "r")),
+        ("/a.npz", "/", ("", "", "")),
+        ("/a.npz", "/a.npz", ("", "", "")),
+    ],
+)
+def test_names_in_a_path(path: str, out: str, names: tuple[str, str, str]) -> None:
+    """As many as the path has; the root of the file system is nobody's name."""
+    source = source_of(Path(path), Path(out))
+    assert (source.dataset, source.model, source.run_tag) == names
 
 
 def test_sorted_each_once_no_hidden_files(out: Path) -> None:

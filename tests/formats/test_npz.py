@@ -136,3 +136,127 @@ def test_headers_are_those_of_numpy() -> None:
     np.save(stream, array)
     member = npz.pack(array, 1)
     assert deflate.decompress(member.data, member.size) == stream.getvalue()
+
+
+def _stored(path: Path, *arrays: bytes, **fields: bytes) -> Path:
+    """An archive of these .npy as zipfile writes it; `fields` are extras of its entries."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, npy in enumerate(arrays):
+            info = zipfile.ZipInfo(f"x{number}.npy")
+            info.extra, info.comment = fields.get("extra", b""), fields.get("comment", b"")
+            archive.writestr(info, npy)
+    return path
+
+
+def _npy(version: tuple[int, int]) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.arange(3), version=version)
+    return stream.getvalue()
+
+
+def test_headers_of_version_1_and_2_are_read_others_refused(tmp_path: Path) -> None:
+    """numpy writes version 2 for long headers, and version 3 for names of fields, which are none
+    of ours."""
+    path = _stored(tmp_path / "v.npz", _npy((1, 0)), _npy((2, 0)), _npy((3, 0)))
+    with npz.NpzReader(path) as reader:
+        assert same(reader.array("x0", 3), np.arange(3))
+        assert same(reader.array("x1", 3), np.arange(3))
+        with pytest.raises(npz.NpzError, match=r"npy version 3\.0"):
+            reader.array("x2", 3)
+
+
+def test_extra_fields_and_comments_of_members_are_passed_over(tmp_path: Path) -> None:
+    extra = b"\x99\x99\x04\x00abcd"
+    path = _stored(tmp_path / "x.npz", _npy((1, 0)), _npy((1, 0)), extra=extra, comment=b"why")
+    with npz.NpzReader(path) as reader:
+        assert reader.keys == ("x0", "x1")
+        assert same(reader.array("x1", 3), np.arange(3))
+    damaged = path.read_bytes().replace(b"\x99\x99\x04\x00", b"\x99\x99\x05\x00")
+    path.write_bytes(damaged)
+    with pytest.raises(npz.NpzError, match="directory entry is damaged"):
+        npz.NpzReader(path)
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (4, b"\1\0"),  # this disk
+        (6, b"\1\0"),  # the directory's first disk
+        (8, b"\2\0"),  # entries on this disk
+        (8, b"\xff\xff\xff\xff"),  # entries, all of them: zip64
+        (16, b"\xff\xff\xff\xff"),  # where the directory is: zip64
+    ],
+)
+def test_archives_of_many_disks_and_zip64_are_refused(
+    tmp_path: Path, at: int, value: bytes
+) -> None:
+    data = bytearray(npz.archive([("x", npz.pack_ints([1]))]))
+    end = len(data) - 22
+    data[end + at : end + at + len(value)] = value
+    path = tmp_path / "z.npz"
+    path.write_bytes(data)
+    with pytest.raises(npz.NpzError, match="multi-disk or zip64"):
+        npz.NpzReader(path)
+
+
+def test_members_say_what_every_reader_of_zips_wants_to_know(tmp_path: Path) -> None:
+    """Version 2.0, as DEFLATE needs; a date that never changes; readable by its owner."""
+    data = npz.archive([("x", npz.pack_ints([1])), ("y", npz.pack_float(2.0))])
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for info in archive.infolist():
+            assert info.date_time == (1980, 1, 1, 0, 0, 0)
+            assert (info.create_version, info.extract_version) == (20, 20)
+            assert (info.internal_attr, info.external_attr >> 16) == (0, 0o600)
+            assert (info.flag_bits, info.extra, info.comment) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("size", [npz.MAX_MEMBER, npz.MAX_MEMBER + 1])
+def test_no_member_of_more_than_2_gib_is_written(size: int) -> None:
+    members = [("x", npz.Member(size, 0, b""))]
+    if size <= 2 << 30:
+        assert npz.archive(members)
+    else:
+        with pytest.raises(ValueError, match="more than 2 GiB"):
+            npz.archive(members)
+
+
+@pytest.mark.parametrize("size", [10, 400_000])
+def test_an_archive_may_have_a_comment(tmp_path: Path, size: int) -> None:
+    """Small files are read at once, of large ones only the end: the directory is found in both."""
+    array = np.random.default_rng(2).random(size)
+    np.savez(tmp_path / "a.npz", x=array)
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.comment = b"of a stranger's tool"
+    with npz.NpzReader(tmp_path / "a.npz") as reader:
+        assert same(reader.array("x", size), array)
+
+
+def test_an_archive_may_be_empty(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "e.npz", "w"):
+        pass
+    with npz.NpzReader(tmp_path / "e.npz") as reader:
+        assert reader.keys == ()
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "says"),
+    [
+        (8, 0x01, "encrypted or patched"),
+        (8, 0x20, "encrypted or patched"),
+        (8, 0x40, "encrypted or patched"),
+        (10, 12, "compression method 12 is not DEFLATE"),
+    ],
+)
+def test_members_that_are_not_plain_deflate(tmp_path: Path, at: int, value: int, says: str) -> None:
+    data = bytearray(npz.archive([("x", npz.pack_ints([1, 2]))]))
+    data[data.index(b"PK\1\2") + at] = value
+    path = tmp_path / "m.npz"
+    path.write_bytes(data)
+    with npz.NpzReader(path) as reader, pytest.raises(npz.NpzError, match=says):
+        reader.array("x", 2)
+
+
+def test_long_shapes_are_shown_short() -> None:
+    assert npz.shown([10**77]) == f"[{10**77}]"
+    assert npz.shown([10**78]) == f"[{10**75}..."
+    assert len(npz.shown([10**77])) == len(npz.shown([10**78])) == 80

@@ -57,6 +57,20 @@ def test_there_and_back(out: Path, tmp_path: Path) -> None:
     assert run_cli("unpack", path, "-o", tmp_path / "back", "--overwrite").returncode == 0
 
 
+def test_there_and_back_as_a_library(out: Path, tmp_path: Path) -> None:
+    path = tmp_path / "samples.parquet"
+    assert pack(exp2proc.iter_samples(out), path) == 5
+    with ParquetReader(path) as reader:
+        assert reader.count == 5
+        assert len(list(unpack(reader, tmp_path / "back"))) == 5
+    assert assert_same_tree(tmp_path / "back", out) == 5
+
+
+def test_without_a_sample_there_is_no_file(tmp_path: Path) -> None:
+    assert pack(iter(()), tmp_path / "samples.parquet") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_published_samples_there_and_back(reference: Path, tmp_path: Path) -> None:
     run = tmp_path / "out/math.jsonl/qwen-8B/ifr_multi_hop_both_n1_60ex"
     run.parent.mkdir(parents=True)
@@ -67,7 +81,7 @@ def test_published_samples_there_and_back(reference: Path, tmp_path: Path) -> No
 
 
 def test_columns_types_and_metadata(out: Path) -> None:
-    pack(exp2proc.iter_samples(out), out.parent / "samples.parquet")
+    assert pack(exp2proc.iter_samples(out), out.parent / "samples.parquet") == 5
     table = pq.read_table(out.parent / "samples.parquet")
     types = {field.name: str(field.type) for field in table.schema}
     assert types["attr"] == "list<element: float>"

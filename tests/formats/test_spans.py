@@ -49,3 +49,9 @@ def test_default_thinking_ends_before_the_sink_as_stored() -> None:
     # The sink's start is taken as stored, and only then clamped.
     assert spans.sample_spans(5, 10, (50, 60)).span_cot == (5, 13)
     assert spans.sample_spans(5, 10, (-4, 2)).span_cot == spans.NONE
+
+
+def test_the_eos_is_no_token_of_a_sample() -> None:
+    lengths = {(3, 4): 6, (3, 2): 4, (3, 1): 3, (3, 0): 3, (0, 1): 0, (0, 3): 2}
+    for (prompt, generation), length in lengths.items():
+        assert spans.sample_length(prompt, generation) == length

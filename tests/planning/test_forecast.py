@@ -144,3 +144,58 @@ def test_as_a_library(demo: DemoTree) -> None:
         Options(traces_root=demo.traces / RUN, layout="proc_1", out_dir=demo.out, jobs=1)
     )
     assert 0 < one.seconds < forecast.seconds
+
+
+def test_nothing_to_do_takes_no_time(demo: DemoTree) -> None:
+    one = demo.traces / RUN
+    nothing = exp2proc.plan(
+        Options(traces_root=one, layout="proc_1", out_root=demo.out, limit=0, jobs=1)
+    )
+    assert (nothing.jobs, nothing.seconds, nothing.texts) == (1, 0.0, 0)
+    assert [nothing.total(name) for name in ("rows", "tokens", "size", "failing")] == [0] * 4
+
+
+def test_a_run_in_numbers(demo: DemoTree) -> None:
+    rows = manifest(demo.traces / RUN)
+    for layout, tokenizer in (("proc", str(demo.tokenizer)), ("proc_1", "")):
+        options = Options(
+            traces_root=demo.traces / RUN,
+            data_root=demo.data,
+            tokenizer_model=(str(demo.tokenizer),),
+            layout=layout,
+            out_root=demo.out,
+            jobs=1,
+        )
+        (run,) = exp2proc.plan(options).runs
+        assert run.tokenizer == tokenizer
+        assert run.tokens == sum(row["prompt_len"] + row["gen_len"] for row in rows)
+        assert (run.rows, run.texts, run.failing, run.pending) == (8, 8, 0, 0)
+
+
+def test_a_size_goes_by_the_first_trace_that_can_be_read(demo: DemoTree) -> None:
+    """What its vectors take is measured; where the first three cannot be read it is guessed."""
+    options = Options(traces_root=demo.traces / RUN, layout="proc_1", out_root=demo.out, jobs=1)
+    measured = exp2proc.plan(options).total("size")
+    for number in range(2):
+        (demo.traces / RUN / f"ex_{number:06d}.npz").write_bytes(b"PK")
+    assert exp2proc.plan(options).total("size") == pytest.approx(measured, rel=0.2)
+    (demo.traces / RUN / "ex_000002.npz").write_bytes(b"PK")
+    guessed = exp2proc.plan(options).total("size")
+    assert guessed != measured
+    assert measured / 4 < guessed < measured * 4
+
+
+def test_a_run_whose_rows_fail_and_wait(demo: DemoTree) -> None:
+    """Traces that are not there: of the last row of a young manifest it may be on its way."""
+    run = demo.traces / RUN
+    for number in (1, 2, 7):
+        (run / f"ex_{number:06d}.npz").unlink()
+    made = exp2proc.plan(Options(traces_root=run, layout="proc_1", out_root=demo.out, jobs=1))
+    (only,) = made.runs
+    assert (only.rows, only.failing, only.pending, only.texts) == (8, 2, 1, 5)
+    assert [failure.file for failure in made.failures] == ["ex_000001.npz", "ex_000002.npz"]
+    assert (made.exit_code, made.texts) == (1, 5)
+
+
+def test_seconds_are_told_to_a_tenth() -> None:
+    assert exp2proc.Forecast("proc", seconds=1.26).to_dict()["seconds"] == 1.3

@@ -189,3 +189,47 @@ def test_planning_reads_and_writes_nothing_else(demo: DemoTree, tmp_path: Path) 
         traces_root=demo.traces, tokenizer_model=demo.tokenizer, out_root=tmp_path / "out"
     )
     assert state() == before
+
+
+def test_only_the_last_line_of_a_young_manifest_is_pending(demo: DemoTree, tmp_path: Path) -> None:
+    """exp2 may still be writing it; half a line further up, or one that is old, is damage."""
+    run = next(path.parent for path in demo.traces.rglob("manifest.jsonl"))
+    lines = (run / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "manifest.jsonl").write_bytes(b"".join([*lines[:3], b"{half\n", *lines[4:], b"{half"]))
+    options = _options(demo, tmp_path, traces_root=None, trace_dir=(run,))
+    plan = make_plan(options)
+    assert (plan.pending, set(plan.failures)) == ({len(lines)}, {3})
+    assert plan.runs[0].young
+    os.utime(run / "manifest.jsonl", (0, 0))
+    plan = make_plan(options)
+    assert (plan.pending, set(plan.failures)) == (set(), {3, len(lines)})
+    assert not plan.runs[0].young
+
+
+def test_texts_that_the_cache_knows_are_marked(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXP2PROC_CACHE_DIR", str(tmp_path / "cache"))
+    options = _options(demo, tmp_path, resume=True)
+    assert not any(text.known for text in make_plan(options).texts)
+    exp2proc.convert(
+        traces_root=demo.traces / "needles",
+        tokenizer_model=demo.tokenizer,
+        out_root=tmp_path / "out",
+    )
+    plan = make_plan(options)
+    assert len({text.known for text in plan.texts}) == 2
+    for text in plan.texts:
+        datasets = {plan.runs[row.run].run.dataset for row in text.rows}
+        assert text.known == (datasets == {"needles"})
+    assert not any(
+        text.known for text in make_plan(_options(demo, tmp_path, resume=True, cache=False)).texts
+    )
+
+
+def test_rows_are_found_by_their_number(demo: DemoTree, tmp_path: Path) -> None:
+    plan = make_plan(_options(demo, tmp_path))
+    for number, planned in enumerate(plan.runs):
+        for row in planned.rows:
+            assert planned.row(row.number) is row
+        assert planned.first == 8 * number

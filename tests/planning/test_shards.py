@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rows import row
@@ -94,3 +95,30 @@ def test_rows_taken_out_and_rows_alone() -> None:
     (shard,) = make_shards(works, [("t", "o")], 1)[:1]
     alone = list(single_rows(shard, {0, 2, 99}))
     assert [[each.number for each in text.rows] for text in alone] == [[0], [2]]
+
+
+def _cheap_texts(count: int, rows: int) -> list[TextWork]:
+    """Texts of a known alignment, with so little to do that only the bound on rows divides them."""
+    return [
+        TextWork(None, -1, None, False, tuple(row(text * rows + n) for n in range(rows)))
+        for text in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("rows", "together"), [(64, 4), (100, 2), (128, 2), (129, 1), (256, 1)])
+def test_a_shard_has_as_many_rows_as_it_may(rows: int, together: int) -> None:
+    """Progress is told by the shard, and a killed worker costs one: neither waits for seconds."""
+    assert shards._MAX_ROWS == 256
+    made = make_shards(_cheap_texts(64, rows), [("t", "o")], 1)
+    assert [len(shard.texts) for shard in made] == [together] * (64 // together)
+
+
+def test_a_shard_lasts_half_a_second_at_most() -> None:
+    """However long the export is; a short one is cut so that every worker gets several."""
+    lengths = 30_000
+    texts = [TextWork(("a", "b"), 0, None, False, (row(n, length=lengths),)) for n in range(400)]
+    seconds = text_seconds(texts[0])
+    made = make_shards(texts, [("t", "o")], 1)
+    assert {len(shard.texts) for shard in made[:-1]} == {int(0.5 / seconds)}
+    few = make_shards(texts[:64], [("t", "o")], 4)
+    assert [len(shard.texts) for shard in few] == [2] * 32

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,51 @@ def test_a_folder_with_somebody_elses_files_is_not_claimed(tmp_path: Path) -> No
     assert claim_folder(tmp_path / "new", ".mine")
     assert not claim_folder(tmp_path, ".mine")
     assert os.listdir(tmp_path) == ["new"]
+
+
+def _taking(
+    monkeypatch: pytest.MonkeyPatch, take: Callable[[str], object], times: int
+) -> list[str]:
+    """Have something happen to the first temporary files, once they are written."""
+    write, written = atomic_write._write, list[str]()
+
+    def write_and_take(path: str, data: bytes) -> None:
+        write(path, data)
+        written.append(path)
+        if len(written) <= times:
+            take(path)
+
+    monkeypatch.setattr(atomic_write, "_write", write_and_take)
+    return written
+
+
+def test_a_temporary_file_that_was_swept_is_written_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine, whose clock is wrong, may take it for a leftover."""
+    written = _taking(monkeypatch, os.unlink, times=1)
+    write_whole(str(tmp_path / "a"), b"content", replace=False)
+    assert (tmp_path / "a").read_bytes() == b"content"
+    assert len(set(written)) == 2
+
+
+def test_what_is_swept_again_and_again_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = _taking(monkeypatch, os.unlink, times=99)
+    with pytest.raises(FileNotFoundError):
+        write_whole(str(tmp_path / "a"), b"content", replace=True)
+    assert len(written) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_vanished_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    written = _taking(monkeypatch, lambda path: shutil.rmtree(folder), times=99)
+    with pytest.raises(FileNotFoundError):
+        write_whole(str(folder / "a"), b"content", replace=True)
+    assert len(written) == 1
+    assert not folder.exists()

@@ -8,13 +8,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.texts import HARD
 
 from exp2proc.demo.tree import DemoTree
 from exp2proc.errors import Exp2procError
-from exp2proc.tokens.tokenizer import fingerprint, load_tokenizer, restore_tokenizer
+from exp2proc.tokens.tokenizer import (
+    BackendTokenizer,
+    PretrainedTokenizer,
+    fingerprint,
+    load_tokenizer,
+    restore_tokenizer,
+)
 
 
 @pytest.fixture(params=["qwen3", "deepseek"])
@@ -96,6 +103,8 @@ def test_what_is_wrong_is_said(demo: DemoTree, tmp_path: Path) -> None:
     assert "does not load" in problem(empty)
     _edit(demo.tokenizer / "tokenizer_config.json", eos_token=None)
     assert "no eos_token" in problem(demo.tokenizer)
+    _edit(demo.tokenizer / "tokenizer_config.json", eos_token="")
+    assert "no eos_token" in problem(demo.tokenizer)
     (demo.tokenizer / "tokenizer.json").write_text("{broken", encoding="utf-8")
     assert "does not load" in problem(demo.tokenizer)
 
@@ -145,3 +154,68 @@ def test_loading_is_silent_and_offline(deepseek: Path) -> None:
         [sys.executable, "-c", script, str(deepseek)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+class PanicException(BaseException):
+    """What a panic in Rust code becomes: no `Exception`."""
+
+
+class _Raising:
+    """Stands for transformers and for the Rust library: raises whatever it is asked."""
+
+    eos_token = "</s>"
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __call__(self, *_: object, **__: object) -> object:
+        raise self._error
+
+    encode = decode = __call__
+
+    def no_truncation(self) -> None: ...
+
+    def no_padding(self) -> None: ...
+
+
+@pytest.mark.parametrize("error", [PanicException("nothing\nto see"), Exception("nothing")])
+def test_whatever_the_library_raises_on_a_text_has_a_code(error: BaseException) -> None:
+    """Its Rust code panics on some texts: one row is lost, not the worker."""
+    raising: Any = _Raising(error)
+    authority, backend = PretrainedTokenizer(raising), BackendTokenizer(raising, "</s>")
+    for act in (authority.encode, backend.encode, authority.decode, backend.decode):
+        with pytest.raises(Exp2procError) as caught:
+            act("x")  # type: ignore[arg-type]  # it is never looked at
+        assert caught.value.code == "tokenizer-invalid"
+        said = f"it cannot tokenize a text ({type(error).__name__}: nothing)"
+        assert caught.value.message == said
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), SystemExit(3)])
+def test_what_is_not_the_librarys_passes_through(error: BaseException) -> None:
+    """Ctrl-C while a text is tokenized is Ctrl-C; memory has a code of its own."""
+    raising: Any = _Raising(error)
+    with pytest.raises(type(error)):
+        PretrainedTokenizer(raising).encode("x")
+
+
+def test_a_tokenizer_that_panics_is_said_to(demo: DemoTree) -> None:
+    path = demo.tokenizer / "tokenizer.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["normalizer"] = {"type": "Replace", "pattern": {"String": ""}, "content": "x"}
+    path.write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(Exp2procError) as caught:
+        load_tokenizer(str(demo.tokenizer))
+    assert caught.value.code == "tokenizer-invalid"
+    assert "it cannot tokenize" in caught.value.message
+
+
+def test_what_a_folder_weighs_too_much_for_has_no_fingerprint(
+    demo: DemoTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are read whole for it; one byte too many and it is not tried."""
+    largest = max(path.stat().st_size for path in demo.tokenizer.iterdir())
+    monkeypatch.setattr("exp2proc.tokens.tokenizer._LARGEST", largest)
+    assert fingerprint(str(demo.tokenizer)) is not None
+    monkeypatch.setattr("exp2proc.tokens.tokenizer._LARGEST", largest - 1)
+    assert fingerprint(str(demo.tokenizer)) is None

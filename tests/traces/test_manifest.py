@@ -179,3 +179,13 @@ def test_any_bytes(tmp_path_factory: Any, lines: list[bytes]) -> None:
     found = _read(path, b"\n".join(lines))
     whole = b"\n".join(lines).removeprefix(b"\xef\xbb\xbf").split(b"\n")
     assert len(found) == sum(1 for line in whole if line.strip())
+
+
+def test_long_values_are_shown_short(path: Path) -> None:
+    """80 characters of a value are shown, of a longer one the beginning."""
+    for length, ending in ((78, "x"), (79, "...")):
+        (bad,) = _read(path, _line(prompt_sha1="x" * length) + b"\n")
+        assert isinstance(bad, BadLine)
+        said = bad.error.message.partition("is ")[2].removesuffix(", not 40 hex digits")
+        assert len(said) == 80
+        assert said.rstrip('"').endswith(ending)
