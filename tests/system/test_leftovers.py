@@ -16,6 +16,7 @@ from support.cli import run_cli
 from support.exported import write_export
 
 from exp2proc.demo.tree import DemoTree
+from exp2proc.system import atomic_write
 from exp2proc.system.atomic_write import check_writable, claim_folder, write_whole, written_whole
 
 _KILLED_WHEN_RENAMING = (
