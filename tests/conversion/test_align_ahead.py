@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from support.arrays import assert_same_tree
@@ -12,6 +13,7 @@ from support.cli import run_json
 from support.rows import row
 
 from exp2proc.conversion import align_ahead as ahead
+from exp2proc.conversion.run import run_plan
 from exp2proc.demo.tree import DemoTree
 from exp2proc.options import Options
 from exp2proc.planning.plan import Plan
@@ -100,3 +102,22 @@ def test_workers_do_without_it(demo: DemoTree, tmp_path: Path) -> None:
         )
         assert report["counts"]["converted"] == 96
         assert assert_same_tree(tmp_path / name, tmp_path / "ahead") == 96
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_what_was_aligned_is_remembered_where_there_is_a_cache(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: bool
+) -> None:
+    monkeypatch.setenv("EXP2PROC_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("exp2proc.conversion.run.pays", lambda texts, workers: True)
+    options = Options(
+        traces_root=demo.traces,
+        tokenizer_model=(str(demo.tokenizer),),
+        out_root=tmp_path / "out",
+        backend="threading",
+        jobs=2,
+        cache=cache,
+    )
+    assert run_plan(make_plan(options)).counts.converted == 96
+    again = make_plan(evolve(options, resume=True, cache=True))
+    assert {text.known for text in again.texts} == {cache}
