@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 from ..errors import Exp2procError
 from ..system.files import open_regular
 
-_BOM: Final = b"\xef\xbb\xbf"
 
 MAX_LINE: Final = 1 << 26
 """Longest dataset line, in bytes (64 MiB); a longer one is skipped."""
@@ -99,7 +98,7 @@ def _scan(path: Path) -> Iterator[tuple[int, int, str, str | None]]:
             if length > MAX_LINE:
                 while not line.endswith(b"\n") and (line := stream.readline(1 << 20)):
                     length += len(line)
-            elif (row := _parse_row(line, offset)) is not None:
+            elif (row := _parse_row(line)) is not None:
                 yield offset, length, *row
             offset += length
 
@@ -112,10 +111,10 @@ def _key(text: Text) -> TextKey | None:
         return None
 
 
-def _parse_row(line: bytes, offset: int) -> tuple[str, str | None] | None:
+def _parse_row(line: bytes) -> tuple[str, str | None] | None:
     """Prompt and target of one line; None when there is no prompt, or a target of another kind."""
     try:
-        row = json.loads(line.removeprefix(_BOM) if offset == 0 else line)
+        row = json.loads(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(row, dict):
@@ -138,7 +137,7 @@ def read_text(place: TextPlace, key: TextKey) -> Text:
             line = stream.read(place.length)
     except OSError as err:
         raise _changed(place, err.strerror or str(err)) from None
-    prompt, target = _parse_row(line, place.offset) or ("", None)
+    prompt, target = _parse_row(line) or ("", None)
     if target is None or _key(Text(prompt, target)) != key:
         raise _changed(place, "another text stands there now")
     return Text(prompt, target)
