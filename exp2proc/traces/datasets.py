@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 from ..errors import Exp2procError
 from ..system.files import open_regular
 
-
 MAX_LINE: Final = 1 << 26
 """Longest dataset line, in bytes (64 MiB); a longer one is skipped."""
 
