@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import importlib.util
 import shutil
 import signal
@@ -13,9 +14,21 @@ import pytest
 from support.marks import starts_processes
 from support.workload import Workload, many_rows
 
+import exp2proc
 from exp2proc.demo.tree import DemoTree, write_tree
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "reference"
+
+collect_ignore = ["recipes", "typed"]
+"""Scripts that tests run and check; not to be imported in search of examples."""
+
+# Hundreds of processes are started: where Python keeps no bytecode, each would compile everything.
+sys.dont_write_bytecode = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(Path(exp2proc.__file__).parent, quiet=2)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exp2proc.gallery.cells import cells
-from exp2proc.tokens.pieces import pieces
+from exp2proc.tokens.pieces import OffsetTokenizer, pieces
 from exp2proc.tokens.tokenizer import load_tokenizer
 
 
@@ -49,6 +49,11 @@ def test_no_token_is_lost_and_ascii_never_hidden(tokens: list[str]) -> None:
     assert ascii_of(shown(tokens)) == ascii_of(tokens)
 
 
+@pytest.fixture(scope="module")
+def tokenizers(deepseek: Path, qwen3: Path) -> list[OffsetTokenizer]:
+    return [load_tokenizer(str(folder)).tokenizer for folder in (deepseek, qwen3)]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -58,8 +63,7 @@ def test_no_token_is_lost_and_ascii_never_hidden(tokens: list[str]) -> None:
         "👩\u200d🚀 é ﷽ 𝔘𝔫𝔦",
     ],
 )
-def test_a_real_tokenizer_gives_its_text_back(deepseek: Path, qwen3: Path, text: str) -> None:
-    for folder in (deepseek, qwen3):
-        tokenizer = load_tokenizer(str(folder)).tokenizer
+def test_a_real_tokenizer_gives_its_text_back(tokenizers: list[OffsetTokenizer], text: str) -> None:
+    for tokenizer in tokenizers:
         tokens = pieces(text, tokenizer.encode(text)[1])
         assert "".join(shown(tokens)) == text
