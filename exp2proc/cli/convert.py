@@ -105,8 +105,7 @@ def _go_on(options: Options, telling: Telling) -> list[str]:
 
 def refuse(err: Any, args: argparse.Namespace) -> int:
     """Say everything that keeps a run from starting; exit code 2."""
-    problems = [{"code": p.code, "message": p.message, "hint": p.hint} for p in err.problems]
-    data = {"exit_code": 2, "problems": problems}
+    data = {"exit_code": 2, "problems": [problem.to_dict() for problem in err.problems]}
     report = getattr(args, "report", None)  # check has none
     if report is not None and unwritable(report) is None:
         write_report(report, data)

@@ -1,4 +1,4 @@
-"""Gathering what a diagnosis needs: the texts of a plan's rows, and the lengths they have."""
+"""Why rows failed by their lengths: what their texts measure, and the pattern in it, as a hint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..causes.lengths import LengthCase, Pattern, length_pattern
 from ..errors import Exp2procError
 from ..planning.plan import Plan
 from ..planning.shards import TextWork
-from ..tokens.aligner import Aligner
+from ..tokens.aligner import Aligner, Tokenizers
 from ..tokens.pieces import Alignment
 from ..traces.datasets import Text, read_text
 from .tally import Tally
@@ -32,18 +32,19 @@ class Measured(NamedTuple):
     alignment: Alignment
 
 
-def measure(works: Sequence[TextWork], plan: Plan, cache_folder: str | None) -> Iterator[Measured]:
+def measure(
+    works: Sequence[TextWork], tokenizers: Tokenizers, cache_folder: str | None
+) -> Iterator[Measured]:
     """Align texts, by the cache where it can. Those that cannot be read any more are left out.
 
     Args:
-        works: texts of the plan, with a place and a tokenizer.
-        plan: with their tokenizers.
+        works: texts of a plan, with a place and a tokenizer.
+        tokenizers: of the plan.
         cache_folder: of the alignment cache, or None.
 
     Raises:
         Exp2procError: `tokenizer-invalid`.
     """
-    tokenizers = plan.open_tokenizers()
     for at in range(0, len(works), _CHUNK):
         some = works[at : at + _CHUNK]
         aligner = Aligner(some, tokenizers, cache_folder)
@@ -73,13 +74,15 @@ def cases_by_run(measured: Iterable[Measured]) -> dict[int, list[LengthCase]]:
     return cases
 
 
-def explain_lengths(plan: Plan, tally: Tally, cache_folder: str | None) -> None:
+def explain_lengths(
+    plan: Plan, tally: Tally, tokenizers: Tokenizers, cache_folder: str | None
+) -> None:
     """Where rows failed by their lengths, give them the pattern of their run as a hint."""
     runs = tally.failed_by(LENGTH_CODES)
     if not runs:
         return
     try:
-        cases = cases_by_run(measure(_sample(plan.texts, runs), plan, cache_folder))
+        cases = cases_by_run(measure(_sample(plan.texts, runs), tokenizers, cache_folder))
         for run in runs & cases.keys():
             tokenizer = plan.tokenizers[plan.runs[run].tokenizer]
             tally.rehint(run, LENGTH_CODES, _hint(length_pattern(cases[run]), tokenizer.name))

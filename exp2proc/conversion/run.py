@@ -172,7 +172,7 @@ def _execute(plan: Plan, tally: Tally, barred: set[int], engine: Engine) -> Stop
         finally:
             leave(settings.run_id)
         if stopped != "unwritable" and tally.failed:
-            explain_lengths(plan, tally, cache)
+            explain_lengths(plan, tally, tokenizers, cache)
         return stopped
 
 

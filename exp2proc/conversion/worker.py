@@ -64,11 +64,13 @@ class Workplace:
 
     Attributes:
         tokenizers: of the run.
+        led: whether this process leads the run: then it says itself when it is over.
         stopped: whether shards that are under way here shall end, each after its row.
     """
 
-    def __init__(self, tokenizers: Tokenizers) -> None:
+    def __init__(self, tokenizers: Tokenizers, *, led: bool) -> None:
         self.tokenizers = tokenizers
+        self.led = led
         self.stopped = False
         self._visible: set[tuple[str, str]] = set()
         self._journals: dict[str, Journal | None] = {}
@@ -91,21 +93,18 @@ class Workplace:
 
 
 _workplaces: dict[str, Workplace] = {}
-_of_this_process: set[str] = set()
 _lock = threading.Lock()
 
 
 def enter(run_id: str, tokenizers: Tokenizers) -> None:
     """Make the workplace of a run in the process that leads it, which lasts until `leave`."""
     with _lock:
-        _of_this_process.add(run_id)
-        _workplaces[run_id] = Workplace(tokenizers)
+        _workplaces[run_id] = Workplace(tokenizers, led=True)
 
 
 def leave(run_id: str) -> None:
     """Let go of all that was kept for a run."""
     with _lock:
-        _of_this_process.discard(run_id)
         _workplaces.pop(run_id, None)
 
 
@@ -117,9 +116,9 @@ def _workplace(settings: Settings) -> Workplace:
             check = None if planner is None else partial(check_tokenizer, planner)
             tokenizers = Tokenizers(settings.tokenizers, check=check)
             tokenizers.take_over(other.tokenizers for other in _workplaces.values())
-            place = _workplaces[settings.run_id] = Workplace(tokenizers)
-            ended = [run_id for run_id in _workplaces if run_id not in _of_this_process]
-            for run_id in ended[:-_REMEMBERED]:
+            place = _workplaces[settings.run_id] = Workplace(tokenizers, led=False)
+            served = [run_id for run_id, other in _workplaces.items() if not other.led]
+            for run_id in served[:-_REMEMBERED]:
                 del _workplaces[run_id]
         return place
 

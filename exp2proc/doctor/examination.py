@@ -212,7 +212,7 @@ class _Doctor:
             return
         self._say(f"trying {name} on {len(works)} texts")
         folder = str(cache_folder()) if self._options.cache else None
-        self._judge(plan, name, list(measure(works, plan, folder)))
+        self._judge(plan, name, list(measure(works, plan.open_tokenizers(), folder)))
 
     def _judge(self, plan: Plan, name: str, measured: list[Measured]) -> None:
         by_dir = {found.trace_dir: found for found in self._findings}

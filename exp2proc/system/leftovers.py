@@ -17,15 +17,10 @@ from contextlib import suppress
 from typing import Final
 
 _SUFFIX: Final = ".exp2proc-tmp"
-
-
 _TEMPORARY: Final = re.compile(r"\.([0-9a-f]{8})-(\d+)-\d+" + re.escape(_SUFFIX))
-
-
 _OLD: Final = 3600.0
 """Seconds after which a temporary file counts as left behind whoever wrote it: another machine's
 processes cannot be seen, and a process number of this one may have been given anew."""
-
 
 _counter = itertools.count()
 
@@ -43,6 +38,8 @@ def _machine() -> str:
 
 MACHINE: Final = _machine()
 """Names this machine, where process numbers mean what they say."""
+
+SCRATCH_PREFIX: Final = f"exp2proc-{MACHINE}-"
 
 
 def temporary_in(folder: str) -> str:
@@ -92,9 +89,6 @@ def is_alive(pid: int) -> bool:
             return stream.read().rpartition(b")")[2].split()[:1] != [b"Z"]
     except OSError:
         return True
-
-
-SCRATCH_PREFIX = f"exp2proc-{MACHINE}-"
 
 
 def sweep_scratch(root: str) -> None:

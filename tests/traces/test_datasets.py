@@ -126,3 +126,84 @@ def test_a_line_of_the_greatest_length_counts_and_a_longer_one_does_not(
     monkeypatch.setattr(datasets, "MAX_LINE", len(lines[2]) - 1)
     assert list(read_rows(cache)) == [TEXTS[0], TEXTS[1], TEXTS[3]]
     assert read_text(_place(cache, TEXTS[3]), _key(TEXTS[3])) == TEXTS[3]
+
+
+def _row(prompt: object, target: object = "t") -> bytes:
+    return json.dumps({"prompt": prompt, "target": target}).encode() + b"\n"
+
+
+def _digests(prompt: str, target: str = "t") -> TextKey:
+    return text_sha1(prompt), text_sha1(target)
+
+
+def test_lines_are_found_by_their_digests(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    lines = [
+        b"\xef\xbb\xbf" + _row("first"),
+        b"\n",
+        _row("no target", None),
+        _row("a number", 7),
+        _row(None),
+        b"[1]\n",
+        b"{broken\n",
+        _row("\ud800"),
+        _row("twice"),
+        _row("twice"),
+        _row("last").rstrip(b"\n"),
+    ]
+    path.write_bytes(b"".join(lines))
+    wanted = [_digests("first"), _digests("twice"), _digests("last"), _digests("nowhere")]
+    index = index_dataset(path, wanted)
+    assert index.rows == 4
+    starts = [sum(map(len, lines[:at])) for at in range(len(lines))]
+    assert index.places == {
+        _digests(prompt): TextPlace(str(path), starts[at], len(lines[at]))
+        for prompt, at in (("first", 0), ("twice", 8), ("last", 10))
+    }
+    for prompt in ("first", "twice", "last"):
+        assert read_text(index.places[_digests(prompt)], _digests(prompt)) == Text(prompt, "t")
+    told = ["first", "no target", "\ud800", "twice", "twice", "last"]
+    assert [prompt for prompt, _ in read_rows(path)] == told
+    assert index_dataset(path, [_digests("twice")]).places.keys() == {_digests("twice")}
+
+
+def test_a_line_that_is_too_long_is_passed_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to the limit it is read; what follows a longer one is found where it stands."""
+    longest = _row("x" * 100)
+    monkeypatch.setattr(datasets, "MAX_LINE", len(longest))
+    path = tmp_path / "d.jsonl"
+    far_too_long = _row("z" * (3 << 20))
+    path.write_bytes(_row("y" * 101) + longest + far_too_long + _row("short"))
+    index = index_dataset(path, [_digests("short")])
+    assert index.rows == 2
+    assert read_text(index.places[_digests("short")], _digests("short")) == Text("short", "t")
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (_row("another"), "another text stands there now"),
+        (_row("prompt", "u"), "another text stands there now"),
+        (_row("prompt", None), "another text stands there now"),
+        (b"{broken\n", "another text stands there now"),
+        (b"", "another text stands there now"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_a_text_that_changed_is_not_taken(tmp_path: Path, now: bytes | None, why: str) -> None:
+    """The dataset is read again by whoever needs the text, perhaps hours after it was scanned."""
+    path = tmp_path / "d.jsonl"
+    before = _row("before")
+    path.write_bytes(before + _row("prompt"))
+    place = index_dataset(path, [_digests("prompt")]).places[_digests("prompt")]
+    if now is None:
+        path.unlink()
+    else:
+        path.write_bytes(before + now)
+    with pytest.raises(Exp2procError) as caught:
+        read_text(place, _digests("prompt"))
+    assert caught.value.code == "dataset-no-match"
+    assert f"byte {len(before)} of {path} changed" in caught.value.message
+    assert caught.value.message.endswith(f"({why})")
