@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from exp2proc.conversion.journal import Journal
-from exp2proc.conversion.row import build_sample, read_row
+from exp2proc.conversion.row import read_row, trace_values
 from exp2proc.conversion.run import convert
 from exp2proc.formats import deflate, npz
 from exp2proc.formats.layouts import LAYOUTS
+from exp2proc.formats.sample import encode
 from exp2proc.options import Options
 from exp2proc.planning.plan import Plan
 from exp2proc.planning.planner import make_plan
@@ -192,7 +193,8 @@ class _Steps:
         with clock("read and inflate the trace"):
             trace = read_row(trace_path, row, LAYOUTS["proc"])
         with clock("build and deflate the sample"):
-            sample = build_sample(trace, row, self._rules, alignment.tok)
+            values = {**trace_values(trace, row), "tok": alignment.tok}
+            sample = encode(LAYOUTS["proc"], values)
         with clock("write the file"):
             write_whole(out_path, sample, replace=False)
         with clock("journal"):

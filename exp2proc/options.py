@@ -137,11 +137,13 @@ class Rules:
         layout: of the samples.
         existing: what to do with an output that is there.
         allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
+        write: False to find out only what would be written.
     """
 
     layout: str
     existing: Literal["refuse", "keep", "replace"]
     allow_missing_ft_hops: bool
+    write: bool = True
 
 
 def _layout_rule(layout: str) -> str:
@@ -233,7 +235,7 @@ class Options:
     resume: bool = field(
         default=False,
         metadata=_outputs(
-            "keep outputs that are complete and newer than their trace, make the rest",
+            "keep outputs that are what would be written, make the rest (again)",
             excludes="overwrite",
         ),
     )

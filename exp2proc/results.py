@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from .errors import Exp2procError
 from .versions import __version__, library_versions
 
-Status = Literal["converted", "kept", "failed", "pending"]
+Status = Literal["converted", "replaced", "kept", "failed", "pending"]
 StopReason = Literal["interrupted", "terminated", "fail_fast", "unwritable", "cluster_lost"]
 
 _STOP_CODES: dict[str, int] = {"interrupted": 130, "terminated": 143}
@@ -27,8 +27,9 @@ class Counts:
 
     Attributes:
         planned: all manifest rows (the first `limit` of each run).
-        converted: written by this run.
-        kept: complete outputs that were there (`--resume`).
+        converted: written by this run, where nothing was.
+        replaced: written by this run, where something else was (`--resume`).
+        kept: outputs that were there and are what would be written (`--resume`).
         failed: with an error each.
         pending: still being written by exp2; a later `--resume` picks them up.
         unfinished: not reached, because the run was stopped.
@@ -36,6 +37,7 @@ class Counts:
 
     planned: int = 0
     converted: int = 0
+    replaced: int = 0
     kept: int = 0
     failed: int = 0
     pending: int = 0
@@ -43,7 +45,7 @@ class Counts:
 
     def settle(self) -> None:
         """Count as unfinished whatever was planned and has no outcome."""
-        done = self.converted + self.kept + self.failed + self.pending
+        done = self.converted + self.replaced + self.kept + self.failed + self.pending
         self.unfinished = self.planned - done
 
 
@@ -55,8 +57,8 @@ class RunReport:
         trace_dir, out_dir: folders, absolute.
         dataset, model_tag, run_tag: the names in the run's path.
         counts: of its rows.
-        with_hop: converted and kept samples that carry `hop`.
-        non_finite: converted and kept samples with NaN or infinite numbers in `attr` or `hop`.
+        with_hop: samples (converted, replaced, kept) that carry `hop`.
+        non_finite: samples with NaN or infinite numbers in `attr` or `hop`.
     """
 
     trace_dir: str
@@ -94,10 +96,11 @@ class Outcome(NamedTuple):
 
     Attributes:
         number, run: the row's and its run's place in the plan.
-        status: converted, kept (its output was there), failed, or pending (its trace is not there
-            yet and the run is young).
+        status: converted; replaced (something else lay there); kept (its output was there);
+            failed; or pending (its trace is not there yet and the run is young).
         with_hop: whether its sample carries `hop`.
         finite: False when its sample's numbers are NaN or infinite somewhere.
+        reason: why what lay there was replaced.
         error: why a failed row failed.
         trace: the traceback of an internal error.
     """
@@ -107,6 +110,7 @@ class Outcome(NamedTuple):
     status: Status
     with_hop: bool = False
     finite: bool = True
+    reason: str = ""
     error: Exp2procError | None = None
     trace: str = ""
 
@@ -151,6 +155,21 @@ class RowError:
         return fields
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A sample that was made again, because another one lay at its place.
+
+    Attributes:
+        trace_dir: its run.
+        file: its name.
+        reason: what was wrong with the other one.
+    """
+
+    trace_dir: str
+    file: str
+    reason: str
+
+
 @dataclass(slots=True)
 class Report:
     """What a conversion did.
@@ -164,6 +183,8 @@ class Report:
         seconds: wall time.
         runs: one per trace run.
         errors: one per failed row.
+        replaced: one per row that was made again.
+        warnings: what the user should know, and cost no row.
         stopped: why it ended early, or None.
         counts: over all runs.
     """
@@ -173,6 +194,8 @@ class Report:
     errors: list[RowError] = field(default_factory=list)
     seconds: float = 0.0
     stopped: StopReason | None = None
+    replaced: list[Replaced] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def counts(self) -> Counts:
@@ -201,6 +224,8 @@ class Report:
             "stopped": self.stopped,
             "counts": asdict(self.counts),
             "runs": [asdict(run) for run in self.runs],
+            "warnings": self.warnings,
+            "replaced": [asdict(one) for one in self.replaced],
             "errors": [error.to_dict() for error in self.errors],
         }
 

@@ -74,7 +74,7 @@ def _note(line: bytes, ended: dict[int, Outcome], started: set[int]) -> None:
         if isinstance(noted, int):
             started.add(noted)
         else:
-            number, run, status, with_hop, finite, error, trace = noted
+            number, run, status, with_hop, finite, reason, error, trace = noted
             error = error and Exp2procError(*error)
-            outcome = Outcome(number, run, status, with_hop, finite, error, trace)
+            outcome = Outcome(number, run, status, with_hop, finite, reason, error, trace)
             ended[outcome.number] = outcome

@@ -9,14 +9,15 @@ from typing import Any
 from ..errors import Exp2procError
 from ..formats.layouts import LAYOUTS, Layout
 from ..formats.npz import Member
-from ..formats.sample import Sample, encode, load_sample, sample_values
+from ..formats.sample import encode, sample_values
 from ..formats.spans import sample_length, sample_spans
 from ..options import Rules
-from ..results import Outcome
+from ..results import Outcome, Status
 from ..system.atomic_write import write_whole
 from ..tokens.pieces import Alignment, check_lengths
 from ..traces.manifest import Row
 from ..traces.trace import Trace, read_trace
+from .stale import stale
 
 
 def convert_row(
@@ -33,15 +34,31 @@ def convert_row(
     Raises:
         Exp2procError: why it cannot be converted.
     """
+    try:
+        return _convert(row, folders, rules, align)
+    except Exp2procError as err:
+        raise with_leftover(err, f"{folders[1]}/{row.file}", rules) from None
+
+
+def with_leftover(err: Exp2procError, out_path: str, rules: Rules) -> Exp2procError:
+    """The error of a row, and whether a sample of an earlier run lies at its place."""
+    if rules.existing == "refuse" or err.code == "output-unwritable":
+        return err
+    if not os.path.lexists(out_path):
+        return err
+    left = "; a sample of an earlier run lies at its place and was left there"
+    return Exp2procError(err.code, err.message + left, err.hint)
+
+
+def _convert(
+    row: Row, folders: tuple[str, str], rules: Rules, align: Callable[[], Alignment]
+) -> Outcome:
     layout = LAYOUTS[rules.layout]
     trace_path, out_path = (f"{folder}/{row.file}" for folder in folders)
     if row.open_ended and not os.path.lexists(trace_path):
         return Outcome(row.number, row.run, "pending")
-    if rules.existing == "keep":
-        kept = _complete(row, trace_path, out_path, rules)
-        if kept is not None:
-            return Outcome(row.number, row.run, "kept", kept.hop is not None, kept.is_finite())
-    if rules.existing == "refuse" and os.path.lexists(out_path):
+    there = rules.existing != "replace" and os.path.lexists(out_path)
+    if there and rules.existing == "refuse":
         raise _exists(row)
     tok: Member | None = None
     if layout.needs_text:
@@ -49,14 +66,26 @@ def convert_row(
         check_lengths(alignment, row.prompt_len, row.gen_len)
         tok = alignment.tok
     trace = read_row(trace_path, row, layout)
-    data = build_sample(trace, row, rules, tok)
-    try:
-        write_whole(out_path, data, replace=rules.existing != "refuse")
-    except FileExistsError:
-        raise _exists(row) from None
-    except OSError as err:
-        raise Exp2procError("output-unwritable", f"{out_path}: {err.strerror or err}") from None
-    return Outcome(row.number, row.run, "converted", trace.hops is not None, trace.finite)
+    lacks_hops = trace.hops is None and layout.requires_hops(row.attr_func)
+    if lacks_hops and not rules.allow_missing_ft_hops:
+        raise Exp2procError("missing-hops", f"{row.attr_func} needs hops, but the trace has no vh")
+    values = {**trace_values(trace, row), "tok": tok}
+    facts = trace.hops is not None, trace.finite
+    status: Status = "converted"
+    reason = ""
+    if there:
+        found = stale(out_path, layout, values)
+        if found is None:
+            return Outcome(row.number, row.run, "kept", *facts)
+        status, reason = "replaced", found.reason
+    if rules.write:
+        try:
+            write_whole(out_path, encode(layout, values), replace=rules.existing != "refuse")
+        except FileExistsError:
+            raise _exists(row) from None
+        except OSError as err:
+            raise Exp2procError("output-unwritable", f"{out_path}: {err.strerror or err}") from None
+    return Outcome(row.number, row.run, status, *facts, reason)
 
 
 def read_row(path: str, row: Row, layout: Layout) -> Trace:
@@ -84,41 +113,5 @@ def trace_values(trace: Trace, row: Row) -> dict[str, Any]:
     )
 
 
-def build_sample(trace: Trace, row: Row, rules: Rules, tok: Member | None) -> bytes:
-    """The bytes of a row's sample.
-
-    Args:
-        trace: as `read_row` gives it.
-        row: of the manifest.
-        rules: of the conversion.
-        tok: packed token pieces; None where the layout has none.
-
-    Raises:
-        Exp2procError: `missing-hops`.
-    """
-    layout = LAYOUTS[rules.layout]
-    lacks_hops = trace.hops is None and layout.requires_hops(row.attr_func)
-    if lacks_hops and not rules.allow_missing_ft_hops:
-        raise Exp2procError("missing-hops", f"{row.attr_func} needs hops, but the trace has no vh")
-    return encode(layout, {**trace_values(trace, row), "tok": tok})
-
-
 def _exists(row: Row) -> Exp2procError:
     return Exp2procError("output-exists", f"{row.file} is already there")
-
-
-def _complete(row: Row, trace: str, out: str, rules: Rules) -> Sample | None:
-    """The output that is there, if it is newer than its trace and just what would be made."""
-    try:
-        if os.stat(out).st_mtime_ns <= os.stat(trace).st_mtime_ns:
-            return None
-        sample = load_sample(out)
-    except (OSError, Exp2procError):
-        return None
-    needs_hop = LAYOUTS[rules.layout].requires_hops(row.attr_func)
-    whole = (
-        sample.layout == rules.layout
-        and len(sample.attr) == sample_length(row.prompt_len, row.gen_len)
-        and (sample.hop is not None or not needs_hop or rules.allow_missing_ft_hops)
-    )
-    return sample if whole else None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..engines import Engine, open_engine
 from ..errors import Exp2procError
+from ..formats.names import is_plain_name
 from ..options import ConvertOptions, keywords_of
 from ..planning.plan import Plan
 from ..planning.planner import make_plan
@@ -18,13 +19,12 @@ from ..results import OnProgress, Outcome, Report, StopReason
 from ..system.leftovers import sweep
 from ..system.scratch import scratch_folder
 from ..system.signals import Terminated, undisturbed
-from ..tokens.aligner import TokenizerSource
 from ..tokens.cache import cache_folder
-from ..tokens.tokenizer import fingerprint
 from ..traces.manifest import Row
 from .align_ahead import aligned_ahead, pays
 from .cluster import check_workers, this_environment, tokenizer_path
 from .explain_lengths import explain_lengths
+from .row import with_leftover
 from .tally import Tally
 from .worker import UNWRITABLE_LIMIT, Settings, enter, is_unwritable, leave
 from .worker_losses import Execution
@@ -122,7 +122,11 @@ def _count_settled(plan: Plan, tally: Tally) -> None:
     for planned in plan.runs if plan.failures or plan.pending else ():
         for row in planned.rows:
             if row.number in plan.failures:
-                tally.add(Outcome.failed(row, plan.failures[row.number]))
+                error = plan.failures[row.number]
+                if row.file and is_plain_name(row.file):
+                    place = f"{planned.run.out_dir}/{row.file}"
+                    error = with_leftover(error, place, plan.options.rules)
+                tally.add(Outcome.failed(row, error))
             elif row.number in plan.pending:
                 tally.add(Outcome(row.number, row.run, "pending"))
 
@@ -148,8 +152,7 @@ def _execute(plan: Plan, tally: Tally, barred: set[int], engine: Engine) -> Stop
     workers = engine.workers(sum(map(text_seconds, texts)))
     shards = make_shards(texts, plan.folders(), workers)
     workers = max(1, min(workers, len(shards)))
-    # With --resume most texts may not be needed at all, and only a worker sees which.
-    align_ahead = not engine.remote and not options.resume and pays(texts, workers)
+    align_ahead = not engine.remote and pays(texts, workers)
     with scratch_folder() as scratch:
         settings = _settings(plan, engine, scratch, workers)
         tokenizers = plan.open_tokenizers()
@@ -203,18 +206,14 @@ def _settings(plan: Plan, engine: Engine, scratch: Path, workers: int) -> Settin
     """
     run_id, rules = uuid.uuid4().hex, plan.options.rules
     if engine.remote:
-        named = [(tokenizer_path(t.name), t.fingerprint) for t in plan.tokenizers]
-        remote = (
-            TokenizerSource(name, print_, None, planned=print_ or fingerprint(name))
-            for name, print_ in named
-        )
+        remote = (replace(t.source(None), name=tokenizer_path(t.name)) for t in plan.tokenizers)
         return Settings(run_id, rules, tuple(remote), planner=this_environment())
     sources = []
     for number, tokenizer in enumerate(plan.tokenizers):
         portable = None
         if tokenizer.portable is not None and workers > 1:
             portable = _written(scratch / f"tokenizer-{number}", tokenizer.portable)
-        sources.append(TokenizerSource(tokenizer.name, tokenizer.fingerprint, portable))
+        sources.append(tokenizer.source(portable))
     folder = str(cache_folder()) if plan.options.cache else None
     return Settings(run_id, rules, tuple(sources), folder)
 

@@ -11,6 +11,7 @@ from ..results import (
     OnProgress,
     Outcome,
     Progress,
+    Replaced,
     Report,
     RowError,
     RunReport,
@@ -30,6 +31,7 @@ class Tally:
         self._on_progress = on_progress
         self._seen = bytearray(plan.row_count)
         self._errors: dict[int, tuple[int, RowError]] = {}
+        self._replaced: dict[int, Replaced] = {}
         self._reports = [_blank(planned) for planned in plan.runs]
         self.failed = 0
         self._done = 0
@@ -44,8 +46,11 @@ class Tally:
         setattr(counts, outcome.status, getattr(counts, outcome.status) + 1)
         report.with_hop += outcome.with_hop
         report.non_finite += not outcome.finite
+        row = self._plan.runs[outcome.run].row(outcome.number)
+        if outcome.status == "replaced":
+            one = Replaced(report.trace_dir, row.file or "", outcome.reason)
+            self._replaced[outcome.number] = one
         if outcome.error is not None:
-            row = self._plan.runs[outcome.run].row(outcome.number)
             error = RowError.of(report.trace_dir, row, outcome.error, outcome.trace)
             self._errors[outcome.number] = outcome.run, error
             self.failed += 1
@@ -68,7 +73,10 @@ class Tally:
         for report in self._reports:
             report.counts.settle()
         errors = [self._errors[number][1] for number in sorted(self._errors)]
-        return Report(self._plan.options.layout, self._reports, errors, stopped=stopped)
+        replaced = [self._replaced[number] for number in sorted(self._replaced)]
+        layout = self._plan.options.layout
+        warnings = list(self._plan.warnings)
+        return Report(layout, self._reports, errors, 0.0, stopped, replaced, warnings)
 
 
 def _blank(planned: PlannedRun) -> RunReport:

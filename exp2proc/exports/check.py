@@ -17,6 +17,7 @@ import numpy as np
 
 from ..conversion.cluster import check_paths
 from ..conversion.row import read_row, trace_values
+from ..conversion.stale import differences
 from ..engines import Engine, open_engine
 from ..engines.choice import Backend, EngineChoice
 from ..engines.each import each
@@ -198,26 +199,5 @@ def difference(sample: Sample, row: Row, trace_dir: str) -> str | None:
         trace = read_row(f"{trace_dir}/{row.file}", row, layout)
     except Exp2procError as err:
         return f"its trace cannot be read: {err}"
-    wanted = trace_values(trace, row)
-    for name, span in sample.spans._asdict().items():
-        if span != wanted[name]:
-            return f"{name} is {list(span)}, {list(wanted[name])} by the trace"
-    for name in (key.name for key in layout.keys if key.kind == "score"):
-        score = sample.scores[name]
-        if np.float64(score).tobytes() != np.float64(wanted[name]).tobytes():
-            return f"{name} is {score!r}, {wanted[name]!r} by the trace"
-    return _vectors_differ("attr", sample.attr, wanted["attr"]) or _vectors_differ(
-        "hop", sample.hop, wanted.get("hop")
-    )
-
-
-def _vectors_differ(name: str, have: Any, want: Any) -> str | None:
-    if have is None or want is None:
-        if have is want:
-            return None
-        return f"{name} is {'missing' if have is None else 'there'}, but the trace says otherwise"
-    if have.shape != want.shape:
-        return f"{name} has shape {list(have.shape)}, {list(want.shape)} by the trace"
-    bits, wanted = (np.ascontiguousarray(a).view(np.uint32) for a in (have, want))
-    count = int((bits != wanted).sum())
-    return f"{name} differs from the trace in {count} of {bits.size} numbers" if count else None
+    found = differences(sample, layout, trace_values(trace, row))
+    return "; ".join(how for _, how in found) or None

@@ -116,6 +116,30 @@ class NpzReader:
     def __contains__(self, key: str) -> bool:
         return f"{key}.npy" in self._entries
 
+    def digests(self) -> dict[str, Digest]:
+        """What the directory says of each array, in the order of the archive."""
+        return {key: Digest(*self._entries[f"{key}.npy"][4:1:-2]) for key in self.keys}
+
+    def packed(self, key: str) -> bytes:
+        """An array as it lies in the archive, unchecked.
+
+        Raises:
+            NpzError: the member is cut, encrypted, or not DEFLATE.
+        """
+        return self._packed(key, self._entries[f"{key}.npy"])
+
+    def raw(self, key: str) -> Bytes:
+        """The .npy of an array, of whatever size, its CRC checked.
+
+        Raises:
+            NpzError: the member is damaged or encrypted.
+        """
+        entry = self._entries[f"{key}.npy"]
+        raw = self._inflate(key, entry, self._packed(key, entry))
+        if deflate.crc32(raw) != entry.crc:
+            raise NpzError(f"{key}: bad CRC")
+        return raw
+
     def array(self, key: str, max_items: int) -> npt.NDArray[np.generic]:
         """One array, its CRC checked.
 
@@ -136,25 +160,7 @@ class NpzReader:
                 f" at most {max_items} elements can be used",
                 shape,
             )
-        raw = self._inflate(key, entry, self._packed(key, entry))
-        if deflate.crc32(raw) != entry.crc:
-            raise NpzError(f"{key}: bad CRC")
-        dtype, fortran, shape, start = _parse_header(key, raw)
-        count = math.prod(shape)
-        if count > max_items:
-            raise OversizeError(f"{key} has {count} elements, {max_items} at most", shape)
-        if count * dtype.itemsize != len(raw) - start:
-            raise NpzError(
-                f"{key}: the header claims {dtype.name}{shown(shape)},"
-                f" {count * dtype.itemsize} bytes, but {len(raw) - start} are there"
-            )
-        try:
-            if count == 0 or dtype.itemsize == 0:
-                return np.zeros(shape, dtype)
-            flat = np.frombuffer(raw, dtype, count, start)
-            return flat.reshape(shape, order="F" if fortran else "C")
-        except (ValueError, TypeError) as err:  # shapes and dtypes that numpy spells but not has
-            raise NpzError(f"{key}: {err}") from None
+        return _array(key, self.raw(key), max_items)
 
     def _inflate(self, key: str, entry: _Entry, data: Bytes) -> Bytes:
         if entry.method == 0:
@@ -271,6 +277,26 @@ def _is_sound(extra: bytes) -> bool:
     return True
 
 
+def _array(key: str, raw: Bytes, max_items: int) -> npt.NDArray[np.generic]:
+    """The array that a .npy holds."""
+    dtype, fortran, shape, start = _parse_header(key, raw)
+    count = math.prod(shape)
+    if count > max_items:
+        raise OversizeError(f"{key} has {count} elements, {max_items} at most", shape)
+    if count * dtype.itemsize != len(raw) - start:
+        raise NpzError(
+            f"{key}: the header claims {dtype.name}{shown(shape)},"
+            f" {count * dtype.itemsize} bytes, but {len(raw) - start} are there"
+        )
+    try:
+        if count == 0 or dtype.itemsize == 0:
+            return np.zeros(shape, dtype)
+        flat = np.frombuffer(raw, dtype, count, start)
+        return flat.reshape(shape, order="F" if fortran else "C")
+    except (ValueError, TypeError) as err:  # shapes and dtypes that numpy spells but not has
+        raise NpzError(f"{key}: {err}") from None
+
+
 _Header = tuple["np.dtype[np.generic]", bool, tuple[int, ...], int]
 
 
@@ -319,6 +345,18 @@ def _numpy_header(stream: io.BytesIO) -> tuple[np.dtype[np.generic], bool, tuple
     return dtype, fortran, shape
 
 
+class Digest(NamedTuple):
+    """What tells whether two members hold the same array.
+
+    Attributes:
+        size: bytes of the .npy before compression.
+        crc: CRC-32 of the .npy.
+    """
+
+    size: int
+    crc: int
+
+
 class Member(NamedTuple):
     """One array, packed for an archive: what `archive` writes and the alignment cache keeps.
 
@@ -332,6 +370,11 @@ class Member(NamedTuple):
     crc: int
     data: Bytes
 
+    @property
+    def digest(self) -> Digest:
+        """Of the array."""
+        return Digest(self.size, self.crc)
+
 
 @lru_cache(maxsize=1024)
 def _npy_header(descr: str, shape: tuple[int, ...]) -> bytes:
@@ -342,10 +385,37 @@ def _npy_header(descr: str, shape: tuple[int, ...]) -> bytes:
     return stream.getvalue()
 
 
+def _npy(array: npt.NDArray[np.generic]) -> bytes:
+    return _npy_header(array.dtype.str, array.shape) + array.tobytes()
+
+
 def pack(array: npt.NDArray[np.generic], level: int) -> Member:
     """Compress one array (any plain dtype) into a member."""
-    data = _npy_header(array.dtype.str, array.shape) + array.tobytes()
+    data = _npy(array)
     return Member(len(data), deflate.crc32(data), deflate.compress(data, level))
+
+
+def digest(array: npt.NDArray[np.generic]) -> Digest:
+    """That of the member that `pack` would make."""
+    data = _npy(array)
+    return Digest(len(data), deflate.crc32(data))
+
+
+def unpack(member: Member) -> npt.NDArray[np.generic]:
+    """The array of a member, as `pack` took it.
+
+    Raises:
+        NpzError: it is damaged or no array.
+    """
+    if member.size > min(len(member.data) * deflate.MAX_RATIO + 64, MAX_MEMBER):
+        raise NpzError(f"{len(member.data)} bytes cannot inflate to {member.size}")
+    try:
+        raw = deflate.decompress(member.data, member.size)
+    except deflate.InflateError as err:
+        raise NpzError(str(err)) from None
+    if deflate.crc32(raw) != member.crc:
+        raise NpzError("bad CRC")
+    return _array("array", raw, MAX_MEMBER)
 
 
 @lru_cache(maxsize=4096)

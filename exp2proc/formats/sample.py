@@ -22,7 +22,7 @@ from ..errors import Exp2procError
 from . import deflate, npz, shares
 from .layouts import LAYOUTS, SCORES, Kind, Layout
 from .names import Source
-from .npz import Member, NpzError, NpzReader
+from .npz import Digest, Member, NpzError, NpzReader
 from .shares import Part, SpanName, TopToken
 from .spans import NONE, SampleSpans, Span, size
 
@@ -220,6 +220,29 @@ def encode(layout: Layout, values: Mapping[str, Any]) -> bytes:
         for key in layout.keys
         if not key.optional or key.name in values
     )
+
+
+def digests(layout: Layout, values: Mapping[str, Any]) -> dict[str, Digest]:
+    """What `encode` would write, as the digest of each array, in order.
+
+    Args:
+        layout: which keys, in which order.
+        values: as of `encode`; `tok` may be an array, too. What is not there is left out.
+    """
+    found: dict[str, Digest] = {}
+    for key in layout.keys:
+        value = values.get(key.name)
+        if isinstance(value, np.ndarray):
+            found[key.name] = npz.digest(value)
+        elif value is not None:
+            found[key.name] = _PACK[key.kind](value).digest
+    return found
+
+
+def values_of(sample: Sample) -> dict[str, Any]:
+    """What `digests` takes: everything that a sample holds, by key."""
+    values = sample_values(sample.attr, sample.spans, sample.scores, sample.hop)
+    return values if sample.tok is None else {**values, "tok": sample.tok}
 
 
 def sample_values(

@@ -47,15 +47,27 @@ class PlannedTokenizer:
 
     Attributes:
         name: folder or hub name.
-        fingerprint: of its files, or None when its alignments cannot be cached.
+        fingerprint: of its files and libraries; None for a hub name, and for files that changed
+            while they were read.
+        cacheable: whether alignments may be cached under the fingerprint.
         portable: serialized form for the workers; None when they must load it by name.
         loaded: the tokenizer, when planning had to load it.
     """
 
     name: str
     fingerprint: str | None
+    cacheable: bool = True
     portable: bytes | None = None
     loaded: LoadedTokenizer | None = None
+
+    @property
+    def cache_key(self) -> str | None:
+        """The fingerprint that its alignments are cached under; None when they are not."""
+        return self.fingerprint if self.cacheable else None
+
+    def source(self, portable: bytes | str | None) -> TokenizerSource:
+        """How a process comes by it: `portable`, or by its name."""
+        return TokenizerSource(self.name, self.cache_key, portable, planned=self.fingerprint)
 
 
 @dataclass(slots=True)
@@ -70,6 +82,7 @@ class Plan:
         failures: rows that cannot be converted, by number: why.
         pending: numbers of rows that exp2 seems to be still writing.
         row_count: rows of all runs.
+        warnings: what the user should know, and keeps nothing from being done.
     """
 
     options: Options
@@ -79,6 +92,7 @@ class Plan:
     failures: dict[int, Exp2procError] = field(default_factory=dict)
     pending: set[int] = field(default_factory=set)
     row_count: int = 0
+    warnings: list[str] = field(default_factory=list)
 
     def folders(self) -> list[tuple[str, str]]:
         """(trace_dir, out_dir) by run number."""
@@ -92,6 +106,6 @@ class Plan:
 
     def open_tokenizers(self) -> Tokenizers:
         """The tokenizers, for use in this process."""
-        sources = [TokenizerSource(t.name, t.fingerprint, t.portable) for t in self.tokenizers]
+        sources = [tokenizer.source(tokenizer.portable) for tokenizer in self.tokenizers]
         ready = {n: t.loaded.tokenizer for n, t in enumerate(self.tokenizers) if t.loaded}
         return Tokenizers(sources, ready)

@@ -193,11 +193,17 @@ def _ready_tokenizers(plan: Plan, problems: list[Exp2procError]) -> None:
         except Exp2procError as err:
             problems.append(err)
             continue
+        if tokenizer.loaded.fingerprint != tokenizer.fingerprint:
+            plan.warnings.append(
+                f"the files of tokenizer {tokenizer.name} changed while it was loaded: nothing of"
+                " this run is remembered; run again with --resume once they are at rest"
+            )
+            tokenizer.fingerprint, tokenizer.cacheable = tokenizer.loaded.fingerprint, False
         tokenizer.portable = tokenizer.loaded.portable
         if tokenizer.portable is None:
-            tokenizer.fingerprint = None  # only the authority is exact: nothing of it is kept
-        elif cache is not None and tokenizer.fingerprint is not None:
-            cache.put({tokenizer_key(tokenizer.fingerprint): tokenizer.portable})
+            tokenizer.cacheable = False  # only the authority is exact: nothing of it is kept
+        elif cache is not None and tokenizer.cache_key is not None:
+            cache.put({tokenizer_key(tokenizer.cache_key): tokenizer.portable})
 
 
 def _mark_known(plan: Plan, number: int, fingerprint: str, cache: Cache) -> bool:

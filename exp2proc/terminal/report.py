@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -16,6 +17,9 @@ from .errors import print_errors
 
 _MAX_RUNS: Final = 40
 """Runs that are shown; of more, those with the most failures."""
+
+_MAX_REASONS: Final = 8
+"""Reasons for replacing samples that are told; the JSON report has each sample's."""
 
 
 def print_report(
@@ -39,12 +43,18 @@ def print_report(
 
 
 def _warnings(report: Report) -> Iterator[Text]:
+    for warning in report.warnings:
+        yield Text(f"warning: {printable(warning)}", style="yellow")
     if non_finite := sum(run.non_finite for run in report.runs):
         yield Text(
             f"warning: {non_finite} samples have NaN or infinite numbers in attr or hop,"
             " as their traces have",
             style="yellow",
         )
+    if report.replaced:
+        reasons = Counter(one.reason for one in report.replaced).most_common(_MAX_REASONS)
+        told = ", ".join(f"{reason} ({count})" for reason, count in reasons)
+        yield Text(f"{len(report.replaced)} replaced, what lay there was another: {told}")
     if pending := report.counts.pending:
         yield Text(
             f"{pending} rows are pending: exp2 seems to be still writing them;"
@@ -64,10 +74,11 @@ def _left(report: Report, resume: str) -> Iterator[Text]:
 
 def _done(report: Report) -> Text:
     counts = report.counts
-    rate = counts.converted / report.seconds if report.seconds else 0.0
+    made = counts.converted + counts.replaced
+    rate = made / report.seconds if report.seconds else 0.0
     return Text(
-        f"{counts.converted + counts.kept} of {counts.planned} rows done in"
-        f" {report.seconds:.1f} s ({counts.converted} converted, {rate:.0f}/s)"
+        f"{made + counts.kept} of {counts.planned} rows done in"
+        f" {report.seconds:.1f} s ({made} converted, {rate:.0f}/s)"
     )
 
 
@@ -103,13 +114,17 @@ def _runs_table(runs: Sequence[RunReport]) -> Table:
     return table
 
 
-_COLUMNS: Final = ("rows", "converted", "kept", "failed", "with hop", "pending", "unfinished")
+_COLUMNS: Final = (
+    *("rows", "converted", "kept", "failed", "with hop"),
+    *("replaced", "pending", "unfinished"),
+)
 _ALWAYS: Final = 5
 
 
 def _numbers(run: RunReport) -> tuple[int, ...]:
     c = run.counts
-    return c.planned, c.converted, c.kept, c.failed, run.with_hop, c.pending, c.unfinished
+    always = c.planned, c.converted, c.kept, c.failed, run.with_hop
+    return *always, c.replaced, c.pending, c.unfinished
 
 
 def _run_name(run: RunReport) -> str:

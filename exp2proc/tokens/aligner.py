@@ -23,7 +23,8 @@ class TokenizerSource:
         name: folder or hub name.
         fingerprint: of its files and libraries; None when its alignments cannot be cached.
         portable: its portable form, or the path of a file with it; None: load it by name.
-        planned: the fingerprint that workers of a cluster must find; None when it has none.
+        planned: the fingerprint that a process which loads it by name must find; None when its
+            files cannot be told.
     """
 
     name: str
@@ -92,7 +93,13 @@ class Tokenizers:
             except OSError:
                 portable = None
         restored = None if portable is None else restore_tokenizer(portable)
-        return restored or load_tokenizer(source.name).tokenizer
+        if restored is not None:
+            return restored
+        loaded = load_tokenizer(source.name)
+        if source.planned is not None and loaded.fingerprint != source.planned:
+            changed = f"tokenizer {source.name}: its files changed since the run was planned"
+            raise Exp2procError("tokenizer-invalid", changed, "Run again once they are at rest.")
+        return loaded.tokenizer
 
 
 class TextToAlign(Protocol):

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import Exp2procError
-from ..formats.npz import Member
+from ..formats.npz import Member, NpzError, unpack
 from ..formats.sample import pack_text
 from ..traces.datasets import Text
 
@@ -62,11 +63,31 @@ class Alignment(NamedTuple):
         return _HEAD.pack(*self[:4], self.tok.size, self.tok.crc) + self.tok.data
 
     @classmethod
-    def from_bytes(cls, value: bytes) -> Alignment:
-        """What `to_bytes` gave."""
+    def from_bytes(cls, value: bytes) -> Alignment | None:
+        """What `to_bytes` gave; None for bytes that it cannot have given.
+
+        Everything that can be told is checked, for what passes is written into samples: the pieces
+        inflate, are as many as the lengths say, and as many of them are empty.
+        """
+        if len(value) < _HEAD.size:
+            return None
         prompt, gen, prompt_empty, gen_empty, size, crc = _HEAD.unpack_from(value)
         tok = Member(size, crc, value[_HEAD.size :])
-        return cls(prompt, gen, prompt_empty, gen_empty, tok)
+        try:
+            array = unpack(tok)
+        except NpzError:
+            return None
+        alignment = cls(prompt, gen, prompt_empty, gen_empty, tok)
+        return alignment if alignment._fits(array) else None
+
+    def _fits(self, pieces: npt.NDArray[np.generic]) -> bool:
+        if pieces.dtype.kind != "U" or pieces.shape != (self.prompt_len + self.gen_len - 1,):
+            return False
+        empty = pieces == ""
+        ahead = int(np.count_nonzero(empty[: self.prompt_len]))
+        behind = int(np.count_nonzero(empty[self.prompt_len :]))
+        # The piece of the eos token is counted, but is not among those that are kept.
+        return ahead == self.prompt_empty and behind <= self.gen_empty <= behind + 1
 
 
 def pieces(text: str, offsets: Offsets) -> list[str]:

@@ -134,10 +134,13 @@ class LoadedTokenizer:
     Attributes:
         tokenizer: gives ids, offsets and decoded text.
         portable: its serialized form, or None when only the authority itself is exact.
+        fingerprint: of its files, the same before and after they were read; None for a hub name,
+            and for files that changed meanwhile: nobody can say then which of them it is made of.
     """
 
     tokenizer: OffsetTokenizer
     portable: bytes | None
+    fingerprint: str | None = None
 
 
 def load_tokenizer(name: str) -> LoadedTokenizer:
@@ -148,8 +151,10 @@ def load_tokenizer(name: str) -> LoadedTokenizer:
     Raises:
         Exp2procError: `tokenizer-invalid`.
     """
+    before = fingerprint(name)
     with _no_collections():
         pretrained = _pretrained(name)
+    unchanged = before if before == fingerprint(name) else None
     if not getattr(pretrained, "is_fast", False):
         raise _invalid(name, f"{type(pretrained).__name__} is a slow tokenizer: it has no offsets")
     if not isinstance(pretrained.eos_token, str) or not pretrained.eos_token:
@@ -160,13 +165,13 @@ def load_tokenizer(name: str) -> LoadedTokenizer:
             truth = probe(authority)
             backend = BackendTokenizer(pretrained.backend_tokenizer, authority.eos_token)
             if probe(backend) != truth:
-                return LoadedTokenizer(authority, None)
+                return LoadedTokenizer(authority, None, unchanged)
             portable = _serialize(backend, truth)
     except Exp2procError as err:
         raise _invalid(name, err.message) from err
     except Exception as err:
         raise _invalid(name, f"it cannot tokenize ({first_line(err)})") from err
-    return LoadedTokenizer(backend, portable)
+    return LoadedTokenizer(backend, portable, unchanged)
 
 
 @contextmanager

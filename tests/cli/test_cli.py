@@ -109,13 +109,14 @@ def test_json_report(demo: DemoTree, tmp_path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8")) == report
     assert list(report) == [
         *("exp2proc_version", "versions", "layout", "seconds", "exit_code", "stopped"),
-        *("counts", "runs", "errors"),
+        *("counts", "runs", "warnings", "replaced", "errors"),
     ]
     assert list(report["versions"]) == ["python", "numpy", "tokenizers", "transformers", "joblib"]
     assert all(report["versions"].values())
     assert report["counts"] == {
         "planned": 96,
         "converted": 86,
+        "replaced": 0,
         "kept": 0,
         "failed": 10,
         "pending": 0,

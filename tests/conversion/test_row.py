@@ -247,7 +247,9 @@ def test_lengths_that_do_not_match(demo: DemoTree, tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "out") == ["ex_000000.npz"]
 
 
-def test_resume_keeps_what_is_whole_and_newer(demo: DemoTree, tmp_path: Path) -> None:
+def test_resume_keeps_what_would_be_written_and_replaces_the_rest(
+    demo: DemoTree, tmp_path: Path
+) -> None:
     run = next((demo.traces / "needles").rglob("ifr_in_all_gen*"))
 
     def convert(**more: Any) -> exp2proc.Report:
@@ -267,12 +269,22 @@ def test_resume_keeps_what_is_whole_and_newer(demo: DemoTree, tmp_path: Path) ->
     outs[1].write_bytes(outs[1].read_bytes()[:-30])
     shutil.copy(other / "out" / "ex_000000.npz", outs[2])  # whole, but another sample's
     outs[4].write_bytes(b"")
-    os.utime(run / "ex_000005.npz")  # traced again
+    os.utime(run / "ex_000005.npz")  # newer, and as it was
     report = convert(resume=True)
-    assert (report.counts.converted, report.counts.kept, report.runs[0].with_hop) == (5, 3, 8)
+    counts = report.counts
+    assert (counts.converted, counts.replaced, counts.kept, report.runs[0].with_hop) == (1, 3, 4, 8)
+    assert [(one.file, one.reason) for one in report.replaced] == [
+        (outs[1].name, "damaged"),
+        (
+            outs[2].name,
+            "attr, tok, span_in, span_cot, span_out, rise, mas, recovery and hop differ",
+        ),
+        (outs[4].name, "damaged"),
+    ]
     assert {p.name: p.read_bytes() for p in outs} == undisturbed
     report = convert(resume=True, layout="proc_1")
-    assert (report.counts.converted, report.counts.kept) == (8, 0)
+    assert (report.counts.replaced, report.counts.kept) == (8, 0)
+    assert {one.reason for one in report.replaced} == {"of layout proc"}
     report = convert(overwrite=True)
     assert (report.counts.converted, report.counts.kept) == (8, 0)
     assert {p.name: p.read_bytes() for p in outs} == undisturbed
