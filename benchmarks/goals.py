@@ -77,6 +77,14 @@ def lines(results: dict[str, Any]) -> list[Line]:
             _simple(f"{what}: wall, again", "s", 1 / 12, pairs, "again", "wall"),
             _simple(f"{what}: CPU, empty cache", "s", 1 / 5, pairs, "empty", "cpu"),
             _simple(f"{what}: CPU, again", "s", 1 / 9, pairs, "again", "cpu"),
+            _paired(
+                f"{what}: wall, --resume of the unchanged tree next to making it again",
+                "s",
+                1.0,
+                pairs,
+                lambda pair: pair["again"]["wall"],
+                lambda pair: pair["resume"]["wall"],
+            ),
         ]
     if pairs := results.get("short"):
         what = f"one run of {results['workload']['short_rows']} short samples: wall"

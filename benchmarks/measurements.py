@@ -73,7 +73,7 @@ def _figures(cost: Cost) -> dict[str, float]:
 
 
 def bulk(bench: Bench, *, double: bool) -> Pair:
-    """All runs with two workers: plain, with an empty cache, again; outputs compared.
+    """All runs with two workers: plain, with an empty cache, again, resumed; outputs compared.
 
     With `double`, plain and empty cache once more over twice the methods on the same texts.
     """
@@ -83,6 +83,7 @@ def bulk(bench: Bench, *, double: bool) -> Pair:
         "plain": bench.plain(work.bulk, at / "plain"),
         "empty": bench.exp2proc(work.bulk, at / "empty", at / "cache", "--jobs", "2"),
         "again": bench.exp2proc(work.bulk, at / "again", at / "cache", "--jobs", "2"),
+        "resume": bench.exp2proc(work.bulk, at / "again", at / "cache", "--jobs=2", "--resume"),
     }
     bench.comparison.check(at / "empty", at / "plain")
     bench.comparison.check(at / "again", at / "plain")

@@ -45,7 +45,7 @@ def test_quick_form(demo: DemoTree, tmp_path: Path) -> None:
     assert found["workload"]["texts"] == 8
     assert found["machine"]["versions"]["transformers"]
     (pair,) = found["bulk"]
-    assert set(pair) == {"plain", "empty", "again", "double plain", "double empty"}
+    assert set(pair) == {"plain", "empty", "again", "resume", "double plain", "double empty"}
     for cost in [*pair.values(), *found["short"][0].values(), *found["help"][0].values()]:
         assert cost["wall"] > 0
         assert cost["cpu"] > 0
