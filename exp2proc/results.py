@@ -43,6 +43,11 @@ class Counts:
     pending: int = 0
     unfinished: int = 0
 
+    def add(self, other: Counts) -> None:
+        """Count the rows of another run, too."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def settle(self) -> None:
         """Count as unfinished whatever was planned and has no outcome."""
         done = self.converted + self.replaced + self.kept + self.failed + self.pending
@@ -202,8 +207,7 @@ class Report:
         """The sum over all runs."""
         total = Counts()
         for run in self.runs:
-            for name in Counts.__slots__:
-                setattr(total, name, getattr(total, name) + getattr(run.counts, name))
+            total.add(run.counts)
         return total
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from .reports import refuse
 from .selection import add_options
 
 EXAMPLES = """\
@@ -39,7 +40,6 @@ def run(args: argparse.Namespace) -> int:
     from ..errors import Exp2procError, PlanError
     from ..exports.check import check
     from ..terminal.progress import reporter
-    from .convert import refuse
 
     try:
         with reporter(1, quiet=args.quiet or args.json, what="samples", doing="checking") as show:

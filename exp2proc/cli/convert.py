@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from ..errors import Exp2procError, PlanError
 from ..options import Options, to_argv
 from . import plan
-from .reports import Telling, unwritable, write_report
+from .reports import Telling, refuse, unwritable, write_report
 from .selection import add_groups, options_of
 
 if TYPE_CHECKING:
@@ -101,18 +101,3 @@ def _go_on(options: Options, telling: Telling) -> list[str]:
     """The command that keeps what is done and makes the rest."""
     rest = evolve(options, overwrite=False, resume=False)
     return ["exp2proc", "convert", *to_argv(rest), *to_argv(telling), "--resume"]
-
-
-def refuse(err: Any, args: argparse.Namespace) -> int:
-    """Say everything that keeps a run from starting; exit code 2."""
-    data = {"exit_code": 2, "problems": [problem.to_dict() for problem in err.problems]}
-    report = getattr(args, "report", None)  # check has none
-    if report is not None and unwritable(report) is None:
-        write_report(report, data)
-    if args.json:
-        print(json.dumps(data, indent=2))
-    else:
-        from ..terminal.errors import print_problems
-
-        print_problems(err.problems)
-    return 2

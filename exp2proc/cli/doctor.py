@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 
-from .convert import refuse
+from .reports import refuse
 from .selection import add_options
 
 EXAMPLES = """\

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
+from attrs import evolve
+
+from ..errors import PlanError
 from ..options import Options
-from .reports import write_report
+from .reports import refuse, write_report
 from .selection import add_groups, options_of
+
+if TYPE_CHECKING:
+    from ..planning.forecast import Forecast
 
 EXAMPLES = """\
 examples:
   exp2proc plan --traces_root exp/exp2/output/traces --tokenizer_model models/Qwen3-8B
   exp2proc plan --traces_root traces --layout proc_1 --json
-  exp2proc convert ... --dry_run     (the same)
+  exp2proc plan --traces_root traces --tokenizer_model models/Qwen3-8B --deep
+  exp2proc convert ... --dry_run     (the same as plan)
 
 exit codes: those that convert would end with: 0 all rows can work; 1 some cannot; 2 it could not
 start.
@@ -23,6 +31,12 @@ start.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc plan`: those of convert that decide what is done."""
     add_groups(parser)
+    parser.add_argument(
+        "--deep",
+        action="store_true",
+        help="compare the outputs that are there with what would be written, array by array, and"
+        " show which are made, stale, missing, and cannot be made",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -30,7 +44,11 @@ def run(args: argparse.Namespace) -> int:
     """Plan and show."""
     from ..planning.forecast import forecast
 
-    made = forecast(options_of(args, Options))
+    options = options_of(args, Options)
+    deep = getattr(args, "deep", False)  # convert --dry_run has none
+    made = forecast(evolve(options, resume=True, overwrite=False) if deep else options)
+    if deep and not made.problems:
+        return _compare(options, made, args)
     if getattr(args, "report", None) is not None:  # of convert --dry_run
         write_report(args.report, made.to_dict())
     if args.json:
@@ -40,3 +58,22 @@ def run(args: argparse.Namespace) -> int:
 
         print_forecast(made)
     return made.exit_code
+
+
+def _compare(options: Options, made: Forecast, args: argparse.Namespace) -> int:
+    """Say how the outputs that are there stand."""
+    from ..conversion.standing import standing
+    from ..terminal.progress import reporter
+    from ..terminal.standing import print_standing
+
+    try:
+        rows = made.total("rows")
+        with reporter(rows, quiet=args.json, doing="comparing") as on_progress:
+            found = standing(options, on_progress)
+    except PlanError as err:
+        return refuse(err, args)
+    if args.json:
+        print(json.dumps({**made.to_dict(), "deep": found.to_dict()}, indent=2))
+    else:
+        print_standing(found)
+    return found.report.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from ..errors import PlanError
 from ..options import option, optional_path
 from ..system.atomic_write import check_writable, written_whole
 
@@ -59,3 +61,18 @@ def write_report(path: Path, data: dict[str, Any]) -> bool:
         print(printable(f"exp2proc: the report {path}: {err.strerror or err}"), file=sys.stderr)
         return False
     return True
+
+
+def refuse(err: PlanError, args: argparse.Namespace) -> int:
+    """Say everything that keeps a run from starting; exit code 2."""
+    data = {"exit_code": 2, "problems": [problem.to_dict() for problem in err.problems]}
+    report = getattr(args, "report", None)  # check has none
+    if report is not None and unwritable(report) is None:
+        write_report(report, data)
+    if args.json:
+        print(json.dumps(data, indent=2))
+    else:
+        from ..terminal.errors import print_problems
+
+        print_problems(err.problems)
+    return 2

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from attrs import evolve
+
 from ..engines import Engine, open_engine
 from ..errors import Exp2procError
 from ..formats.names import is_plain_name
-from ..options import ConvertOptions, keywords_of
+from ..options import ConvertOptions, Rules, keywords_of
 from ..planning.plan import Plan
 from ..planning.planner import make_plan
 from ..planning.shards import Shard, make_shards, text_seconds, without_rows
@@ -75,18 +77,28 @@ def convert(options: ConvertOptions) -> Report:
 
 
 def run_plan(
-    plan: Plan, on_progress: OnProgress | None = None, engine: Engine | None = None
+    plan: Plan,
+    on_progress: OnProgress | None = None,
+    engine: Engine | None = None,
+    *,
+    write: bool = True,
 ) -> Report:
     """Carry out a plan, on an open engine or on the one that its options ask for.
 
     Ctrl-C (and `Terminated`) end it early with a report that says so.
+
+    Args:
+        plan: what to do.
+        on_progress: called in this process whenever rows have ended.
+        engine: where the workers are.
+        write: False to find out only what would be written; the report then says what would be.
 
     Raises:
         PlanError: the workers of a cluster cannot be reached or do not see what they need.
     """
     if engine is None:
         with open_engine(plan.options.engine) as engine:
-            return run_plan(plan, on_progress, engine)
+            return run_plan(plan, on_progress, engine, write=write)
     began = time.monotonic()
     check_workers(plan, engine)
     tally = Tally(plan, on_progress)
@@ -96,10 +108,12 @@ def run_plan(
         if plan.options.fail_fast and tally.failed:
             stopped = "fail_fast"
         else:
-            barred = _prepare_outputs(plan)
+            barred = _prepare_outputs(plan) if write else []
             for row, error in barred:
                 tally.add(Outcome.failed(row, error))
-            stopped = _execute(plan, tally, {row.number for row, _ in barred}, engine)
+            barred_rows = {row.number for row, _ in barred}
+            rules = evolve(plan.options.rules, write=write)
+            stopped = _execute(plan, tally, barred_rows, engine, rules)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except Terminated:
@@ -110,7 +124,7 @@ def run_plan(
         stopped = "cluster_lost"
     finally:
         with undisturbed():
-            for planned in plan.runs:
+            for planned in plan.runs if write else ():
                 sweep(str(planned.run.out_dir))
     report = tally.report(stopped)
     report.seconds = time.monotonic() - began
@@ -145,7 +159,9 @@ def _prepare_outputs(plan: Plan) -> list[tuple[Row, Exp2procError]]:
     return [(row, barred[row.run]) for row in rows if row.run in barred]
 
 
-def _execute(plan: Plan, tally: Tally, barred: set[int], engine: Engine) -> StopReason | None:
+def _execute(
+    plan: Plan, tally: Tally, barred: set[int], engine: Engine, rules: Rules
+) -> StopReason | None:
     """Hand out the work, count what comes back; returns why it ended early, or None."""
     options = plan.options
     texts = without_rows(plan.texts, barred)
@@ -154,7 +170,7 @@ def _execute(plan: Plan, tally: Tally, barred: set[int], engine: Engine) -> Stop
     workers = max(1, min(workers, len(shards)))
     align_ahead = not engine.remote and pays(texts, workers)
     with scratch_folder() as scratch:
-        settings = _settings(plan, engine, scratch, workers)
+        settings = _settings(plan, engine, scratch, workers, rules)
         tokenizers = plan.open_tokenizers()
         work: Iterable[Shard] = shards
         cache = settings.cache_folder
@@ -198,13 +214,13 @@ def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReaso
     return None
 
 
-def _settings(plan: Plan, engine: Engine, scratch: Path, workers: int) -> Settings:
+def _settings(plan: Plan, engine: Engine, scratch: Path, workers: int, rules: Rules) -> Settings:
     """What all shards have in common.
 
     Workers on other machines load tokenizers by name, and compare them with the planner's. They use
     no cache: the locks of its file do not hold on every shared file system.
     """
-    run_id, rules = uuid.uuid4().hex, plan.options.rules
+    run_id = uuid.uuid4().hex
     if engine.remote:
         remote = (replace(t.source(None), name=tokenizer_path(t.name)) for t in plan.tokenizers)
         return Settings(run_id, rules, tuple(remote), planner=this_environment())
