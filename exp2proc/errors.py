@@ -214,7 +214,7 @@ SAMPLE_ERRORS: Final = _catalogue(
     ErrorKind(
         "sample-differs",
         "an exported sample is not what its trace gives",
-        "Make it again with exp2proc convert --overwrite.",
+        "Make it again with exp2proc convert --resume.",
     ),
     ErrorKind(
         "sample-missing",

@@ -12,8 +12,10 @@ EXAMPLES = """\
 examples:
   exp2proc check exp/proc/output
   exp2proc check OUT1 OUT2 --against exp/exp2/output/traces
+  exp2proc check OUT --against traces --tokenizer_model models/Qwen3-8B
 
-exit codes: 0 nothing is wrong; 1 something is; 2 there are no runs below --against.
+exit codes: 0 nothing is wrong; 1 something is; 2 it could not start: no run below --against, or a
+tokenizer that does not load.
 """
 
 
@@ -25,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TRACES_ROOT",
         help="compare attr, hop, spans and scores bit for bit with what these traces give, and"
         " expect a sample for every row",
+    )
+    add_options(
+        parser.add_argument_group("token pieces, with --against (from texts, by tokenizers)"),
+        *("tokenizer_model", "dataset_jsonl", "data_root", "cache"),
     )
     add_options(
         parser,
@@ -46,6 +52,10 @@ def run(args: argparse.Namespace) -> int:
             report = check(
                 args.out,
                 against=args.against,
+                tokenizer_model=args.tokenizer_model,
+                dataset_jsonl=args.dataset_jsonl,
+                data_root=args.data_root,
+                cache=args.cache,
                 jobs=args.jobs,
                 backend=args.backend,
                 scheduler=args.scheduler,
@@ -66,6 +76,11 @@ def run(args: argparse.Namespace) -> int:
         print_errors(out, report.errors)
         if not args.quiet:
             compared = f", {report.compared} compared with their traces" if args.against else ""
+            if report.tok_left_out:
+                print(
+                    f"tok of {report.tok_left_out} samples was not compared: that takes"
+                    " --tokenizer_model"
+                )
             print(
                 f"{report.samples} samples in {report.folders} folders checked{compared}:"
                 f" {len(report.errors) or 'no'} problem{'' if len(report.errors) == 1 else 's'}"

@@ -60,11 +60,7 @@ def _convert(
     there = rules.existing != "replace" and os.path.lexists(out_path)
     if there and rules.existing == "refuse":
         raise _exists(row)
-    tok: Member | None = None
-    if layout.needs_text:
-        alignment = align()
-        check_lengths(alignment, row.prompt_len, row.gen_len)
-        tok = alignment.tok
+    tok = pieces_of(row, align()) if layout.needs_text else None
     trace = read_row(trace_path, row, layout)
     lacks_hops = trace.hops is None and layout.requires_hops(row.attr_func)
     if lacks_hops and not rules.allow_missing_ft_hops:
@@ -86,6 +82,16 @@ def _convert(
         except OSError as err:
             raise Exp2procError("output-unwritable", f"{out_path}: {err.strerror or err}") from None
     return Outcome(row.number, row.run, status, *facts, reason)
+
+
+def pieces_of(row: Row, alignment: Alignment) -> Member:
+    """The packed token pieces of a row.
+
+    Raises:
+        Exp2procError: see `check_lengths`.
+    """
+    check_lengths(alignment, row.prompt_len, row.gen_len)
+    return alignment.tok
 
 
 def read_row(path: str, row: Row, layout: Layout) -> Trace:

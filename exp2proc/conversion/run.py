@@ -170,7 +170,7 @@ def _execute(
     workers = max(1, min(workers, len(shards)))
     align_ahead = not engine.remote and pays(texts, workers)
     with scratch_folder() as scratch:
-        settings = _settings(plan, engine, scratch, workers, rules)
+        settings = settings_of(plan, engine, scratch, workers, rules)
         tokenizers = plan.open_tokenizers()
         work: Iterable[Shard] = shards
         cache = settings.cache_folder
@@ -214,7 +214,7 @@ def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReaso
     return None
 
 
-def _settings(plan: Plan, engine: Engine, scratch: Path, workers: int, rules: Rules) -> Settings:
+def settings_of(plan: Plan, engine: Engine, scratch: Path, workers: int, rules: Rules) -> Settings:
     """What all shards have in common.
 
     Workers on other machines load tokenizers by name, and compare them with the planner's. They use

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from ..errors import Exp2procError
 from ..options import Rules
-from ..planning.shards import Shard
+from ..planning.shards import Shard, TextWork
 from ..results import Outcome
 from ..tokens.aligner import Aligner, Tokenizers, TokenizerSource
 from ..traces.manifest import Row
@@ -123,6 +123,11 @@ def _workplace(settings: Settings) -> Workplace:
         return place
 
 
+def aligner_of(texts: Sequence[TextWork], settings: Settings) -> Aligner:
+    """The aligner of these texts in this process."""
+    return Aligner(texts, _workplace(settings).tokenizers, settings.cache_folder)
+
+
 def stop_threads(run_id: str) -> None:
     """End the shards of a run that threads of this process are at, each after its row."""
     if run_id in _workplaces:
@@ -138,7 +143,7 @@ def convert_rows(shard: Shard, settings: Settings) -> Iterator[Outcome]:
     """Convert the rows of a shard one by one; ends early when asked to, or when it cannot write."""
     place = _workplace(settings)
     journal = None if settings.journal is None else place.journal(settings.journal)
-    aligner = Aligner(shard.texts, place.tokenizers, settings.cache_folder)
+    aligner = aligner_of(shard.texts, settings)
     unwritable = 0
 
     def convert(row: Row) -> Outcome:

@@ -1,7 +1,8 @@
 """Checking samples after the fact: each against its schema and itself, and against its trace.
 
 Without traces a sample proves that it is whole and consistent. With `against`, everything but the
-token pieces is derived from its trace again and compared bit for bit.
+token pieces is derived from its trace again and compared bit for bit; with a tokenizer the pieces,
+too, from the texts.
 """
 
 from __future__ import annotations
@@ -10,27 +11,29 @@ import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
 from ..conversion.cluster import check_paths
-from ..conversion.row import read_row, trace_values
+from ..conversion.row import pieces_of, read_row, trace_values
 from ..conversion.stale import differences
+from ..conversion.worker import Settings
 from ..engines import Engine, open_engine
-from ..engines.choice import Backend, EngineChoice
+from ..engines.choice import Backend
 from ..engines.each import each
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
 from ..formats.sample import Sample, load_sample
 from ..formats.spans import NONE, Span
-from ..options import PathLike, paths
+from ..options import DEFAULT_DATA_ROOT, Options, PathLike, paths
 from ..results import OnProgress, Progress, RowError
-from ..traces.manifest import Row
+from .again import Align, TextSamples, aligned, aligning
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
 
-_BATCH: Final = 64
+_BATCH: Final = 4
 # Seconds, as measured on a 2-core server.
 _SAMPLE: Final = 2.6e-4
 _SAMPLE_BYTE: Final = 1e-8
@@ -46,12 +49,16 @@ class CheckReport:
     Attributes:
         samples: npz files that were checked.
         compared: those of them that were compared with their trace.
+        tok_compared: those of them whose token pieces were compared, too.
+        tok_left_out: those that have pieces, but no tokenizer was given.
         folders: output folders that hold samples.
         errors: what is wrong; `trace_dir` is the output folder.
     """
 
     samples: int = 0
     compared: int = 0
+    tok_compared: int = 0
+    tok_left_out: int = 0
     folders: int = 0
     errors: list[RowError] = field(default_factory=list)
 
@@ -76,6 +83,10 @@ def check(
     out: PathLike | Sequence[PathLike],
     *,
     against: PathLike | None = None,
+    tokenizer_model: PathLike | Sequence[PathLike] = (),
+    dataset_jsonl: PathLike | Sequence[PathLike] = (),
+    data_root: PathLike = DEFAULT_DATA_ROOT,
+    cache: bool = True,
     jobs: int | Literal["auto"] = "auto",
     backend: Backend | None = None,
     scheduler: str | None = None,
@@ -84,54 +95,84 @@ def check(
 ) -> CheckReport:
     """Check every sample under some folders.
 
-    >>> report = check(demo.out, against=demo.traces)
-    >>> report.samples, report.compared, report.errors
-    (96, 96, [])
+    >>> report = check(
+    ...     demo.out,
+    ...     against=demo.traces,
+    ...     data_root=demo.data,
+    ...     tokenizer_model=demo.tokenizer,
+    ... )
+    >>> report.samples, report.compared, report.tok_compared, report.errors
+    (96, 96, 96, [])
 
     Args:
         out: output folders, roots of them, or single samples.
         against: a traces_root; its runs are matched with output folders by their paths, and every
             row must have its sample. Where `out` is the root of an export, every run must be there.
+        tokenizer_model, dataset_jsonl, data_root, cache: as of `convert`; with a tokenizer the
+            token pieces are compared, too.
         jobs: workers, or "auto": by estimated work.
         backend, scheduler, address: as of `convert`.
         on_progress: called in this process whenever samples have been checked.
 
     Raises:
         Exp2procError: `no-runs` when there is none below `against`.
-        PlanError: the engine's options do not go together; a cluster cannot be reached, or does
-            not see the folders.
+        PlanError: options do not go together; a tokenizer does not load; a cluster cannot be
+            reached, or does not see the folders.
     """
-    choice = EngineChoice(backend, scheduler, address, jobs)
-    if problems := choice.problems():
+    options = Options(
+        traces_root=against,
+        tokenizer_model=tokenizer_model,
+        dataset_jsonl=dataset_jsonl,
+        data_root=data_root,
+        cache=cache,
+        jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
+        address=address,
+    )
+    problems = options.engine.problems()
+    if options.tokenizer_model and against is None:
+        problems.append(Exp2procError("usage", "--tokenizer_model goes with --against"))
+    if problems:
         raise PlanError(problems)
-    with open_engine(choice) as engine:
-        return _check(paths(out), against, choice, engine, on_progress)
+    with open_engine(options.engine) as engine:
+        return _check(paths(out), options, engine, on_progress)
 
 
 def _check(
-    outs: tuple[Path, ...],
-    against: PathLike | None,
-    choice: EngineChoice,
-    engine: Engine,
-    on_progress: OnProgress | None,
+    outs: tuple[Path, ...], options: Options, engine: Engine, on_progress: OnProgress | None
 ) -> CheckReport:
     report = CheckReport()
     folders = find_samples(outs, report.errors)
     works = [SampleWork(path) for files in folders.values() for path in files]
-    if against is not None:
-        works = pair_with_rows(outs, folders, Path(against), report.errors)
+    if options.traces_root is not None:
+        works = pair_with_rows(outs, folders, options.traces_root, report.errors)
     report.folders = len(folders)
     report.samples = len(works)
     report.compared = sum(work.row is not None for work in works)
     if engine.remote:
         check_paths(engine, [*folders, *dict.fromkeys(w.trace_dir for w in works if w.row)], [])
     seconds = 0.0
-    if choice.jobs == "auto":
+    if options.jobs == "auto":
         seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work.path) for work in works)
-    with closing(each(check_sample, works, engine, seconds=seconds, batch=_BATCH)) as results:
-        for done, error in enumerate(results, 1):
-            if error is not None:
-                report.errors.append(error)
+    done = 0
+    with (
+        aligning(works, options, engine, seconds) as (items, settings),
+        closing(
+            each(
+                partial(_check_text, settings=settings),
+                items,
+                engine,
+                seconds=seconds,
+                batch=_BATCH,
+            )
+        ) as results,
+    ):
+        for item, found in zip(items, results, strict=True):
+            report.errors += found.errors
+            report.tok_compared += found.tok_compared
+            report.tok_left_out += found.tok_left_out
+            done += len(item.works)
             if on_progress is not None:
                 on_progress(Progress(done, len(works), len(report.errors)))
     report.errors.sort(key=lambda error: (error.trace_dir, error.file or ""))
@@ -145,18 +186,35 @@ def _size(path: str) -> int:
         return 0
 
 
-def check_sample(work: SampleWork) -> RowError | None:
-    """What is wrong with a sample, or None."""
-    try:
-        sample = load_sample(work.path)
-        if problem := contradiction(sample):
-            return sample_error("sample-inconsistent", work.path, problem)
-        if work.row is not None and (problem := difference(sample, work.row, work.trace_dir)):
-            return sample_error("sample-differs", work.path, problem)
-    except Exp2procError as err:
-        why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
-        return sample_error("sample-invalid", work.path, why)
-    return None
+class _Found(NamedTuple):
+    """What was found of the samples of a text."""
+
+    errors: list[RowError]
+    tok_compared: int
+    tok_left_out: int
+
+
+def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
+    """Check the samples of a text, which is aligned at most once."""
+    align: Align | None = None
+    if settings is not None and item.text is not None:
+        align = cache(partial(aligned, item.text, settings))
+    errors: list[RowError] = []
+    compared = left_out = 0
+    for work in item.works:
+        try:
+            sample = load_sample(work.path)
+            if work.row is not None and sample.tok is not None:
+                compared += align is not None
+                left_out += align is None
+            if problem := contradiction(sample):
+                errors.append(sample_error("sample-inconsistent", work.path, problem))
+            elif work.row is not None and (problem := difference(sample, work, align)):
+                errors.append(sample_error("sample-differs", work.path, problem))
+        except Exp2procError as err:
+            why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
+            errors.append(sample_error("sample-invalid", work.path, why))
+    return _Found(errors, compared, left_out)
 
 
 def contradiction(sample: Sample) -> str | None:
@@ -192,12 +250,25 @@ def _tok_problem(tok: np.ndarray[Any, np.dtype[np.str_]]) -> str | None:
     return None
 
 
-def difference(sample: Sample, row: Row, trace_dir: str) -> str | None:
-    """How a sample differs from what its trace gives, bit for bit; None when it does not."""
-    layout = LAYOUTS[sample.layout]
+def difference(sample: Sample, work: SampleWork, align: Align | None) -> str | None:
+    """How a sample differs from what its row gives, bit for bit; None when it does not.
+
+    Args:
+        sample: as it is.
+        work: with its row.
+        align: gives the alignment of its text; None where its pieces are not to be compared.
+    """
+    layout, row = LAYOUTS[sample.layout], work.row
+    assert row is not None
     try:
-        trace = read_row(f"{trace_dir}/{row.file}", row, layout)
+        trace = read_row(f"{work.trace_dir}/{row.file}", row, layout)
     except Exp2procError as err:
         return f"its trace cannot be read: {err}"
-    found = differences(sample, layout, trace_values(trace, row))
+    wanted = trace_values(trace, row)
+    if align is not None and layout.needs_text:
+        try:
+            wanted["tok"] = pieces_of(row, align())
+        except Exp2procError as err:
+            return f"its token pieces cannot be made again: {err}"
+    found = differences(sample, layout, wanted)
     return "; ".join(how for _, how in found) or None

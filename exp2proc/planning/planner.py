@@ -40,11 +40,12 @@ def make_plan(options: Options) -> Plan:
     return plan
 
 
-def draft_plan(options: Options) -> tuple[Plan, list[Exp2procError]]:
+def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Exp2procError]]:
     """As much of a plan as can be made, and every problem that keeps it from being carried out.
 
     Rows of runs without a dataset are failures of the draft; texts of runs without a tokenizer
-    have the number -1 for it.
+    have the number -1 for it. Without `outputs` it does not matter what lies where samples would
+    go.
     """
     plan = Plan(options)
     problems = options.problems()
@@ -59,7 +60,8 @@ def draft_plan(options: Options) -> tuple[Plan, list[Exp2procError]]:
         _enter_runs(plan, problems)
     except Exp2procError as err:
         return plan, [*problems, err]
-    _check_outputs(plan, problems)
+    if outputs:
+        _check_outputs(plan, problems)
     if LAYOUTS[options.layout].needs_text:
         places = match_texts(plan, problems)
         choose_tokenizers(plan, tokenizers, problems)
