@@ -65,9 +65,9 @@ def directory(fd: int) -> list[tuple[int, int, int, int, int, int, bytes]]:
                 for info in archive.infolist()
             ]
     except zipfile.BadZipFile as err:
-        raise zipfile.BadZipFile(f"its zip directory is damaged or cut off ({err})") from None
+        raise zipfile.BadZipFile(f"no zip directory at its end, or a damaged one ({err})") from None
     except Exception as err:  # whatever zipfile meets in a hostile directory: seeks before byte 0
-        raise zipfile.BadZipFile(f"its zip directory is damaged ({err})") from None
+        raise zipfile.BadZipFile(f"no zip directory can be read ({err})") from None
 
 
 def decompress(method: int, data: Bytes, size: int, most: int) -> bytes:
