@@ -208,7 +208,7 @@ SAMPLE_ERRORS: Final = _catalogue(
     ),
     ErrorKind(
         "sample-inconsistent",
-        "an exported sample contradicts itself: overlapping spans, infinite scores, tok amiss",
+        "an exported sample contradicts itself: spans or tok amiss, infinite scores",
         "Make it again with exp2proc convert --overwrite; when it stays so, its trace is damaged.",
     ),
     ErrorKind(

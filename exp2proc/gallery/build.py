@@ -31,7 +31,7 @@ from ..exports.find import Outs, find_sources
 from ..exports.read import read_each
 from ..formats.names import Source
 from ..formats.sample import Sample, load_sample
-from ..formats.shares import PARTS
+from ..formats.shares import PARTS, both
 from ..results import OnProgress, Progress
 from ..system.atomic_write import claim_folder
 from .cells import sample_cells
@@ -169,6 +169,7 @@ def _write_page(root: Path, page: Page) -> Entry:
         text_id=text_id,
         sections=drawn,
         parts={section.part for section in drawn},
+        both=both(sample.spans),
         all_shares=all_shares,
         shares_list=[[_plain(shares[part]) for part in PARTS] for shares in all_shares],
     )
