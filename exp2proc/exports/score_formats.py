@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..formats.layouts import SCORES, Score, directions
-from ..formats.names import printable
+from ..formats.names import UNKNOWN, printable
 from .scores import Estimate, ScoreRow, record_fields, short_datasets
 
 ABSENT: Final = "–"
@@ -63,7 +63,7 @@ def markdown_text(rows: Sequence[ScoreRow]) -> str:
     lines = [_pipes(heads), _pipes(["---"] * 3 + ["---:"] * (1 + len(SCORES)))]
     short = short_datasets(row.dataset for row in rows)
     for row in rows:
-        cells = [_markdown(name) for name in (short[row.dataset], row.model, row.label)]
+        cells = [_markdown(name) for name in (short[row.dataset], row.model or UNKNOWN, row.label)]
         for score in SCORES.values():
             text = _markdown_cell(row, score)
             cells.append(f"**{text}**" if score.key in row.best else text)
@@ -103,7 +103,7 @@ def latex_text(rows: Sequence[ScoreRow]) -> str:
         if (row.dataset, row.model) != previous:
             lines.append(r"\midrule")
         previous = (row.dataset, row.model)
-        names = [_latex(name) for name in (short[row.dataset], row.model, row.label)]
+        names = [_latex(name) for name in (short[row.dataset], row.model or UNKNOWN, row.label)]
         cells = [_latex_cell(row, score) for score in SCORES.values()]
         lines.append(" & ".join([*names, str(row.samples), *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

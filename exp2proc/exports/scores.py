@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..formats.layouts import SCORES
-from ..formats.names import Source
+from ..formats.names import UNKNOWN, Source
 
 
 def record_fields() -> tuple[str, ...]:
@@ -61,7 +61,7 @@ class ScoreRow:
 
     Attributes:
         dataset, model, method, run_tag: of the run.
-        label: the method, with the run_tag's rest where another run has the same method.
+        label: for people: the method, or the run_tag where another run has the same method.
         samples: how many there are, with scores or not.
         estimates: by the key of the score.
         best: keys of the scores in which no other row of this dataset and model is better, given
@@ -96,7 +96,9 @@ def short_datasets(datasets: Iterable[str]) -> dict[str, str]:
     >>> short_datasets(["exp/exp2/data/math.jsonl"])
     {'exp/exp2/data/math.jsonl': 'math'}
     """
-    names = {name: name.rpartition("/")[2].removesuffix(".jsonl") for name in set(datasets)}
+    names = {
+        name: name.rpartition("/")[2].removesuffix(".jsonl") or UNKNOWN for name in set(datasets)
+    }
     shorts = list(names.values())
     return {name: short if shorts.count(short) == 1 else name for name, short in names.items()}
 
@@ -143,7 +145,7 @@ def _labels(keys: list[RunKey]) -> dict[RunKey, str]:
     runs: dict[tuple[str, ...], int] = {}
     for key in keys:
         runs[key[:3]] = runs.get(key[:3], 0) + 1
-    return {key: key[2] if runs[key[:3]] == 1 else key[3] for key in keys}
+    return {key: (key[2] if runs[key[:3]] == 1 else key[3]) or UNKNOWN for key in keys}
 
 
 def _best(key: RunKey, estimates: Mapping[RunKey, Mapping[str, Estimate]]) -> frozenset[str]:

@@ -29,7 +29,7 @@ import numpy as np
 from ..errors import Exp2procError
 from ..exports.find import Outs, find_sources
 from ..exports.read import read_each
-from ..formats.names import Source
+from ..formats.names import UNKNOWN, Source
 from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS, both
 from ..results import OnProgress, Progress
@@ -221,9 +221,12 @@ def _write_texts(root: Path, entries: Sequence[Entry]) -> None:
         members = [
             {
                 "id": entry.id,
-                "label": entry.source.method
-                if methods.count(entry.source.method) == 1
-                else entry.source.run_tag,
+                "label": (
+                    entry.source.method
+                    if methods.count(entry.source.method) == 1
+                    else entry.source.run_tag
+                )
+                or UNKNOWN,
                 "scores": " · ".join(
                     f"{label} {number(entry.scores[key])}"
                     for key, label in (("rise", "RISE"), ("mas", "MAS"), ("recovery", "Rec."))

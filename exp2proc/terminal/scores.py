@@ -14,7 +14,7 @@ from rich.text import Text
 from ..exports.score_formats import caption, estimate_text
 from ..exports.scores import ScoreRow, short_datasets
 from ..formats.layouts import SCORES
-from ..formats.names import printable
+from ..formats.names import UNKNOWN, printable
 
 _METHOD_WIDTH: Final = 18
 _SCORE_WIDTH: Final = 14
@@ -26,7 +26,7 @@ def score_tables(rows: Sequence[ScoreRow]) -> RenderableType:
     width = max((len(printable(row.label)) for row in rows), default=0)
     parts: list[RenderableType] = []
     for (dataset, model), group in groupby(rows, key=lambda row: (row.dataset, row.model)):
-        name = " · ".join(filter(None, (short[dataset], model)))
+        name = f"{short[dataset]} · {model or UNKNOWN}"
         parts += (Text(printable(name), style="bold cyan"), _table(list(group), width))
     under = caption().replace("(n)", "over n samples, or (n) where fewer have the score")
     return Group(*parts, Text(under, style="dim"))
