@@ -106,7 +106,7 @@ ROW_ERRORS: Final = _catalogue(
     ),
     ErrorKind(
         "degenerate-offsets",
-        "the tokenizer gives most tokens of a non-empty text an empty piece",
+        "the tokenizer gives most tokens of a text an empty piece, not only white space",
         "This tokenizers release gives wrong offsets for this model: upgrade the tokenizers"
         " package.",
     ),

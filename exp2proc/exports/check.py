@@ -30,6 +30,8 @@ from ..traces.manifest import Row
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
 
 _BATCH: Final = 64
+_FEW_PIECES: Final = 8
+"""A sample with fewer pieces may be all white space."""
 # Seconds, as measured on a 2-core server.
 _SAMPLE: Final = 2.6e-4
 _SAMPLE_BYTE: Final = 1e-8
@@ -173,12 +175,17 @@ def contradiction(sample: Sample) -> str | None:
 
 
 def _tok_problem(tok: np.ndarray[Any, np.dtype[np.str_]]) -> str | None:
+    """What is wrong with the pieces; `tokens.pieces.check_lengths` says why many are not empty.
+
+    A sample does not tell, as the converter can, whether an empty piece is one of white space that
+    was trimmed. A short one may be all of these: an empty prompt with a blank target.
+    """
     lengths = np.char.str_len(tok)
     width, longest = tok.dtype.itemsize // 4, max(1, int(lengths.max(initial=0)))
     if width != longest:
         return f"tok is U{width}, but its longest piece has {longest} characters"
     empty = int((lengths == 0).sum())
-    if 2 * empty > len(tok):
+    if 2 * empty > len(tok) >= _FEW_PIECES:
         return f"{empty} of {len(tok)} pieces of tok are empty"
     return None
 
