@@ -106,7 +106,7 @@ ROW_ERRORS: Final = _catalogue(
     ),
     ErrorKind(
         "degenerate-offsets",
-        "the tokenizer gives most tokens of a non-empty text an empty piece",
+        "the tokenizer gives most tokens of a text an empty piece, not only white space",
         "This tokenizers release gives wrong offsets for this model: upgrade the tokenizers"
         " package.",
     ),
@@ -208,7 +208,7 @@ SAMPLE_ERRORS: Final = _catalogue(
     ),
     ErrorKind(
         "sample-inconsistent",
-        "an exported sample contradicts itself: overlapping spans, infinite scores, tok amiss",
+        "an exported sample contradicts itself: spans or tok amiss, infinite scores",
         "Make it again with exp2proc convert --overwrite; when it stays so, its trace is damaged.",
     ),
     ErrorKind(

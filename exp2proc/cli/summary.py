@@ -13,7 +13,8 @@ examples:
   exp2proc summary OUT --format latex > table.tex
 
 RISE and MAS: lower is better; Recovery@10%: higher is better. A score that was not measured (NaN)
-is absent: it is in no mean and no n. Two runs of one method are two rows.
+is absent: it is in no mean and no n. Two runs of one method are two rows. A run with fewer samples
+than its name says (..._8ex) is partial: shown as "4 of 8", never the best.
 exit codes: 0 all read; 1 some files are no samples, told on stderr; 2 there are no samples.
 """
 

@@ -27,13 +27,15 @@ from ..engines.each import each
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
 from ..formats.sample import Sample, load_sample
-from ..formats.spans import NONE, Span
+from ..formats.spans import NONE
 from ..options import DEFAULT_DATA_ROOT, Options, PathLike, paths
 from ..results import OnProgress, Progress, RowError
 from .again import Align, TextSamples, aligned, aligning
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
 
 _BATCH: Final = 4
+_FEW_PIECES: Final = 8
+"""A sample with fewer pieces may be all white space."""
 # Seconds, as measured on a 2-core server.
 _SAMPLE: Final = 2.6e-4
 _SAMPLE_BYTE: Final = 1e-8
@@ -219,33 +221,30 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
 
 def contradiction(sample: Sample) -> str | None:
     """What in a sample that fits its schema cannot be, or None."""
-    spans = {name: getattr(sample, name) for name in ("span_in", "span_cot", "span_out")}
     if sample.span_in != NONE and sample.span_in[0] != 0:
         return f"span_in starts at {sample.span_in[0]}, not at 0"
-    for one, other in (
-        ("span_in", "span_cot"),
-        ("span_in", "span_out"),
-        ("span_cot", "span_out"),
-    ):
-        if _overlap(spans[one], spans[other]):
-            return f"{one} {list(spans[one])} and {other} {list(spans[other])} overlap"
+    for name in ("span_cot", "span_out"):  # of the generation; these two often share tokens
+        span = getattr(sample, name)
+        if NONE not in (sample.span_in, span) and span[0] <= sample.span_in[1]:
+            return f"{name} {list(span)} begins in span_in {list(sample.span_in)}"
     for name, score in sample.scores.items():
         if np.isinf(score):
             return f"{name} is {score}"
     return None if sample.tok is None else _tok_problem(sample.tok)
 
 
-def _overlap(one: Span, other: Span) -> bool:
-    return NONE not in (one, other) and one[0] <= other[1] and other[0] <= one[1]
-
-
 def _tok_problem(tok: np.ndarray[Any, np.dtype[np.str_]]) -> str | None:
+    """What is wrong with the pieces; `tokens.pieces.check_lengths` says why many are not empty.
+
+    A sample does not tell, as the converter can, whether an empty piece is one of white space that
+    was trimmed. A short one may be all of these: an empty prompt with a blank target.
+    """
     lengths = np.char.str_len(tok)
     width, longest = tok.dtype.itemsize // 4, max(1, int(lengths.max(initial=0)))
     if width != longest:
         return f"tok is U{width}, but its longest piece has {longest} characters"
     empty = int((lengths == 0).sum())
-    if 2 * empty > len(tok):
+    if 2 * empty > len(tok) >= _FEW_PIECES:
         return f"{empty} of {len(tok)} pieces of tok are empty"
     return None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..errors import Exp2procError
-from ..formats.names import Source, spelled
+from ..formats.names import Source, names_a_method, promised_by, spelled
 from ..system.files import absolute
 from ..system.walk import Identity, walk
 
@@ -58,23 +58,81 @@ def find_files(
                 yield FoundFile(path / name, (folder.identity, name), is_sample=False)
 
 
-def source_of(path: Path, out: Path) -> Source:
-    """The names in a sample's path below an output folder.
+_ROOTS: Final = (("proc", "output"), ("proc_1", "output"))
+"""How the default output roots end: names begin behind them, wherever OUT is."""
 
-    Parts that OUT itself already contains (it is a run's own folder, or a model's) are taken from
-    OUT's path, of the dataset then the last part.
+_HOUSE: Final = frozenset({"output", "proc", "proc_1", "data", "traces"})
+"""Folders that stand above names and are none themselves; in a dataset's path they may be."""
+
+
+def source_of(path: Path, out: Path) -> Source:
+    """The names in a sample's path; "" for what it does not tell. Pure: nothing is looked up.
+
+    Below OUT, or a default output root, `<dataset>/<model>/<run_tag>` is taken at its word. The
+    dataset is one part, or a path that ends with a `.jsonl`; a model of two parts is a hub name.
+    Where OUT is a dataset's, model's or run's own folder, the names above it are believed when the
+    run's folder says how many samples it has, when a `.jsonl` is among them, or when they are those
+    of the published archive, `data/<dataset>/<model>/<method>`.
+
+    Args:
+        path: the npz, absolute.
+        out: a folder above it, or the same.
 
     >>> source_of(Path("/out/math/qwen-8B/ifr_5ex/ex_000001.npz"), Path("/out")).name
     'math/qwen-8B/ifr_5ex/ex_000001.npz'
     >>> source_of(Path("/out/math/qwen-8B/ifr_5ex/ex_000001.npz"), Path("/out/math/qwen-8B")).model
     'qwen-8B'
+    >>> source_of(Path("/exp/proc/output/mine/ex_000001.npz"), Path("/exp/proc")).dataset
+    ''
     """
-    below = path.relative_to(out).parts[:-1] if path != out else ()
-    known = (*out.parts[1:], *below) if path != out else path.parts[1:-1]
-    run_tag = known[-1] if known else ""
-    model = known[-2] if len(known) > 1 else ""
-    dataset = "/".join(below[:-2]) or (known[-3] if len(known) > 2 else "")
+    folders = path.parts[1:-1]
+    run_tag = folders[-1] if folders and folders[-1] not in _HOUSE else ""
+    dataset, model = _dataset_and_model(folders, len(out.parts) - 1, run_tag) if run_tag else _NONE
     return Source(path, spelled(dataset), spelled(model), spelled(run_tag))
+
+
+_NONE: Final = ("", "")
+
+
+def _dataset_and_model(folders: tuple[str, ...], depth: int, run_tag: str) -> tuple[str, str]:
+    """The names before the run's folder, the last of `folders`; OUT has `depth` parts of them."""
+    above = folders[:-1]
+    roots = [at + 2 for at in range(len(above) - 1) if above[at : at + 2] in _ROOTS]
+    root = roots[-1] if roots else depth
+    if not roots and _path_end(above[:depth]) == depth > 0:  # OUT is a dataset's folder
+        root -= 1
+    names = above[root:]
+    if promised_by(run_tag) is None or _path_end(names) == 0:  # else a path: spelled as it is
+        at = _behind_house(names)
+        roots, names = roots or [at] * (at > 0), names[at:]
+    if len(names) > 1:
+        return _split(names)
+    if roots:  # nothing above the root is a name
+        return "", "".join(names)
+    house = _behind_house(above)
+    inside = above[house:]
+    if end := _path_end(inside):
+        return _split(inside[end - 1 :]) if end < len(inside) else _NONE
+    published = above[house - 1 : house] == ("data",) and len(inside) == 2
+    if promised_by(run_tag) is None and not (published and names_a_method(run_tag)):
+        return "", "".join(names)
+    return (inside[-2] if len(inside) > 1 else ""), (inside[-1] if inside else "")
+
+
+def _behind_house(names: tuple[str, ...]) -> int:
+    """Where the part behind the last of `_HOUSE` is, 0 when there is none."""
+    return max((at + 1 for at, name in enumerate(names) if name in _HOUSE), default=0)
+
+
+def _path_end(names: tuple[str, ...]) -> int:
+    """How many parts a dataset's path takes up, which ends with a file; 0 when there is none."""
+    return max((at + 1 for at, name in enumerate(names) if name.endswith(".jsonl")), default=0)
+
+
+def _split(names: tuple[str, ...]) -> tuple[str, str]:
+    """Dataset and model of at least two parts."""
+    end = _path_end(names[:-1]) or (1 if len(names) == 3 else len(names) - 1)
+    return "/".join(names[:end]), "/".join(names[end:])
 
 
 def find_sources(outs: Outs) -> list[Source]:

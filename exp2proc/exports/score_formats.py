@@ -9,19 +9,20 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..formats.layouts import SCORES, Score, directions
-from ..formats.names import printable
+from ..formats.names import UNKNOWN, printable
 from .scores import Estimate, ScoreRow, record_fields, short_datasets
 
 ABSENT: Final = "–"
 """Stands for a mean of no samples."""
 
 
-def caption() -> str:
-    """What stands under a table."""
+def caption(rows: Sequence[ScoreRow]) -> str:
+    """What stands under a table of these rows."""
+    partial = any(row.partial for row in rows)
     return (
         "mean ± standard error (n); * best of its dataset and model."
         f" {directions()}. {ABSENT} absent."
-    )
+    ) + (" Partial runs (4 of 8 samples) are never best." if partial else "")
 
 
 def estimate_text(found: Estimate) -> str:
@@ -63,12 +64,12 @@ def markdown_text(rows: Sequence[ScoreRow]) -> str:
     lines = [_pipes(heads), _pipes(["---"] * 3 + ["---:"] * (1 + len(SCORES)))]
     short = short_datasets(row.dataset for row in rows)
     for row in rows:
-        cells = [_markdown(name) for name in (short[row.dataset], row.model, row.label)]
+        cells = [_markdown(name) for name in (short[row.dataset], row.model or UNKNOWN, row.label)]
         for score in SCORES.values():
             text = _markdown_cell(row, score)
             cells.append(f"**{text}**" if score.key in row.best else text)
-        lines.append(_pipes([*cells[:3], str(row.samples), *cells[3:]]))
-    return "\n".join([*lines, "", caption().replace("* best", "bold: best"), ""])
+        lines.append(_pipes([*cells[:3], row.count, *cells[3:]]))
+    return "\n".join([*lines, "", caption(rows).replace("* best", "bold: best"), ""])
 
 
 def _markdown_cell(row: ScoreRow, score: Score) -> str:
@@ -91,8 +92,9 @@ def latex_text(rows: Sequence[ScoreRow]) -> str:
     arrows = {"↑": r"$\uparrow$", "↓": r"$\downarrow$"}
     heads = ["dataset", "model", "method", "samples"]
     heads += [f"{_latex(score.label)} {arrows[score.arrow]}" for score in SCORES.values()]
+    under = caption(rows).replace("* best", "bold: best")
     lines = [
-        f"% {caption().replace('* best', 'bold: best').replace('±', '+-').replace(ABSENT, '--')}",
+        f"% {under.replace('±', '+-').replace(ABSENT, '--')}",
         r"\begin{tabular}{lllr" + "r" * len(SCORES) + "}",
         r"\toprule",
         " & ".join(heads) + r" \\",
@@ -103,9 +105,9 @@ def latex_text(rows: Sequence[ScoreRow]) -> str:
         if (row.dataset, row.model) != previous:
             lines.append(r"\midrule")
         previous = (row.dataset, row.model)
-        names = [_latex(name) for name in (short[row.dataset], row.model, row.label)]
+        names = [_latex(name) for name in (short[row.dataset], row.model or UNKNOWN, row.label)]
         cells = [_latex_cell(row, score) for score in SCORES.values()]
-        lines.append(" & ".join([*names, str(row.samples), *cells]) + r" \\")
+        lines.append(" & ".join([*names, row.count, *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

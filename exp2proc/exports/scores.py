@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..formats.layouts import SCORES
-from ..formats.names import Source
+from ..formats.names import UNKNOWN, Source, promised_by
 
 
 def record_fields() -> tuple[str, ...]:
     """The fields of `ScoreRow.to_dict`."""
     parts = ("mean", "sem", "n", "best")
     scored = (f"{key}_{part}" for key in SCORES for part in parts)
-    return ("dataset", "model", "method", "run_tag", "samples", *scored)
+    return ("dataset", "model", "method", "run_tag", "samples", "promised", "partial", *scored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,12 @@ class ScoreRow:
 
     Attributes:
         dataset, model, method, run_tag: of the run.
-        label: the method, with the run_tag's rest where another run has the same method.
+        label: for people: the method, or the run_tag where another run has the same method.
         samples: how many there are, with scores or not.
+        promised: how many the run's name says (`..._8ex`); None when it does not.
         estimates: by the key of the score.
         best: keys of the scores in which no other row of this dataset and model is better, given
-            that another one has the score.
+            that another one has the score; partial rows do not take part.
     """
 
     dataset: str
@@ -74,12 +75,24 @@ class ScoreRow:
     run_tag: str
     label: str
     samples: int
+    promised: int | None
     estimates: Mapping[str, Estimate]
     best: frozenset[str]
 
+    @property
+    def partial(self) -> bool:
+        """Whether there are fewer samples than the run's name promises."""
+        return is_partial(self.run_tag, self.samples)
+
+    @property
+    def count(self) -> str:
+        """How many samples there are, for people: "4 of 8" of a partial run."""
+        return f"{self.samples} of {self.promised}" if self.partial else str(self.samples)
+
     def to_dict(self) -> dict[str, Any]:
         """One flat record, absent values None."""
-        values: list[Any] = [self.dataset, self.model, self.method, self.run_tag, self.samples]
+        values: list[Any] = [self.dataset, self.model, self.method, self.run_tag]
+        values += (self.samples, self.promised, self.partial)
         for score in SCORES.values():
             found = self.estimates[score.key]
             values += (_finite(found.mean), found.sem, found.n, score.key in self.best)
@@ -96,7 +109,9 @@ def short_datasets(datasets: Iterable[str]) -> dict[str, str]:
     >>> short_datasets(["exp/exp2/data/math.jsonl"])
     {'exp/exp2/data/math.jsonl': 'math'}
     """
-    names = {name: name.rpartition("/")[2].removesuffix(".jsonl") for name in set(datasets)}
+    names = {
+        name: name.rpartition("/")[2].removesuffix(".jsonl") or UNKNOWN for name in set(datasets)
+    }
     shorts = list(names.values())
     return {name: short if shorts.count(short) == 1 else name for name, short in names.items()}
 
@@ -127,27 +142,42 @@ def score_rows(scored: Iterable[tuple[Source, Mapping[str, float]]]) -> list[Sco
         for key, lists in values.items()
     }
     labels = _labels(list(values))
+    samples = {key: len(lists["rise"]) for key, lists in values.items()}
+    whole = {key: estimates[key] for key in values if not is_partial(key[3], samples[key])}
     return [
         ScoreRow(
             *key,
             label=labels[key],
-            samples=len(values[key]["rise"]),
+            samples=samples[key],
+            promised=promised_by(key[3]),
             estimates=estimates[key],
-            best=_best(key, estimates),
+            best=_best(key, whole),
         )
         for key in sorted(values)
     ]
+
+
+def is_partial(run_tag: str, samples: int) -> bool:
+    """Whether a run has fewer samples than its name promises: it was cut, or is still going.
+
+    >>> is_partial("ifr_n1_8ex", 4), is_partial("ifr_n1_8ex", 8), is_partial("ifr_n1", 4)
+    (True, False, False)
+    """
+    promised = promised_by(run_tag)
+    return promised is not None and samples < promised
 
 
 def _labels(keys: list[RunKey]) -> dict[RunKey, str]:
     runs: dict[tuple[str, ...], int] = {}
     for key in keys:
         runs[key[:3]] = runs.get(key[:3], 0) + 1
-    return {key: key[2] if runs[key[:3]] == 1 else key[3] for key in keys}
+    return {key: (key[2] if runs[key[:3]] == 1 else key[3]) or UNKNOWN for key in keys}
 
 
 def _best(key: RunKey, estimates: Mapping[RunKey, Mapping[str, Estimate]]) -> frozenset[str]:
-    best = set()
+    best: set[str] = set()
+    if key not in estimates:
+        return frozenset()
     for score in SCORES.values():
         rivals = [
             found[score.key].mean for other, found in estimates.items() if other[:2] == key[:2]

@@ -10,6 +10,13 @@ from typing import Final
 # Where the method ends in a run_tag: hops (n1), modes of LRP (negdrop, normnorm), what was measured
 # (mfaithfulness_gen), how many (100ex).
 _SETTINGS: Final = re.compile(r"_(?=n\d+(?:_|$)|neg[a-z]+(?:_|$)|norm[a-z]+|mfaith|mrecov|\d+ex$)")
+_SIZE: Final = re.compile(r"_(\d{1,9})ex$")
+# Methods whose published folders say no settings. Others are known by these.
+_METHODS: Final = re.compile(r"(?:ft_)?(?:ifr|attnlrp|perturbation)(?:_|$)|IG$")
+
+UNKNOWN: Final = "?"
+"""What people are shown for a name that is not known; in data it is an empty string."""
+
 _EXAMPLE: Final = re.compile(r"ex_(\d{1,18})\.npz")
 _SEPARATORS: Final = re.compile(r"[/\\:]")
 _MAX_NAME: Final = 200
@@ -23,8 +30,8 @@ class Source:
     Attributes:
         path: the npz, absolute.
         dataset: one or more path parts, joined by "/"; "" when the path does not tell.
-        model: the model's folder name; "" when the path does not tell.
-        run_tag: the run's folder name: method, settings, modes and size.
+        model: the model's folder name, or a hub name; "" when the path does not tell.
+        run_tag: the run's folder name: method, settings, modes and size; "" when it has none.
 
     >>> path = Path("/out/math/qwen-8B/attnlrp_negdrop_5ex/ex_000012.npz")
     >>> source = Source(path, "math", "qwen-8B", "attnlrp_negdrop_5ex")
@@ -62,6 +69,25 @@ def method_of(run_tag: str) -> str:
     'ifr_multi_hop_both'
     """
     return _SETTINGS.split(run_tag, maxsplit=1)[0]
+
+
+def promised_by(run_tag: str) -> int | None:
+    """How many samples a run_tag promises, None when it does not say.
+
+    >>> promised_by("ifr_multi_hop_both_n1_mfaithfulness_gen_100ex"), promised_by("attnlrp")
+    (100, None)
+    """
+    match = _SIZE.search(run_tag)
+    return int(match[1]) if match else None
+
+
+def names_a_method(run_tag: str) -> bool:
+    """Whether a folder's name is that of a run: a method that is known, or settings behind one.
+
+    >>> names_a_method("perturbation_all_fast"), names_a_method("math_ifr_multi_hop_both")
+    (True, False)
+    """
+    return bool(_METHODS.match(run_tag) or _SETTINGS.search(run_tag))
 
 
 def spelled(name: str) -> str:

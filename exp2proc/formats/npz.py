@@ -1,9 +1,10 @@
 """The container: plain arrays in a zip, read and written without going through `zipfile`.
 
 numpy writes and reads the same files; `np.load` and `np.savez_compressed` spend most of their time
-on generality that a trace does not need. Reading here is strict: whatever is not a plain,
-unencrypted member with a matching CRC raises `NpzError`, and no allocation is larger than what the
-caller expects and the zip directory can prove.
+on generality that a trace does not need. Reading here is strict: whatever is not an unencrypted
+member with a matching CRC raises `NpzError`, and no allocation is larger than what the caller
+expects and the zip directory can prove. What `npz_rare` knows (zip64, comments, bytes behind the
+end, bzip2, LZMA) is read as `np.load` reads it, within the same bounds.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 import os
 import struct
 import warnings
+import zipfile
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..system.files import NotRegularFileError, open_regular_fd
-from . import deflate
+from . import deflate, npz_rare
 from .deflate import Bytes
 
 _END = struct.Struct("<4s4H2LH")
@@ -34,6 +36,12 @@ _DOS_EPOCH: Final = 0x21  # 1980-01-01, the date numpy itself stamps: equal inpu
 # A file up to this size is read in one call; of a larger one only the directory and what is needed.
 _WHOLE: Final = 1 << 20
 _TAIL: Final = 1 << 16
+
+_ZIP64: Final = 0xFFFFFFFF
+"""Stands where the true number is in a zip64 field."""
+
+_METHODS: Final = (0, 8, *npz_rare.METHODS)
+"""How members may be packed: not at all, by DEFLATE, or rarely otherwise."""
 
 _NEWEST_ZIP: Final = 63
 """The newest version of the format (6.3) that zipfile, and so np.load, reads."""
@@ -74,7 +82,7 @@ class NpzReader:
 
     Raises:
         OSError: the file cannot be opened or read.
-        NpzError: it is not a regular file or not a plain zip archive.
+        NpzError: it is not a regular file or not a zip archive.
     """
 
     def __init__(self, path: str | Path, *, follow_symlinks: bool = True) -> None:
@@ -167,19 +175,24 @@ class NpzReader:
             if len(data) != entry.size:
                 raise NpzError(f"{key}: stored sizes differ ({len(data)}, {entry.size})")
             return data
-        if entry.size > entry.packed * deflate.MAX_RATIO + 64:
-            raise NpzError(f"{key}: {entry.packed} bytes cannot inflate to {entry.size}")
         try:
+            if entry.method in npz_rare.METHODS:
+                return npz_rare.decompress(entry.method, data, entry.size, entry.size)
+            if entry.size > entry.packed * deflate.MAX_RATIO + 64:
+                raise NpzError(f"{key}: {entry.packed} bytes cannot inflate to {entry.size}")
             return deflate.decompress(data, entry.size)
         except deflate.InflateError as err:
             raise NpzError(f"{key}: {err}") from None
 
     def _head(self, key: str, entry: _Entry) -> Bytes:
         """The beginning of a member, at most `_MAX_HEADER` bytes of it."""
-        data = self._packed(key, entry, _MAX_HEADER)
+        rare = entry.method in npz_rare.METHODS
+        data = self._packed(key, entry, npz_rare.MAX_BLOCK if rare else _MAX_HEADER)
         if entry.method == 0:
             return data
         try:
+            if rare:
+                return npz_rare.decompress(entry.method, data, entry.size, _MAX_HEADER)
             return deflate.head(data, _MAX_HEADER)
         except deflate.InflateError as err:
             raise NpzError(f"{key}: {err}") from None
@@ -188,8 +201,8 @@ class NpzReader:
         """The packed bytes of a member, or the first `most` of them."""
         if entry.flags & 0x61:
             raise NpzError(f"{key}: encrypted or patched")
-        if entry.method not in (0, 8):
-            raise NpzError(f"{key}: compression method {entry.method} is not DEFLATE")
+        if entry.method not in _METHODS:
+            raise NpzError(f"{key}: compression method {entry.method} is not known")
         if most is None and entry.packed > entry.size + entry.size // 8 + 1024:
             raise NpzError(f"{key}: {entry.packed} bytes packed are too many for {entry.size}")
         name_len, extra_len = _LOCAL.unpack(self._read(entry.offset, _LOCAL.size))[9:]
@@ -216,22 +229,33 @@ class NpzReader:
         tail = os.pread(self._fd, take, self._size - take)
         if len(tail) != take:
             raise NpzError("it shrank while it was read")
-        at = take - _END.size
-        if tail[at : at + 4] != b"PK\5\6":
-            at = tail.rfind(b"PK\5\6", 0, take - _END.size + 4)
-        if at < 0 or at + _END.size > take:
-            raise NpzError("no zip directory at its end (truncated, or not a zip archive)")
-        _, disk, first, here, total, length, offset, comment = _END.unpack_from(tail, at)
-        if disk or first or here != total or total == 0xFFFF or offset == 0xFFFFFFFF:
-            raise NpzError("it is a multi-disk or zip64 archive")
-        end = self._size - take + at
-        if offset + length != end or end + _END.size + comment != self._size:
-            raise NpzError("its zip directory is not where it should be (truncated or damaged)")
         self._base, self._bytes = self._size - take, tail
-        entries = _entries(self._read(offset, length), total)
-        for entry in entries.values():
+        found = self._plain_directory()
+        if found is None:
+            try:
+                found = [_Entry(*fields) for fields in npz_rare.directory(self._fd)]
+            except zipfile.BadZipFile as err:
+                raise NpzError(str(err)) from None
+        entries: dict[str, _Entry] = {}
+        for entry in found:
+            name = entry.name.decode("utf-8", "replace")
+            if name in entries:
+                raise NpzError(f"two members are named {shown_name(entry.name)}")
+            entries[name] = entry
             self._check_local(entry)
         return entries
+
+    def _plain_directory(self) -> list[_Entry] | None:
+        """The members of an archive that ends with its directory; None where that is not plain."""
+        signature, disk, first, here, total, length, offset, comment = _END.unpack_from(
+            self._bytes, len(self._bytes) - _END.size
+        )
+        end = self._size - _END.size
+        if signature != b"PK\5\6" or comment or offset + length != end or total == 0xFFFF:
+            return None
+        if disk or first or here != total:
+            raise NpzError("it is a multi-disk archive")
+        return _entries(self._read(offset, length), total)
 
     def _check_local(self, entry: _Entry) -> None:
         """Compare a member's two headers: a damaged name must not pass for an absent array."""
@@ -244,8 +268,9 @@ class NpzReader:
             raise NpzError(f"{shown_name(entry.name)}: the local header names another member")
 
 
-def _entries(directory: bytes, total: int) -> dict[str, _Entry]:
-    entries: dict[str, _Entry] = {}
+def _entries(directory: bytes, total: int) -> list[_Entry] | None:
+    """What a directory lists; None where a number stands in a zip64 field."""
+    entries: list[_Entry] = []
     at = 0
     for _ in range(total):
         if at + _CENTRAL.size > len(directory) or directory[at : at + 4] != b"PK\1\2":
@@ -257,10 +282,10 @@ def _entries(directory: bytes, total: int) -> dict[str, _Entry]:
         extra = directory[at + name_len : at + name_len + extra_len]
         if head[2] & 0xFF > _NEWEST_ZIP or not _is_sound(extra):
             raise NpzError(f"{shown_name(raw)}: its directory entry is damaged")
-        name = raw.decode("utf-8", "replace")
-        if name in entries:
-            raise NpzError(f"two members are named {shown_name(raw)}")
-        entries[name] = _Entry(head[3], head[4], head[7], head[8], head[9], head[16], raw)
+        entry = _Entry(head[3], head[4], head[7], head[8], head[9], head[16], raw)
+        if _ZIP64 in (entry.packed, entry.size, entry.offset):
+            return None
+        entries.append(entry)
         at += name_len + extra_len + comment_len
     if at != len(directory):
         raise NpzError("its zip directory is damaged")
@@ -336,6 +361,10 @@ def _numpy_header(stream: io.BytesIO) -> tuple[np.dtype[np.generic], bool, tuple
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
     elif version == (2, 0):
         shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
+    elif version == (3, 0):  # as 2, but in UTF-8, for names of fields, which are none of ours
+        length, text = stream.read(4), stream.read().decode("utf-8")
+        latin = io.BytesIO(length + text.encode("latin-1").ljust(int.from_bytes(length, "little")))
+        shape, fortran, dtype = np.lib.format.read_array_header_2_0(latin)
     else:
         raise NpzError(f"npy version {version[0]}.{version[1]}")
     if dtype.hasobject:

@@ -39,6 +39,16 @@ def part_numbers(length: int, spans: SampleSpans) -> npt.NDArray[np.int8]:
     return numbers
 
 
+def both(spans: SampleSpans) -> int:
+    """How many tokens are of both CoT and output: they count, and are drawn, as output.
+
+    >>> both(SampleSpans((0, 2), (3, 6), (5, 6)))
+    2
+    """
+    cot, out = spans.span_cot, spans.span_out
+    return 0 if NONE in (cot, out) else max(0, min(cot[1], out[1]) - max(cot[0], out[0]) + 1)
+
+
 def shares(scores: npt.NDArray[np.float32], spans: SampleSpans) -> dict[Part, float]:
     """The share of the absolute attribution that each part of the text holds.
 

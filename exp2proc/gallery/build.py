@@ -29,9 +29,9 @@ import numpy as np
 from ..errors import Exp2procError
 from ..exports.find import Outs, find_sources
 from ..exports.read import read_each
-from ..formats.names import Source
+from ..formats.names import UNKNOWN, Source
 from ..formats.sample import Sample, load_sample
-from ..formats.shares import PARTS
+from ..formats.shares import PARTS, both
 from ..results import OnProgress, Progress
 from ..system.atomic_write import claim_folder
 from .cells import sample_cells
@@ -169,6 +169,7 @@ def _write_page(root: Path, page: Page) -> Entry:
         text_id=text_id,
         sections=drawn,
         parts={section.part for section in drawn},
+        both=both(sample.spans),
         all_shares=all_shares,
         shares_list=[[_plain(shares[part]) for part in PARTS] for shares in all_shares],
     )
@@ -220,9 +221,12 @@ def _write_texts(root: Path, entries: Sequence[Entry]) -> None:
         members = [
             {
                 "id": entry.id,
-                "label": entry.source.method
-                if methods.count(entry.source.method) == 1
-                else entry.source.run_tag,
+                "label": (
+                    entry.source.method
+                    if methods.count(entry.source.method) == 1
+                    else entry.source.run_tag
+                )
+                or UNKNOWN,
                 "scores": " · ".join(
                     f"{label} {number(entry.scores[key])}"
                     for key, label in (("rise", "RISE"), ("mas", "MAS"), ("recovery", "Rec."))

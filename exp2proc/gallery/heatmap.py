@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..formats.layouts import SCORES
+from ..formats.names import UNKNOWN
 from ..formats.sample import Sample
 from ..formats.shares import PARTS, Part, part_numbers
 from .cells import Cell, sample_cells
@@ -156,7 +157,9 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.globals.update(TITLES=TITLES, PARTS=PARTS, STEPS=STEPS, SCORES=[*SCORES.values()])
+    env.globals.update(
+        UNKNOWN=UNKNOWN, TITLES=TITLES, PARTS=PARTS, STEPS=STEPS, SCORES=[*SCORES.values()]
+    )
     env.filters["percent"] = percent
     env.filters["number"] = number
     return env

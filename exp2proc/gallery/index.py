@@ -10,7 +10,7 @@ import numpy as np
 
 from ..exports.scores import ScoreRow, score_rows, short_datasets
 from ..formats.layouts import SCORES, directions
-from ..formats.names import Source
+from ..formats.names import UNKNOWN, Source
 from .heatmap import render
 
 _BINS: Final = 16
@@ -52,6 +52,11 @@ def write_index(root: Path, entries: Sequence[Entry], *, failed: int) -> None:
     datasets = sorted({names[row.dataset] for row in rows})
     models = sorted({row.model for row in rows})
     methods = sorted({row.method for row in rows})
+    shown = {
+        "datasets": datasets,
+        "models": [model or UNKNOWN for model in models],
+        "methods": [method or UNKNOWN for method in methods],
+    }
     lows, highs = _limits(entries)
     text = render(
         "index.html",
@@ -59,17 +64,13 @@ def write_index(root: Path, entries: Sequence[Entry], *, failed: int) -> None:
         count=len(entries),
         failed=failed,
         first=entries[0].id,
-        datasets=datasets,
-        models=models,
-        methods=methods,
+        **shown,
         rows=_table(rows, entries, names, lows, highs),
         lows=lows,
         highs=highs,
         DIRECTIONS=directions(),
         data={
-            "datasets": datasets,
-            "models": models,
-            "methods": methods,
+            **shown,
             "samples": [
                 [
                     datasets.index(names[entry.source.dataset]),
@@ -135,6 +136,7 @@ def _table(
                 "run": at,
                 "score": row,
                 "dataset": names[row.dataset],
+                "model": row.model or UNKNOWN,
                 "first": group != previous,
                 "bars": bars,
             }

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
@@ -20,7 +22,7 @@ from rich.text import Text
 from ..formats.layouts import SCORES
 from ..formats.names import printable
 from ..formats.sample import Sample
-from ..formats.shares import PARTS, Part, TopToken, part_numbers
+from ..formats.shares import PARTS, Part, TopToken, both, part_numbers
 from ..gallery.cells import sample_cells
 from ..gallery.heat import STEPS, cell_scores, levels
 
@@ -81,6 +83,9 @@ def sample_view(
 def _facts(sample: Sample) -> str:
     hops = 0 if sample.hop is None else len(sample.hop)
     facts = [f"{len(sample.attr)} tokens, {hops} hops, layout {sample.layout}"]
+    if count := both(sample.spans):
+        tokens = "1 token is" if count == 1 else f"{count} tokens are"
+        facts.append(f"{tokens} of both CoT and output: shown as output")
     for score in SCORES.values():
         value = sample.scores[score.key]
         shown = f"{value:.3f}" if value == value else "absent"
@@ -117,11 +122,10 @@ def _parts(sample: Sample, hop: int | None, top: int, colour: bool) -> Iterator[
     drawn = sample_cells(sample)
     shades = levels(cell_scores(scores, drawn))
     numbers = part_numbers(len(scores), sample.spans)
-    strongest: dict[Part, list[TopToken]] = {
-        "in": sample.top_tokens(top, "in", hop=hop),
-        "cot": sample.top_tokens(top, "cot", hop=hop),
-        "out": sample.top_tokens(top, "out", hop=hop),
-    }
+    strongest: dict[Part, list[TopToken]] = {}
+    for part in PARTS[:3]:  # of the tokens that are drawn in it
+        inside = np.where(numbers == PARTS.index(part), scores, np.float32(np.nan))
+        strongest[part] = replace(sample, attr=inside).top_tokens(top, "all")
     marked = {token.index for tokens in strongest.values() for token in tokens}
     pairs = zip(drawn, shades.tolist(), strict=True)
     for number, stretch in groupby(pairs, key=lambda pair: int(numbers[pair[0].start])):

@@ -14,9 +14,10 @@ from rich.text import Text
 from ..exports.score_formats import caption, estimate_text
 from ..exports.scores import ScoreRow, short_datasets
 from ..formats.layouts import SCORES
-from ..formats.names import printable
+from ..formats.names import UNKNOWN, printable
 
 _METHOD_WIDTH: Final = 18
+_COUNT_WIDTH: Final = 4
 _SCORE_WIDTH: Final = 14
 
 
@@ -26,16 +27,18 @@ def score_tables(rows: Sequence[ScoreRow]) -> RenderableType:
     width = max((len(printable(row.label)) for row in rows), default=0)
     parts: list[RenderableType] = []
     for (dataset, model), group in groupby(rows, key=lambda row: (row.dataset, row.model)):
-        name = " · ".join(filter(None, (short[dataset], model)))
+        name = f"{short[dataset]} · {model or UNKNOWN}"
         parts += (Text(printable(name), style="bold cyan"), _table(list(group), width))
-    under = caption().replace("(n)", "over n samples, or (n) where fewer have the score")
+    under = caption(rows).replace("(n)", "over n samples, or (n) where fewer have the score")
     return Group(*parts, Text(under, style="dim"))
 
 
 def _table(rows: Sequence[ScoreRow], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("method", overflow="fold", min_width=min(width, _METHOD_WIDTH))
-    table.add_column("n", justify="right", no_wrap=True, min_width=4)
+    counted = max(_COUNT_WIDTH, *(len(row.count) for row in rows))
+    room = _METHOD_WIDTH + _COUNT_WIDTH - counted
+    table.add_column("method", overflow="fold", min_width=min(width, room))
+    table.add_column("n", justify="right", no_wrap=True, min_width=_COUNT_WIDTH)
     for score in SCORES.values():
         table.add_column(
             f"{score.label} {score.arrow}", justify="right", no_wrap=True, min_width=_SCORE_WIDTH
@@ -48,5 +51,5 @@ def _table(rows: Sequence[ScoreRow], width: int) -> Table:
             n = "" if found.n in (0, row.samples) else f" ({found.n})"
             text = estimate_text(found) + n + ("*" if best else " ")
             cells.append(Text(text, style="bold green" if best else ""))
-        table.add_row(Text(printable(row.label)), str(row.samples), *cells)
+        table.add_row(Text(printable(row.label)), row.count, *cells)
     return table

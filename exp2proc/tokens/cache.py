@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 
-_FORMAT: Final = "exp2proc-1"
+_FORMAT: Final = "exp2proc-2"
 _FILE: Final = "alignments.sqlite3"
 _CHUNK: Final = 500
 _DAY: Final = 86400

@@ -95,11 +95,11 @@ def pickled(path: Path) -> None:
     rewrite(path, change)
 
 
-def overlap(path: Path) -> None:
+def into_the_prompt(key: str) -> Callable[[Path], None]:
     def change(arrays: Arrays) -> None:
-        arrays["span_cot"][1] = arrays["span_out"][0]
+        arrays[key][0] = arrays["span_in"][1]
 
-    rewrite(path, change)
+    return lambda path: rewrite(path, change)
 
 
 def negative_zero(path: Path) -> None:
@@ -146,7 +146,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a span outside": (put("span_out", [5, 100000]), "sample-invalid"),
     "a span reversed": (put("span_cot", lambda a: a[::-1]), "sample-invalid"),
     "a span of int32": (put("span_in", lambda a: a, np.int32), "sample-invalid"),
-    "spans that overlap": (overlap, "sample-inconsistent"),
+    "CoT from within the prompt": (into_the_prompt("span_cot"), "sample-inconsistent"),
+    "output from within the prompt": (into_the_prompt("span_out"), "sample-inconsistent"),
     "span_in off its start": (put("span_in", lambda a: np.add(a, [1, 0])), "sample-inconsistent"),
     "an infinite score": (put("rise", np.inf), "sample-inconsistent"),
     "a score of float32": (put("recovery", lambda a: a, np.float32), "sample-invalid"),
@@ -184,6 +185,32 @@ def test_a_clean_export_has_nothing(clean: Export) -> None:
             assert report.errors == []
             assert (report.samples, report.folders) == (96, 12)
             assert report.compared == (0 if against is None else 96)
+
+
+@pytest.mark.parametrize("thinking", ["span_out", "its first token", "one that reaches into it"])
+def test_cot_and_output_may_share_tokens(clean: Export, tmp_path: Path, thinking: str) -> None:
+    """As the experiment stores them without spans in its cache, and for targets of two tokens."""
+
+    def change(arrays: Arrays) -> None:
+        start, end = arrays["span_out"]
+        before = arrays["span_cot"][0]
+        first, last = {
+            "span_out": (start, end),
+            "its first token": (start, start),
+            "one that reaches into it": (before, end),
+        }[thinking]
+        arrays["span_cot"][:] = first, last
+
+    folder = copied(clean, tmp_path)
+    rewrite(folder / NAME, change)
+    assert exp2proc.check(folder).errors == []
+
+
+def test_genuine_samples_are_clean(reference: Path) -> None:
+    for layout in ("proc", "proc_1"):
+        report = exp2proc.check(reference / "genuine/expected" / layout)
+        assert report.errors == []
+        assert report.samples > 100
 
 
 def test_published_samples_are_clean(reference: Path) -> None:

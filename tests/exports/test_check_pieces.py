@@ -14,9 +14,14 @@ import exp2proc
     ("tok", "problem"),
     [
         (["a", "", "b", ""], None),  # half of them: bytes of one character that come one by one
-        (["a", "", "", "b", ""], "3 of 5 pieces of tok are empty"),
-        (["", "b", ""], "2 of 3 pieces of tok are empty"),
-        ([""], "1 of 1 pieces of tok are empty"),
+        (["a", "", "", "b", ""] * 2, "6 of 10 pieces of tok are empty"),
+        (["", "b", ""] * 3, "6 of 9 pieces of tok are empty"),
+        ([""] * 8, "8 of 8 pieces of tok are empty"),
+        (["a", ""] * 4, None),
+        # blank prompts and targets, under a tokenizer that trims offsets
+        ([""], None),
+        (["", "", ""], None),
+        ([""] * 7, None),
         ([], None),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import subprocess
@@ -61,25 +62,125 @@ def test_names_whatever_level_is_given(out: Path, below: str) -> None:
         assert source.dataset == "exp/data/math.jsonl"
 
 
+_SIZED = "ifr_n1_mfaithfulness_gen_5ex"
+
+
 @pytest.mark.parametrize(
     ("path", "out", "names"),
     [
+        # below OUT by position
         ("/out/d/m/r/a.npz", "/out", ("d", "m", "r")),
-        ("/out/x/d/m/r/a.npz", "/out", ("x/d", "m", "r")),
-        ("/out/d/m/r/a.npz", "/out/d", ("d", "m", "r")),
-        ("/x/d/m/r/a.npz", "/x/d/m/r", ("d", "m", "r")),
-        ("/x/d/m/r/a.npz", "/x/d/m/r/a.npz", ("d", "m", "r")),
-        ("/m/r/a.npz", "/m/r/a.npz", ("", "m", "r")),
+        ("/out/x/d.jsonl/m/r/a.npz", "/out", ("x/d.jsonl", "m", "r")),
+        ("/out/d/m/r/a.npz", "/out/d", ("", "m", "r")),
+        ("/x/d/m/r/a.npz", "/x/d/m/r", ("", "", "r")),
+        ("/x/d/m/r/a.npz", "/x/d/m/r/a.npz", ("", "", "r")),
+        # above OUT only in the right shape
+        (f"/out/d/m/{_SIZED}/a.npz", "/out/d", ("d", "m", _SIZED)),
+        (f"/x/d/m/{_SIZED}/a.npz", f"/x/d/m/{_SIZED}", ("d", "m", _SIZED)),
+        (f"/m/{_SIZED}/a.npz", f"/m/{_SIZED}/a.npz", ("", "m", _SIZED)),
+        (f"/{_SIZED}/a.npz", f"/{_SIZED}/a.npz", ("", "", _SIZED)),
+        # the root of the file system is nobody's name
         ("/r/a.npz", "/r/a.npz", ("", "", "r")),
         ("/r/a.npz", "/", ("", "", "r")),
         ("/a.npz", "/", ("", "", "")),
         ("/a.npz", "/a.npz", ("", "", "")),
+        # neither are the folders that stand above names
+        ("/w/exp/proc/output/a.npz", "/w/exp/proc/output", ("", "", "")),
+        (f"/w/output/{_SIZED}/a.npz", f"/w/output/{_SIZED}", ("", "", _SIZED)),
+        (f"/w/data/m/{_SIZED}/a.npz", f"/w/data/m/{_SIZED}", ("", "m", _SIZED)),
+        (f"/w/b/output/d/m/{_SIZED}/a.npz", "/w", ("d", "m", _SIZED)),
+        ("/w/a/b/data/a.npz", "/w", ("", "", "")),
+        # a method's name alone, in no published archive, is no proof of what stands above it
+        (
+            "/home/me/ifr_multi_hop_both/a.npz",
+            "/home/me/ifr_multi_hop_both",
+            ("", "", "ifr_multi_hop_both"),
+        ),
     ],
 )
 def test_names_in_a_path(path: str, out: str, names: tuple[str, str, str]) -> None:
-    """As many as the path has; the root of the file system is nobody's name."""
+    """As many as can be known, and none that is not."""
     source = source_of(Path(path), Path(out))
     assert (source.dataset, source.model, source.run_tag) == names
+
+
+_BOTH = "ifr_multi_hop_both_n1_mfaithfulness_gen_100ex"
+
+
+@pytest.mark.parametrize(
+    ("root", "dataset", "model", "run", "known"),
+    [
+        # a default root is known wherever OUT is
+        ("/w/exp/proc/output", "needles", "qwen-8B", _BOTH, ("needles", "qwen-8B")),
+        ("/w/exp/proc_1/output", "needles", "qwen-8B", _BOTH, ("needles", "qwen-8B")),
+        ("/w/exp/proc/output", "needles", "Qwen/Q3-8B", _BOTH, ("needles", "Qwen/Q3-8B")),
+        (
+            "/w/exp/proc/output",
+            "exp/exp2/data/math.jsonl",
+            "qwen-8B",
+            _BOTH,
+            ("exp/exp2/data/math.jsonl", "qwen-8B"),
+        ),
+        (
+            "/w/exp/proc/output",
+            "data/math.jsonl",
+            "Qwen/Q3-8B",
+            _BOTH,
+            ("data/math.jsonl", "Qwen/Q3-8B"),
+        ),
+        # as published
+        ("/w/exp/proc/output", "", "", "math_ifr_multi_hop_both", ("", "")),
+        *(
+            (f"{root}/data", dataset, "qwen-8B", method, (dataset, "qwen-8B"))
+            for root in ("/w/exp/proc_1/output", "/w/archive")
+            for dataset in ("morehopqa", "vt_h2_c3", "vt_h10_c1.jsonl")
+            for method in ("ifr_multi_hop_both_n1", "attnlrp", "perturbation_all_fast")
+        ),
+        # elsewhere
+        ("/w/mine", "needles", "qwen-8B", _BOTH, ("needles", "qwen-8B")),
+    ],
+)
+def test_names_at_every_level(
+    root: str, dataset: str, model: str, run: str, known: tuple[str, str]
+) -> None:
+    """The same whether OUT is the root, a dataset's, model's or run's folder, or the file."""
+    folder = Path(root, dataset, model, run)
+    path = folder / "ex_000001.npz"
+    for out in (path, folder, *folder.parents):
+        if out == Path(root).parent and root == "/w/mine":
+            break  # above a root that is none of the default ones: its name is taken for one
+        source = source_of(path, out)
+        assert (source.dataset, source.model, source.run_tag) == (*known, run), out
+        assert source.method == method_of(run)
+
+
+@pytest.mark.parametrize("out", ["", "exp", "exp/exp2/data", "exp/exp2/data/math.jsonl"])
+def test_a_dataset_that_is_a_path_below_another_root(out: str) -> None:
+    """As far as OUT tells: at the least the name of its file."""
+    path = Path("/w/mine/exp/exp2/data/math.jsonl/Qwen/Q3-8B", _BOTH, "ex_000001.npz")
+    source = source_of(path, Path("/w/mine", out))
+    assert source.model == "Qwen/Q3-8B"
+    below = "exp/exp2/data/math.jsonl".removeprefix(out).strip("/")
+    assert source.dataset == (below or "math.jsonl")
+
+
+def test_what_is_not_known_is_a_question_mark_to_people_and_empty_in_data(tmp_path: Path) -> None:
+    folder = tmp_path / "exp/proc/output/math_ifr_multi_hop_both"
+    write_export(folder / "ex_000001.npz", ["a"], scores=(0.5, 0.5, NAN))
+    for out in (folder, folder.parent, tmp_path):
+        assert "? · ?" in run_cli("summary", out).stdout
+        (row,) = json.loads(run_cli("summary", out, "--format", "json").stdout)["rows"]
+        assert (row["dataset"], row["model"], row["run_tag"]) == ("", "", folder.name)
+        assert "| ? | ? | math" in run_cli("summary", out, "--format", "markdown").stdout
+        assert "? & ? & math" in run_cli("summary", out, "--format", "latex").stdout
+        assert (
+            run_cli("summary", out, "--format", "csv").stdout.splitlines()[1].startswith(",,math")
+        )
+    assert run_cli("gallery", folder, "-o", tmp_path / "site").returncode == 0
+    index = (tmp_path / "site/index.html").read_text("utf-8")
+    assert "<td>?</td><td>?</td>" in index
+    (page,) = (tmp_path / "site/pages").glob("*.html")
+    assert '<span title="dataset">?</span><span title="model">?</span>' in page.read_text("utf-8")
 
 
 def test_sorted_each_once_no_hidden_files(out: Path) -> None:

@@ -108,7 +108,8 @@ def test_table_on_screen(out: Path) -> None:
     assert not any("attnlrp" in line for line in starred)
 
 
-def test_table_fits_a_narrow_terminal(out: Path) -> None:
+def narrow(out: Path) -> str:
+    """The table on a terminal of 80 columns."""
     from rich.console import Console
 
     from exp2proc.exports.find import find_sources
@@ -119,10 +120,55 @@ def test_table_fits_a_narrow_terminal(out: Path) -> None:
     rows = score_rows((source, load_scores(source.path)) for source in find_sources(out))
     stream = io.StringIO()
     Console(file=stream, width=80).print(score_tables(rows))
-    text = stream.getvalue()
+    return stream.getvalue()
+
+
+def test_table_fits_a_narrow_terminal(out: Path) -> None:
+    text = narrow(out)
     assert max(map(len, text.splitlines())) <= 80
     for shown in ("ma_th · q&8B", "0.550 ± 0.050", "0.900 ± 0.000", "Recovery@10% ↑", "solo"):
         assert shown in text
+
+
+@pytest.fixture
+def partial(out: Path) -> Path:
+    """Beside whole runs one that was cut, with the best scores, and one whose name says no size."""
+    run = out / "ma_th.jsonl/q&8B"
+    write_export(run / "ifr_all_positions_100ex/ex_000000.npz", ["a"], scores=(0, 0, 1))
+    write_export(run / "perturbation_all_fast/ex_000000.npz", ["a"], scores=(0.6, 0.8, NAN))
+    return out
+
+
+def test_partial_runs_are_marked_and_never_best(partial: Path) -> None:
+    rows = {str(row["run_tag"]): row for row in records(partial)}
+    cut = rows["ifr_all_positions_100ex"]
+    assert (cut["samples"], cut["promised"], cut["partial"]) == (1, 100, True)
+    assert not any(cut[f"{key}_best"] for key in ("rise", "mas", "recovery"))
+    best = rows["ifr_n1_mfaithfulness_gen_2ex"]
+    assert (best["promised"], best["partial"], best["rise_best"]) == (2, False, True)
+    silent = rows["perturbation_all_fast"]
+    assert (silent["samples"], silent["promised"], silent["partial"]) == (1, None, False)
+    csv_rows = csv.DictReader(io.StringIO(run_cli("summary", partial, "--format", "csv").stdout))
+    assert ["1", "100", "True"] in [[r["samples"], r["promised"], r["partial"]] for r in csv_rows]
+    for how, count in (
+        ("table", "1 of 100  "),
+        ("markdown", "| 1 of 100 |"),
+        ("latex", "& 1 of 100 &"),
+    ):
+        text = run_cli("summary", partial, "--format", how).stdout
+        assert count in text
+        assert "Partial runs (4 of 8 samples) are never best" in " ".join(text.split())
+
+
+def test_a_table_of_partial_runs_fits_too(partial: Path) -> None:
+    text = narrow(partial)
+    assert max(map(len, text.splitlines())) <= 80
+    for shown in ("1 of 100", "0.550 ± 0.050", "0.900 ± 0.000", "Recovery@10% ↑"):
+        assert shown in text
+
+
+def test_whole_runs_have_no_word_of_partial_ones(out: Path) -> None:
+    assert "artial" not in run_cli("summary", out).stdout
 
 
 def test_markdown_has_one_shape(out: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from exp2proc.formats.shares import PARTS, part_numbers, shares, top
+from exp2proc.formats.shares import PARTS, both, part_numbers, shares, top
 from exp2proc.formats.spans import NONE, SampleSpans
 
 _SCORES = np.array([1, -2, 8, 4, 5, 0, 6, 3], np.float32)
@@ -19,6 +19,14 @@ def test_every_token_belongs_to_one_part() -> None:
     parts = [PARTS[number] for number in part_numbers(len(_SCORES), _SPANS)]
     assert parts == ["in", "in", "in", "rest", "cot", "out", "out", "rest"]
     assert set(part_numbers(3, SampleSpans(NONE, NONE, NONE))) == {PARTS.index("rest")}
+
+
+@pytest.mark.parametrize(
+    ("cot", "out", "count"),
+    [((3, 4), (5, 6), 0), ((3, 5), (5, 6), 1), ((5, 6), (5, 6), 2), (NONE, (5, 6), 0)],
+)
+def test_tokens_of_both_are_counted(cot: tuple[int, int], out: tuple[int, int], count: int) -> None:
+    assert both(SampleSpans((0, 2), cot, out)) == count
 
 
 def test_shares_are_of_what_is_finite() -> None:

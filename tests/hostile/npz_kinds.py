@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from .kind import CONVERTS, EXAMPLE, Kind, table
 
@@ -158,6 +159,11 @@ def _bomb(megabytes: int, claims: int) -> Make:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     first = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
     packed = first * megabytes + zlib.compressobj(9, zlib.DEFLATED, -15).flush()
+    return _bomb_of(packed, claims, zipfile.ZIP_DEFLATED)
+
+
+def _bomb_of(packed: bytes, claims: int, method: int) -> Make:
+    """A member of these packed bytes; the directory `claims` a size."""
 
     def make(path: Path, arrays: Arrays) -> None:
         rest = {key: value for key, value in arrays.items() if key != "v_row_all"}
@@ -168,18 +174,83 @@ def _bomb(megabytes: int, claims: int) -> Make:
         with zipfile.ZipFile(path) as archive:
             local = archive.getinfo(_VECTOR).header_offset
         at = _directory(bytes(data))
-        for method, sizes in ((at + 10, at + 20), (local + 8, local + 18)):
-            struct.pack_into("<H", data, method, zipfile.ZIP_DEFLATED)
+        for at_method, sizes in ((at + 10, at + 20), (local + 8, local + 18)):
+            struct.pack_into("<H", data, at_method, method)
             struct.pack_into("<2L", data, sizes, len(packed), claims)
         path.write_bytes(data)
 
     return make
 
 
-def _commented(path: Path, arrays: Arrays) -> None:
-    np.savez_compressed(path, **arrays)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.comment = b"a comment"
+def _rare_bomb(method: int, claims: int) -> Make:
+    """A gigabyte of zeros by bzip2 (12) or LZMA (14)."""
+    stream = io.BytesIO()
+    with (
+        zipfile.ZipFile(stream, "w", method) as archive,
+        archive.open("x", "w", force_zip64=True) as member,
+    ):
+        for _ in range(_RARE_MB):
+            member.write(bytes(1 << 20))
+    data = stream.getvalue()
+    packed = data[30 + 1 + 20 :][: archive.getinfo("x").compress_size]
+    return _bomb_of(packed, claims, method)
+
+
+_RARE_MB = 300
+_EMPTY_END = b"PK\5\6" + bytes(18)
+
+
+def _directory_again(data: bytes) -> bytes:
+    """The directory and its end once more behind the first, as a tool that appends leaves them."""
+    at = data.index(b"PK\1\2")
+    directory = data[at:-22]
+    end = bytearray(data[-22:])
+    struct.pack_into("<L", end, 16, len(data))
+    return data + directory + bytes(end) + b"\n"
+
+
+def _all_zip64(archive: zipfile.ZipFile, arrays: Arrays) -> None:
+    for key, array in arrays.items():
+        with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
+            member.write(npy_bytes(array))
+
+
+def _zip64(path: Path, arrays: Arrays) -> None:
+    """Every number in zip64 fields, as in archives of more than 4 GiB."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zipfile, "ZIP64_LIMIT", 1)
+        _zip(_all_zip64)(path, arrays)
+
+
+def _large_dictionary(path: Path, arrays: Arrays) -> None:
+    _zip(_all, compression=zipfile.ZIP_LZMA)(path, arrays)
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        at = archive.getinfo(_VECTOR).header_offset + 30 + len(_VECTOR)
+    data[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+
+
+def _large_directory(path: Path, arrays: Arrays) -> None:
+    """A hundred megabytes of entries, sparse on the disk, behind a zip64 end."""
+    first = npz_bytes(arrays)
+    at, size = 1 << 20, 100 << 20
+    end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, size, size, size, at)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, at + size, 1)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    with path.open("wb") as file:
+        file.write(first)
+        file.seek(at + size)
+        file.write(end64 + locator + end)
+
+
+def _commented(comment: bytes) -> Make:
+    def make(path: Path, arrays: Arrays) -> None:
+        np.savez_compressed(path, **arrays)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.comment = comment
+
+    return make
 
 
 def _link(target: str) -> Make:
@@ -231,8 +302,16 @@ KINDS = table(
     Kind("first byte missing", "trace-corrupt", _bytes(lambda data: data[1:])),
     Kind("zeros in its place", "trace-corrupt", _bytes(lambda data: bytes(len(data)))),
     Kind("junk before", "trace-corrupt", _bytes(lambda data: b"junk" + data)),
-    Kind("junk behind", "trace-corrupt", _bytes(lambda data: data + b"junk")),
-    Kind("two files in one", "trace-corrupt", _bytes(lambda data: data + data)),
+    Kind("junk behind", CONVERTS, _bytes(lambda data: data + b"junk")),  # np.load reads it, too
+    Kind("a newline behind", CONVERTS, _bytes(lambda data: data + b"\n")),
+    Kind("a megabyte behind", "trace-corrupt", _bytes(lambda data: data + bytes(1 << 20))),
+    Kind("two files in one", CONVERTS, _bytes(lambda data: data + data)),  # the second is read
+    Kind(
+        "the end of an empty archive behind",
+        "trace-missing-field",
+        _bytes(lambda data: data + _EMPTY_END + b"\n"),
+    ),
+    Kind("the directory twice", CONVERTS, _bytes(_directory_again)),
     Kind("bit flip in the vector", "trace-corrupt", _bytes(_flipped)),
     Kind("wrong CRC in the directory", "trace-corrupt", _patched(16, b"\0\0\0\0")),
     Kind("sizes wrong in the directory", "trace-corrupt", _patched(24, struct.pack("<L", 99))),
@@ -246,9 +325,17 @@ KINDS = table(
     ),
     Kind("encrypted member", "trace-corrupt", _patched(8, b"\1\0")),
     Kind("unknown compression", "trace-corrupt", _patched(10, b"\x63\0")),
-    Kind("bzip2 members", "trace-corrupt", _zip(_all, compression=zipfile.ZIP_BZIP2)),
+    Kind("bzip2 members", CONVERTS, _zip(_all, compression=zipfile.ZIP_BZIP2)),
+    Kind("LZMA members", CONVERTS, _zip(_all, compression=zipfile.ZIP_LZMA)),
+    Kind("bzip2 that is DEFLATE", "trace-corrupt", _patched(10, b"\x0c\0")),
+    Kind("LZMA that is DEFLATE", "trace-corrupt", _patched(10, b"\x0e\0")),
+    Kind("LZMA with a dictionary of 4 GB", CONVERTS, _large_dictionary),
+    Kind("zip64 local headers", CONVERTS, _zip(_all_zip64)),
+    Kind("zip64 throughout", CONVERTS, _zip64),
+    Kind("a directory of 100 MB", "trace-corrupt", _large_directory),
     Kind("stored members", CONVERTS, _zip(_all)),
-    Kind("archive with a comment", CONVERTS, _commented),
+    Kind("archive with a comment", CONVERTS, _commented(b"a comment")),
+    Kind("archive with a long comment", CONVERTS, _commented(b"x" * 0xFFFF)),
     Kind("duplicate members", "trace-corrupt", _zip(_plus(_VECTOR, b"again"))),
     Kind("duplicate members with escapes", "trace-corrupt", _zip(_twice)),
     Kind("a member that points out", CONVERTS, _zip(_plus("../../../etc/passwd", b"x"))),
@@ -259,6 +346,10 @@ KINDS = table(
     Kind("a bomb of 10 GB that admits 4", "trace-corrupt", _bomb(10_240, 0xFFFFFFFE)),
     Kind("a bomb of 1 MB that hides its size", "trace-corrupt", _bomb(1, 128 + 4 * _T)),
     Kind("a bomb of 1 GB and a true directory", "trace-corrupt", _bomb(1024, 1 << 30)),
+    Kind("a bomb of bzip2 that hides its size", "trace-corrupt", _rare_bomb(12, 128 + 4 * _T)),
+    Kind("a bomb of bzip2 that admits 4 GB", "trace-corrupt", _rare_bomb(12, 0xFFFFFFFE)),
+    Kind("a bomb of LZMA that hides its size", "trace-corrupt", _rare_bomb(14, 128 + 4 * _T)),
+    Kind("a bomb of LZMA that admits 4 GB", "trace-corrupt", _rare_bomb(14, 0xFFFFFFFE)),
     # headers of arrays
     Kind("object array", "trace-corrupt", _with(v_row_all=np.array([{}] * _T, object))),
     Kind("header of a trillion elements", "trace-shape-mismatch", _shape(f"({_HUGE},)")),

@@ -51,6 +51,32 @@ def test_colours_by_attribution(tmp_path: Path) -> None:
     assert "«🍎»" in plain.stdout
 
 
+def test_tokens_of_both_cot_and_output_are_shown_once_as_output(tmp_path: Path) -> None:
+    path = write_export(
+        tmp_path / "x.npz",
+        [" in", "a", "b", "c", "d"],
+        attr=[0.1, 0.2, 0.9, 0.8, 0.3],
+        spans=((0, 0), (1, 4), (2, 3)),
+    )
+    text = run_cli("show", path, "--top", "2").stdout
+    assert "2 tokens are of both CoT and output: shown as output" in text
+    titles = re.findall(r"(?:input|CoT|output): tokens \d to \d", text)
+    assert titles == [
+        "input: tokens 0 to 0",
+        "CoT: tokens 1 to 1",
+        "output: tokens 2 to 3",
+        "CoT: tokens 4 to 4",
+    ]
+    listed = re.findall(r"^ *(\d) +0\.\d+ +█+ +‹", text, re.MULTILINE)
+    assert listed == ["0", "4", "1", "2", "3"]
+    assert text.count("«b»") == 1
+    same = write_export(tmp_path / "y.npz", ["i", "o"], spans=((0, 0), (1, 1), (1, 1)))
+    text = run_cli("show", same).stdout
+    assert "1 tokens" not in text
+    assert "1 token is of both CoT and output: shown as output" in text
+    assert "CoT: tokens" not in text
+
+
 def test_a_hop(tmp_path: Path) -> None:
     path = make(tmp_path)
     done = run_cli("show", path, "--hop", "0")

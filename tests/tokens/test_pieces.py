@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from support import plain
 from support.texts import HARD
 
+import exp2proc
 from exp2proc.demo import texts as demo_texts
-from exp2proc.demo.tree import train_tokenizer
+from exp2proc.demo.traces import Method, write_jsonl, write_run
+from exp2proc.demo.tree import measure, save_tokenizer, train_tokenizer
 from exp2proc.errors import Exp2procError
 from exp2proc.formats import deflate, npz
 from exp2proc.formats.npz import Member
-from exp2proc.tokens.pieces import Alignment, align, check_lengths
+from exp2proc.tokens.pieces import Alignment, OffsetTokenizer, align, check_lengths
 from exp2proc.tokens.tokenizer import (
     BackendTokenizer,
     LoadedTokenizer,
@@ -127,3 +129,68 @@ def test_mismatch_codes(alignment: Alignment, code: str, start: str) -> None:
 
 def test_half_empty_pieces_are_let_through() -> None:
     check_lengths(_alignment(4, 10, prompt_empty=2, gen_empty=5), 4, 10)
+
+
+@pytest.fixture(scope="module")
+def trimming(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer that leaves white space out of its offsets, as GPT-2's does."""
+    from tokenizers import processors
+
+    folder = tmp_path_factory.mktemp("trimming")
+    corpus = [part for text in demo_texts.multi_hop(20) for part in text]
+    backend = train_tokenizer(corpus, folder).backend
+    backend.post_processor = processors.ByteLevel(trim_offsets=True)
+    save_tokenizer(backend, folder)
+    return folder
+
+
+class Old:
+    """A tokenizer as old `tokenizers` releases have it for some models: every offset is empty."""
+
+    def __init__(self, tokenizer: OffsetTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.eos_token = tokenizer.eos_token
+        self.decode = tokenizer.decode
+
+    def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        ids, offsets = self._tokenizer.encode(text)
+        return ids, [(end, end) for _, end in offsets]
+
+
+_TINY = ["", " ", "\n", "\n\n\t", "a", "Hi", "\n\na\n\n \n\t \n", "🍎", "-" * 40]
+
+
+@pytest.mark.parametrize("prompt", _TINY)
+@pytest.mark.parametrize("target", _TINY)
+def test_blank_text_may_be_trimmed_and_no_other_may(
+    trimming: Path, prompt: str, target: str
+) -> None:
+    good = load_tokenizer(str(trimming)).tokenizer
+    made = align(good, Text(prompt, target))
+    check_lengths(made, made.prompt_len, made.gen_len)
+    bad = align(Old(good), Text(prompt, target))
+    assert (bad.prompt_len, bad.gen_len) == (made.prompt_len, made.gen_len)
+    with pytest.raises(Exp2procError, match="pieces are empty") as caught:
+        check_lengths(bad, made.prompt_len, made.gen_len)
+    assert caught.value.code == "degenerate-offsets"
+    part, count = ("prompt", made.prompt_len) if prompt.strip() else ("generation", made.gen_len)
+    assert caught.value.message == f"{count} of {count} {part} pieces are empty"
+
+
+@pytest.mark.parametrize(("prompt", "target"), [("", "Hi there"), (" ", ""), ("", ""), ("Hi", "")])
+def test_an_empty_prompt_is_exported_and_its_sample_is_sound(
+    trimming: Path, tmp_path: Path, prompt: str, target: str
+) -> None:
+    text = Text(prompt, target)
+    method = Method("ifr_in_all_gen", "n1_1ex", hops=1)
+    example = measure(load_tokenizer(str(trimming)).tokenizer, text)
+    write_run(tmp_path / "run", [example], method, seed=1)
+    write_jsonl(tmp_path / "data.jsonl", [text._asdict()])
+    report = exp2proc.convert(
+        trace_dir=[tmp_path / "run"],
+        dataset_jsonl=tmp_path / "data.jsonl",
+        tokenizer_model=trimming,
+        out_dir=tmp_path / "out",
+    )
+    assert report.errors == []
+    assert exp2proc.check(tmp_path / "out").errors == []
