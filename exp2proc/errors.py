@@ -152,6 +152,11 @@ PLAN_ERRORS: Final = _catalogue(
         "Check the file's permissions.",
     ),
     ErrorKind(
+        "empty-manifest",
+        "a run's manifest.jsonl has no rows, and --fail_on_empty_manifest was given",
+        "Trace the run again, or leave the option out: the run is then named and left out.",
+    ),
+    ErrorKind(
         "no-dataset",
         "no dataset cache was found for a run",
         "Pass it with --dataset_jsonl FILE, or its folder with --data_root DIR.",

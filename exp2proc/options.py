@@ -43,15 +43,9 @@ O = TypeVar("O")  # noqa: E741
 
 PathLike = str | Path
 Jobs = int | Literal["auto"]
-DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
 
 
 # How a value is given, and what it then is.
-
-
-def path(value: PathLike) -> Path:
-    """A path, spelled either way."""
-    return Path(value)
 
 
 def optional_path(value: PathLike | None) -> Path | None:
@@ -189,11 +183,12 @@ class Options:
             python="dataset caches; by default the one each run's path names.",
         ),
     )
-    data_root: Path = field(
-        default=Path(DEFAULT_DATA_ROOT),
-        converter=path,
+    data_root: Path | None = field(
+        default=None,
+        converter=optional_path,
         metadata=_texts(
-            "where the caches of bare dataset names are (default: %(default)s)", metavar="DIR"
+            "where dataset caches are looked for first (default: exp/exp2/data, for bare names)",
+            metavar="DIR",
         ),
     )
     tokenizer_model: tuple[str, ...] = field(
@@ -274,6 +269,16 @@ class Options:
         ),
     )
     fail_fast: bool = field(default=False, metadata=_workers("stop at the first row that fails"))
+    fail_on_empty_manifest: bool = field(
+        default=False,
+        metadata=_runs("a manifest without rows is an error: exit code 2, nothing is started"),
+    )
+    strict: bool = field(
+        default=False,
+        metadata=_runs(
+            "start nothing when a run has no dataset or no tokenizer (default: only its rows fail)"
+        ),
+    )
     cache: bool = field(
         default=True,
         metadata=_workers(
@@ -463,15 +468,23 @@ class TokenizerChoice:
     plain: str | None
 
     def of(self, run: Run) -> str | None:
-        """The tokenizer of a run, or None when none was given for it."""
-        return self.by_tag.get(run.model_tag, self.plain)
+        """The tokenizer of a run, or None when none was given for it.
+
+        A tag is what the run's path has just above the run; of two that fit, the longer.
+        """
+        above = f"{run.dataset}/{run.model_tag}".split("/")
+        tags = ("/".join(above[-parts:]) for parts in (2, 1))
+        return next((self.by_tag[tag] for tag in tags if tag in self.by_tag), self.plain)
+
+
+_TAG: Final = re.compile(r"[^/]*|(?!\.{1,2}/|~)[^/]+/[^/]+")
 
 
 def parse_tokenizers(values: Sequence[str]) -> TokenizerChoice:
     """Read `--tokenizer_model` values: `NAME_OR_DIR`, or `TAG=NAME_OR_DIR`.
 
-    A value is a tagged one when what stands before its first "=" is a folder name and the whole is
-    not an existing path.
+    A value is a tagged one when what stands before its first "=" is a folder name or a hub name
+    (`Qwen/Qwen3-8B`) and the whole is not an existing path.
 
     Raises:
         Exp2procError: `usage`, when two plain ones or two of one tag are given.
@@ -485,7 +498,7 @@ def parse_tokenizers(values: Sequence[str]) -> TokenizerChoice:
         tag, equals, name = value.partition("=")
         if not value:
             raise Exp2procError("usage", "--tokenizer_model is empty")
-        if equals and "/" not in tag and not os.path.exists(os.path.expanduser(value)):
+        if equals and _TAG.fullmatch(tag) and not os.path.exists(os.path.expanduser(value)):
             if by_tag.setdefault(tag, name) != name:
                 raise Exp2procError("usage", f"--tokenizer_model gives {tag} two tokenizers")
         elif plain not in (None, value):

@@ -47,6 +47,22 @@ class Counts:
         self.unfinished = self.planned - done
 
 
+@dataclass(frozen=True, slots=True)
+class RunWarning:
+    """What should be known about a run, though it costs no row.
+
+    Attributes:
+        code: `empty-run`: its manifest has no rows; `fewer-rows`: it has fewer than the run's name
+            promises; `doubtful-rows`: samples whose token pieces are probably shifted.
+        message: the same with the numbers.
+        files: of the rows that it is about; empty when it is about the run.
+    """
+
+    code: Literal["empty-run", "fewer-rows", "doubtful-rows"]
+    message: str
+    files: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class RunReport:
     """One trace run.
@@ -57,6 +73,7 @@ class RunReport:
         counts: of its rows.
         with_hop: converted and kept samples that carry `hop`.
         non_finite: converted and kept samples with NaN or infinite numbers in `attr` or `hop`.
+        warnings: what else should be known about it.
     """
 
     trace_dir: str
@@ -67,6 +84,7 @@ class RunReport:
     counts: Counts = field(default_factory=Counts)
     with_hop: int = 0
     non_finite: int = 0
+    warnings: list[RunWarning] = field(default_factory=list)
 
 
 class PlannedRow(Protocol):

@@ -131,6 +131,8 @@ def _prepare_outputs(plan: Plan) -> list[tuple[Row, Exp2procError]]:
     """Make the output folders; returns the rows of those that cannot be made, and why."""
     barred: dict[int, Exp2procError] = {}
     for number, planned in enumerate(plan.runs):
+        if planned.problems or not planned.rows:
+            continue
         out = planned.run.out_dir
         try:
             out.mkdir(parents=True, exist_ok=True)

@@ -80,4 +80,5 @@ def _blank(planned: PlannedRun) -> RunReport:
         run.model_tag,
         run.run_tag,
         Counts(planned=len(planned.rows)),
+        warnings=[*planned.warnings],
     )

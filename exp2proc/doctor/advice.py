@@ -10,10 +10,10 @@ from typing import Final
 
 from attrs import evolve
 
-from ..options import DEFAULT_DATA_ROOT, Options, to_argv
+from ..causes.texts import GENERATED_TARGET, WITHOUT_TARGET
+from ..options import Options, to_argv
 from ..planning.plan import Plan, PlannedRun
 from ..planning.planner import draft_plan
-from ..traces.runs import find_dataset
 from .findings import Command, RunFindings
 
 _FIRST: Final = 3
@@ -63,7 +63,9 @@ def _options(
     options: Options, group: Sequence[tuple[PlannedRun, RunFindings]], *, everything: bool
 ) -> Options:
     """The options that convert these runs."""
-    usual = all(_is_usual(planned, found, options.data_root) for planned, found in group)
+    usual = not options.dataset_jsonl and all(
+        found.chosen_datasets == list(planned.datasets) for planned, found in group
+    )
     datasets = dict.fromkeys(path for _, found in group for path in found.chosen_datasets)
     by_tag = {found.model_tag: found.chosen_tokenizer or "" for _, found in group}
     names = sorted(set(by_tag.values()))
@@ -92,15 +94,9 @@ def _without_text(options: Options) -> str:
     return f"without token pieces, neither is needed: {shlex.join(_command(chosen))}"
 
 
-def _is_usual(planned: PlannedRun, found: RunFindings, data_root: Path) -> bool:
-    """Whether convert finds the run's dataset by itself."""
-    usual = find_dataset(planned.run, data_root)
-    return usual is not None and found.chosen_datasets == [str(usual)]
-
-
 def _without_obstacles(options: Options) -> tuple[Options, list[str]]:
     """Plan; returns options that can start, or what keeps them from it."""
-    problems = draft_plan(options)[1]
+    problems = draft_plan(evolve(options, strict=True))[1]
     if any(problem.code == "outputs-exist" for problem in problems):
         options = evolve(options, resume=True)
         problems = [problem for problem in problems if problem.code != "outputs-exist"]
@@ -110,7 +106,7 @@ def _without_obstacles(options: Options) -> tuple[Options, list[str]]:
 def _command(options: Options) -> tuple[str, ...]:
     """The command line of these options."""
     if options.layout == "proc_1" or options.dataset_jsonl:  # then nothing is looked for there
-        options = evolve(options, data_root=DEFAULT_DATA_ROOT)
+        options = evolve(options, data_root=None)
     return ("exp2proc", "convert", *to_argv(options))
 
 
@@ -140,6 +136,8 @@ def _dataset_need(found: RunFindings) -> str:
     if not found.causes:
         return f"{lost} in any of {len(found.datasets)} caches; {asked}"
     cause = found.causes[0]
+    if cause.kind == "target-missing":
+        asked = f"{GENERATED_TARGET}. {WITHOUT_TARGET}"
     return f"{lost}, {cause.rows} of them because of {cause.meaning} ({cause.path}); {asked}"
 
 

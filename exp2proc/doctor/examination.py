@@ -17,14 +17,14 @@ from ..causes.lengths import length_pattern
 from ..causes.texts import MEANING, Cause, WantedKey, find_causes
 from ..conversion.explain_lengths import Measured, cases_by_run, measure
 from ..errors import Exp2procError, PlanError
-from ..options import DEFAULT_DATA_ROOT, Options, PathLike, names
+from ..options import Options, PathLike, names
 from ..planning.plan import Plan
 from ..planning.planner import draft_plan
 from ..tokens.cache import cache_folder
 from ..tokens.pieces import check_lengths
 from ..traces.datasets import index_dataset, read_rows
 from ..traces.manifest import Row
-from ..traces.runs import Run, find_dataset
+from ..traces.runs import DEFAULT_DATA_ROOT, Run, found_datasets
 from .advice import prescribe
 from .findings import DatasetMatch, Diagnosis, RunFindings, TokenizerTrial, UnmatchedRows
 from .wholeness import inspect_run
@@ -37,7 +37,7 @@ def diagnose(
     trace_dir: PathLike | Sequence[PathLike] | None = None,
     traces_root: PathLike | None = None,
     dataset_jsonl: PathLike | Sequence[PathLike] | None = None,
-    data_root: PathLike = DEFAULT_DATA_ROOT,
+    data_root: PathLike | None = None,
     tokenizer_model: PathLike | Sequence[PathLike] = (),
     out_root: PathLike | None = None,
     on_step: OnStep | None = None,
@@ -55,7 +55,8 @@ def diagnose(
         traces_root: a folder below which every folder with a manifest.jsonl is a run.
         dataset_jsonl: dataset caches to search; by default those below `data_root` and the one
             each run's path names.
-        data_root: where caches of bare dataset names are.
+        data_root: where dataset caches are looked for first; by default exp/exp2/data, for bare
+            names.
         tokenizer_model: candidates, folders or hub names; "TAG=NAME" is tried on the runs of one
             model_tag only.
         out_root: where the suggested command shall write.
@@ -88,8 +89,8 @@ class _Doctor:
         self._options = options
         self._candidates = list(dict.fromkeys(candidates))
         self._say = on_step
-        # Runs and rows are those of a plan without texts; what stops it is no business of ours.
-        self._plan, problems = draft_plan(evolve(options, layout="proc_1", overwrite=True))
+        # Runs, rows and the datasets that convert would take; what stops it is not asked here.
+        self._plan, problems = draft_plan(evolve(options, overwrite=True))
         fatal = [p for p in problems if p.code in ("usage", "no-runs", "manifest-unreadable")]
         if fatal:
             raise PlanError(fatal)
@@ -121,11 +122,10 @@ class _Doctor:
                 yield path
 
     def _found_files(self) -> Iterator[Path]:
-        root = self._options.data_root.expanduser()
+        given = self._options.data_root
+        root = Path(DEFAULT_DATA_ROOT) if given is None else given.expanduser()
         for planned in self._plan.runs:
-            found = find_dataset(planned.run, root)
-            if found is not None:
-                yield found
+            yield from (candidate.path for candidate in found_datasets(planned.run, given))
         bases = dict.fromkeys(
             base for p in self._plan.runs for base in (Path.cwd(), *p.run.trace_dir.parents)
         )
@@ -157,12 +157,14 @@ class _Doctor:
 
     def _choose_datasets(self) -> None:
         for planned, rows, found in zip(self._plan.runs, self._rows(), self._findings, strict=True):
-            usual = find_dataset(planned.run, self._options.data_root)
-            found.datasets.sort(key=lambda d: (-d.matched, d.path != str(usual)))
+            usual = planned.datasets
+            found.datasets.sort(key=lambda d: (-d.matched, d.path not in usual))
             most = sum(row.text_key in found.texts for row in rows)
             useful = [match for match in found.datasets if match.matched]
             whole = [match for match in useful if match.matched == most]
             found.chosen_datasets = [match.path for match in whole[:1] or useful]
+            if most and sum(row.number not in self._plan.failures for row in rows) == most:
+                found.chosen_datasets = [d.path for d in useful if d.path in usual]
 
     def _explain_unmatched(self, files: Sequence[Path]) -> None:
         lost: set[WantedKey] = set()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import Exp2procError
 from ..options import Options
+from ..results import RunWarning
 from ..tokens.aligner import Tokenizers, TokenizerSource
 from ..tokens.tokenizer import LoadedTokenizer
 from ..traces.manifest import BadLine, Row
@@ -26,6 +27,8 @@ class PlannedRun:
         tokenizer: number in `Plan.tokenizers`, -1 when none is needed.
         existing: how many of its outputs are there already.
         young: whether its manifest changed so lately that exp2 may still be writing it.
+        problems: why none of its rows can be converted.
+        warnings: what should be known about it, though it costs no row.
     """
 
     run: Run
@@ -35,6 +38,8 @@ class PlannedRun:
     tokenizer: int = -1
     existing: int = 0
     young: bool = False
+    problems: list[Exp2procError] = field(default_factory=list)
+    warnings: list[RunWarning] = field(default_factory=list)
 
     def row(self, number: int) -> Row | BadLine:
         """A row by its number in the plan."""
