@@ -51,7 +51,7 @@ ROW_ERRORS: Final = _catalogue(
         "prompt-length-mismatch",
         'the tokenizer cuts " " + prompt into another number of tokens than the trace has',
         "The tokenizer is probably not the one the trace was made with: pass the model's own with"
-        " --tokenizer_model TAG=DIR.",
+        " --tokenizer_model TAG=DIR. Traces without the leading space need --prompt_prefix none.",
     ),
     ErrorKind(
         "generation-length-mismatch",

@@ -33,6 +33,7 @@ from .engines.choice import BACKENDS, Backend, EngineChoice
 from .errors import Exp2procError
 from .formats.layouts import LAYOUTS
 from .results import OnProgress
+from .tokens.prefixes import DEFAULT_PREFIX, PREFIXES
 
 if TYPE_CHECKING:
     from .traces.runs import Run
@@ -131,15 +132,22 @@ class Rules:
         layout: of the samples.
         existing: what to do with an output that is there.
         allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
+        prompt_prefix: what stands before a prompt when it is tokenized.
     """
 
     layout: str
     existing: Literal["refuse", "keep", "replace"]
     allow_missing_ft_hops: bool
+    prompt_prefix: str = DEFAULT_PREFIX
 
 
 def _layout_rule(layout: str) -> str:
     return "" if layout in LAYOUTS else f"layout is {layout!r}: it may be {' or '.join(LAYOUTS)}"
+
+
+def _prefix_rule(prefix: str) -> str:
+    said = f"prompt_prefix is {prefix!r}: it may be {' or '.join(PREFIXES)}"
+    return "" if prefix in PREFIXES else said
 
 
 def _limit_rule(limit: int | None) -> str:
@@ -198,6 +206,15 @@ class Options:
             "tokenizer of all runs, or with TAG= of the runs of that model; may be repeated",
             metavar="[TAG=]NAME_OR_DIR",
             python='folders or hub names; "TAG=NAME" serves the runs of one model_tag.',
+        ),
+    )
+    prompt_prefix: str = field(
+        default=DEFAULT_PREFIX,
+        metadata=_texts(
+            "what stands before a prompt when it is tokenized; none: traces that the public package"
+            " has written since May 2026 (default: %(default)s)",
+            choices=PREFIXES,
+            rule=_prefix_rule,
         ),
     )
     layout: str = field(
@@ -303,7 +320,7 @@ class Options:
         existing: Literal["refuse", "keep", "replace"] = (
             "keep" if self.resume else "replace" if self.overwrite else "refuse"
         )
-        return Rules(self.layout, existing, self.allow_missing_ft_hops)
+        return Rules(self.layout, existing, self.allow_missing_ft_hops, self.prompt_prefix)
 
     def problems(self) -> list[Exp2procError]:
         """What does not go together, and values that may not be."""

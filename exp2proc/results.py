@@ -53,12 +53,14 @@ class RunWarning:
 
     Attributes:
         code: `empty-run`: its manifest has no rows; `fewer-rows`: it has fewer than the run's name
-            promises; `doubtful-rows`: samples whose token pieces are probably shifted.
+            promises; `doubtful-rows`: rows that fit by accident with a prompt prefix that the run
+            was not traced with; `undecided-prefix`: a run whose rows fit with either, while another
+            run needs the one that was not asked for.
         message: the same with the numbers.
         files: of the rows that it is about; empty when it is about the run.
     """
 
-    code: Literal["empty-run", "fewer-rows", "doubtful-rows"]
+    code: Literal["empty-run", "fewer-rows", "doubtful-rows", "undecided-prefix"]
     message: str
     files: tuple[str, ...] = ()
 

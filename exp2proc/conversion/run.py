@@ -160,7 +160,7 @@ def _execute(plan: Plan, tally: Tally, barred: set[int], engine: Engine) -> Stop
         if align_ahead:
             folder = cache or str(scratch)
             settings = replace(settings, cache_folder=folder)
-            work = aligned_ahead(shards, tokenizers, folder)
+            work = aligned_ahead(shards, tokenizers, folder, options.prompt_prefix)
         execution = Execution(work, settings, engine, workers, scratch)
         enter(settings.run_id, tokenizers)
         try:

@@ -138,7 +138,9 @@ def convert_rows(shard: Shard, settings: Settings) -> Iterator[Outcome]:
     """Convert the rows of a shard one by one; ends early when asked to, or when it cannot write."""
     place = _workplace(settings)
     journal = None if settings.journal is None else place.journal(settings.journal)
-    aligner = Aligner(shard.texts, place.tokenizers, settings.cache_folder)
+    aligner = Aligner(
+        shard.texts, place.tokenizers, settings.cache_folder, settings.rules.prompt_prefix
+    )
     unwritable = 0
 
     def convert(row: Row) -> Outcome:

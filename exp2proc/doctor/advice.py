@@ -14,6 +14,7 @@ from ..causes.texts import GENERATED_TARGET, WITHOUT_TARGET
 from ..options import Options, to_argv
 from ..planning.plan import Plan, PlannedRun
 from ..planning.planner import draft_plan
+from ..tokens.prefixes import MEANING, other_prefix
 from .findings import Command, RunFindings
 
 _FIRST: Final = 3
@@ -33,14 +34,13 @@ def prescribe(
     needs = [need for found in findings for need in _needs(found)]
     notes = [note for found in findings for note in _notes(found)]
     pairs = [(p, f) for p, f in zip(plan.runs, findings, strict=True) if f.ready]
-    groups: dict[str, list[tuple[PlannedRun, RunFindings]]] = defaultdict(list)
-    if _one_command_serves(pairs):
-        groups[""] = pairs
-    else:
-        for planned, found in pairs:
-            groups[found.chosen_tokenizer or ""].append((planned, found))
+    groups: dict[tuple[str, str], list[tuple[PlannedRun, RunFindings]]] = defaultdict(list)
+    together = _one_command_serves(pairs)
+    for planned, found in pairs:
+        tokenizer = "" if together else found.chosen_tokenizer or ""
+        groups[found.chosen_prefix, tokenizer].append((planned, found))
     commands: list[Command] = []
-    for group in filter(None, groups.values()):
+    for group in groups.values():
         chosen = _options(options, group, everything=len(group) == len(findings))
         chosen, problems = _without_obstacles(chosen)
         needs += problems
@@ -52,7 +52,7 @@ def prescribe(
 
 
 def _one_command_serves(pairs: Sequence[tuple[PlannedRun, RunFindings]]) -> bool:
-    """Whether no model_tag needs two tokenizers."""
+    """Whether no model_tag needs two tokenizers (those of another prefix have their own)."""
     by_tag: dict[str, set[str | None]] = defaultdict(set)
     for _, found in pairs:
         by_tag[found.model_tag].add(found.chosen_tokenizer)
@@ -80,6 +80,7 @@ def _options(
             if len(names) == 1
             else tuple(f"{tag}={name}" for tag, name in by_tag.items())
         ),
+        prompt_prefix=group[0][1].chosen_prefix,
         allow_missing_ft_hops=any(
             found.wholeness is not None and found.wholeness.without_hops for _, found in group
         ),
@@ -164,6 +165,22 @@ def _notes(found: RunFindings) -> list[str]:
         notes.append(
             f"{' and '.join(fitting)} fit equally: they make the same lengths of these texts,"
             " perhaps not the same pieces"
+        )
+    if found.doubtful:
+        some = ", ".join(found.doubtful[:_FIRST])
+        more = f" and {len(found.doubtful) - _FIRST} more" if len(found.doubtful) > _FIRST else ""
+        notes.append(
+            f"{found.name}: it was traced with prompts tokenized {MEANING[found.chosen_prefix]};"
+            f" {len(found.doubtful)} of its rows fit by accident"
+            f" {MEANING[other_prefix(found.chosen_prefix)]} too, and samples that were made so are"
+            f" doubtful ({some}{more}): make them again"
+        )
+    if found.undecided_prefix:
+        this, other = found.chosen_prefix, other_prefix(found.chosen_prefix)
+        notes.append(
+            f"{found.name}: its prompts have the trace's lengths {MEANING[this]} and"
+            f" {MEANING[other]}, and another run was traced {MEANING[other]}. If this one was too,"
+            f" add --prompt_prefix {other}: the lengths do not tell"
         )
     if whole.without_hops:
         notes.append(

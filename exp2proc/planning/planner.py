@@ -245,7 +245,7 @@ def _ready_tokenizers(plan: Plan) -> None:
 def _mark_known(plan: Plan, number: int, fingerprint: str, cache: Cache) -> bool:
     """Mark the texts whose alignment is in the cache; returns whether any is not."""
     keys = {
-        at: alignment_key(fingerprint, *text.key)
+        at: alignment_key(fingerprint, *text.key, plan.options.prompt_prefix)
         for at, text in enumerate(plan.texts)
         if text.tokenizer == number and text.key is not None
     }

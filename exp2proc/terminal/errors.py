@@ -27,7 +27,7 @@ def print_left_out(out: Console, errors: Sequence[RowError]) -> list[RowError]:
             groups[error.code][error.message].append(error)
     for code, by_message in groups.items():
         rows = [error for some in by_message.values() for error in some]
-        out.print(Text.assemble((code, "bold red"), f" ({len(rows)} rows)"))
+        out.print(Text.assemble((code, "bold red"), f" ({len(rows)})"))
         for message, some in list(by_message.items())[:_MAX_PROBLEMS]:
             more = f" and {len(some) - 1} more" if len(some) > 1 else ""
             out.print(Text(f"  {_where(some[0])}{more}: {printable(message)}"), soft_wrap=True)

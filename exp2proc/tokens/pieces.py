@@ -1,9 +1,9 @@
 """Text to token pieces, exactly as exp2 aligned tokens with its vectors.
 
-The prompt is tokenized with a leading space, the target with the eos token behind it. The
-generation's pieces are cut from what its ids decode to, which is another text where the tokenizer
-normalises (Qwen3 composes combining marks); where decoding gives the very text that went in, the
-first pass has already given the answer and the second is not made.
+The prompt is tokenized with a leading space (or without, see `prefixes`), the target with the eos
+token behind it. The generation's pieces are cut from what its ids decode to, which is another text
+where the tokenizer normalises (Qwen3 composes combining marks); where decoding gives the very text
+that went in, the first pass has already given the answer and the second is not made.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ..errors import Exp2procError
 from ..formats.npz import Member
 from ..formats.sample import pack_text
 from ..traces.datasets import Text
+from .prefixes import DEFAULT_PREFIX, PREFIXES
 
 _HEAD: Final = struct.Struct("<4IQI")
 
@@ -45,7 +46,7 @@ class Alignment(NamedTuple):
     """What a text became under a tokenizer.
 
     Attributes:
-        prompt_len: P, tokens of " " + prompt.
+        prompt_len: P, tokens of the prompt and what stands before it.
         gen_len: G, tokens of target + eos, the last of which has no piece in `tok`.
         prompt_empty, gen_empty: how many of those pieces are empty.
         tok: the pieces, str[P + G - 1], packed as a member of an npz.
@@ -74,9 +75,11 @@ def pieces(text: str, offsets: Offsets) -> list[str]:
     return [text[start:end] for start, end in offsets]
 
 
-def prompt_pieces(tokenizer: OffsetTokenizer, prompt: str) -> list[str]:
-    """The P pieces of a prompt."""
-    text = " " + prompt
+def prompt_pieces(
+    tokenizer: OffsetTokenizer, prompt: str, prefix: str = DEFAULT_PREFIX
+) -> list[str]:
+    """The P pieces of a prompt; `prefix` is a key of `PREFIXES`."""
+    text = PREFIXES[prefix] + prompt
     return pieces(text, tokenizer.encode(text)[1])
 
 
@@ -90,9 +93,9 @@ def generation_pieces(tokenizer: OffsetTokenizer, target: str) -> list[str]:
     return pieces(decoded, offsets)
 
 
-def align(tokenizer: OffsetTokenizer, text: Text) -> Alignment:
-    """Tokenize a text and pack its pieces."""
-    prompt = prompt_pieces(tokenizer, text.prompt)
+def align(tokenizer: OffsetTokenizer, text: Text, prefix: str = DEFAULT_PREFIX) -> Alignment:
+    """Tokenize a text and pack its pieces; `prefix` is a key of `PREFIXES`."""
+    prompt = prompt_pieces(tokenizer, text.prompt, prefix)
     generation = generation_pieces(tokenizer, text.target)
     # numpy makes the strings as wide as the longest piece, and at least 1, as the format wants it.
     tok = np.array(prompt + generation[:-1], dtype=np.str_)

@@ -190,10 +190,10 @@ def test_a_run_without_a_dataset_costs_its_rows(demo: DemoTree, tmp_path: Path) 
     assert not (tmp_path / "out/needles").exists()
     shown = run_cli("convert", *words(demo, tmp_path), "--resume")
     assert shown.returncode == 1
-    assert shown.stdout.startswith("no-dataset (32 rows)\n")
+    assert shown.stdout.startswith("no-dataset (32)\n")
     assert shown.stdout.count("no dataset for ") == 4
     shown = run_cli("plan", *words(demo, tmp_path), "--resume")
-    assert shown.stdout.startswith("no-dataset (32 rows)\n")
+    assert shown.stdout.startswith("no-dataset (32)\n")
     report = exp2proc.convert(
         traces_root=demo.traces,
         tokenizer_model=demo.tokenizer,
