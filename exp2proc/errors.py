@@ -51,7 +51,7 @@ ROW_ERRORS: Final = _catalogue(
         "prompt-length-mismatch",
         'the tokenizer cuts " " + prompt into another number of tokens than the trace has',
         "The tokenizer is probably not the one the trace was made with: pass the model's own with"
-        " --tokenizer_model TAG=DIR.",
+        " --tokenizer_model TAG=DIR. Traces without the leading space need --prompt_prefix none.",
     ),
     ErrorKind(
         "generation-length-mismatch",
@@ -150,6 +150,11 @@ PLAN_ERRORS: Final = _catalogue(
         "manifest-unreadable",
         "a run's manifest.jsonl cannot be opened",
         "Check the file's permissions.",
+    ),
+    ErrorKind(
+        "empty-manifest",
+        "a run's manifest.jsonl has no rows, and --fail_on_empty_manifest was given",
+        "Trace the run again, or leave the option out: the run is then named and left out.",
     ),
     ErrorKind(
         "no-dataset",

@@ -33,6 +33,7 @@ from .engines.choice import BACKENDS, Backend, EngineChoice
 from .errors import Exp2procError
 from .formats.layouts import LAYOUTS
 from .results import OnProgress
+from .tokens.prefixes import DEFAULT_PREFIX, PREFIXES
 
 if TYPE_CHECKING:
     from .traces.runs import Run
@@ -43,15 +44,9 @@ O = TypeVar("O")  # noqa: E741
 
 PathLike = str | Path
 Jobs = int | Literal["auto"]
-DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
 
 
 # How a value is given, and what it then is.
-
-
-def path(value: PathLike) -> Path:
-    """A path, spelled either way."""
-    return Path(value)
 
 
 def optional_path(value: PathLike | None) -> Path | None:
@@ -137,17 +132,24 @@ class Rules:
         layout: of the samples.
         existing: what to do with an output that is there.
         allow_missing_ft_hops: write FT-IFR traces without `vh` as samples without `hop`.
+        prompt_prefix: what stands before a prompt when it is tokenized.
         write: False to find out only what would be written.
     """
 
     layout: str
     existing: Literal["refuse", "keep", "replace"]
     allow_missing_ft_hops: bool
+    prompt_prefix: str = DEFAULT_PREFIX
     write: bool = True
 
 
 def _layout_rule(layout: str) -> str:
     return "" if layout in LAYOUTS else f"layout is {layout!r}: it may be {' or '.join(LAYOUTS)}"
+
+
+def _prefix_rule(prefix: str) -> str:
+    said = f"prompt_prefix is {prefix!r}: it may be {' or '.join(PREFIXES)}"
+    return "" if prefix in PREFIXES else said
 
 
 def _limit_rule(limit: int | None) -> str:
@@ -191,11 +193,12 @@ class Options:
             python="dataset caches; by default the one each run's path names.",
         ),
     )
-    data_root: Path = field(
-        default=Path(DEFAULT_DATA_ROOT),
-        converter=path,
+    data_root: Path | None = field(
+        default=None,
+        converter=optional_path,
         metadata=_texts(
-            "where the caches of bare dataset names are (default: %(default)s)", metavar="DIR"
+            "where dataset caches are looked for first (default: exp/exp2/data, for bare names)",
+            metavar="DIR",
         ),
     )
     tokenizer_model: tuple[str, ...] = field(
@@ -205,6 +208,15 @@ class Options:
             "tokenizer of all runs, or with TAG= of the runs of that model; may be repeated",
             metavar="[TAG=]NAME_OR_DIR",
             python='folders or hub names; "TAG=NAME" serves the runs of one model_tag.',
+        ),
+    )
+    prompt_prefix: str = field(
+        default=DEFAULT_PREFIX,
+        metadata=_texts(
+            "what stands before a prompt when it is tokenized; none: traces that the public package"
+            " has written since May 2026 (default: %(default)s)",
+            choices=PREFIXES,
+            rule=_prefix_rule,
         ),
     )
     layout: str = field(
@@ -276,6 +288,16 @@ class Options:
         ),
     )
     fail_fast: bool = field(default=False, metadata=_workers("stop at the first row that fails"))
+    fail_on_empty_manifest: bool = field(
+        default=False,
+        metadata=_runs("a manifest without rows is an error: exit code 2, nothing is started"),
+    )
+    strict: bool = field(
+        default=False,
+        metadata=_runs(
+            "start nothing when a run has no dataset or no tokenizer (default: only its rows fail)"
+        ),
+    )
     cache: bool = field(
         default=True,
         metadata=_workers(
@@ -300,7 +322,7 @@ class Options:
         existing: Literal["refuse", "keep", "replace"] = (
             "keep" if self.resume else "replace" if self.overwrite else "refuse"
         )
-        return Rules(self.layout, existing, self.allow_missing_ft_hops)
+        return Rules(self.layout, existing, self.allow_missing_ft_hops, self.prompt_prefix)
 
     def problems(self) -> list[Exp2procError]:
         """What does not go together, and values that may not be."""
@@ -465,15 +487,23 @@ class TokenizerChoice:
     plain: str | None
 
     def of(self, run: Run) -> str | None:
-        """The tokenizer of a run, or None when none was given for it."""
-        return self.by_tag.get(run.model_tag, self.plain)
+        """The tokenizer of a run, or None when none was given for it.
+
+        A tag is what the run's path has just above the run; of two that fit, the longer.
+        """
+        above = f"{run.dataset}/{run.model_tag}".split("/")
+        tags = ("/".join(above[-parts:]) for parts in (2, 1))
+        return next((self.by_tag[tag] for tag in tags if tag in self.by_tag), self.plain)
+
+
+_TAG: Final = re.compile(r"[^/]*|(?!\.{1,2}/|~)[^/]+/[^/]+")
 
 
 def parse_tokenizers(values: Sequence[str]) -> TokenizerChoice:
     """Read `--tokenizer_model` values: `NAME_OR_DIR`, or `TAG=NAME_OR_DIR`.
 
-    A value is a tagged one when what stands before its first "=" is a folder name and the whole is
-    not an existing path.
+    A value is a tagged one when what stands before its first "=" is a folder name or a hub name
+    (`Qwen/Qwen3-8B`) and the whole is not an existing path.
 
     Raises:
         Exp2procError: `usage`, when two plain ones or two of one tag are given.
@@ -487,7 +517,7 @@ def parse_tokenizers(values: Sequence[str]) -> TokenizerChoice:
         tag, equals, name = value.partition("=")
         if not value:
             raise Exp2procError("usage", "--tokenizer_model is empty")
-        if equals and "/" not in tag and not os.path.exists(os.path.expanduser(value)):
+        if equals and _TAG.fullmatch(tag) and not os.path.exists(os.path.expanduser(value)):
             if by_tag.setdefault(tag, name) != name:
                 raise Exp2procError("usage", f"--tokenizer_model gives {tag} two tokenizers")
         elif plain not in (None, value):

@@ -54,6 +54,27 @@ class Counts:
         self.unfinished = self.planned - done
 
 
+@dataclass(frozen=True, slots=True)
+class RunWarning:
+    """What should be known about a run, though it costs no row.
+
+    Attributes:
+        code: `empty-run`: its manifest has no rows; `fewer-rows`: it has fewer than the run's name
+            promises; `doubtful-rows`: rows that fit by accident with a prompt prefix that the run
+            was not traced with; `undecided-prefix`: a run whose rows fit with either, while another
+            run needs the one that was not asked for; `tokenizer-changed`: the files of its
+            tokenizer changed while they were read.
+        message: the same with the numbers.
+        files: of the rows that it is about; empty when it is about the run.
+    """
+
+    code: Literal[
+        "empty-run", "fewer-rows", "doubtful-rows", "undecided-prefix", "tokenizer-changed"
+    ]
+    message: str
+    files: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class RunReport:
     """One trace run.
@@ -64,6 +85,7 @@ class RunReport:
         counts: of its rows.
         with_hop: samples (converted, replaced, kept) that carry `hop`.
         non_finite: samples with NaN or infinite numbers in `attr` or `hop`.
+        warnings: what else should be known about it.
     """
 
     trace_dir: str
@@ -74,6 +96,7 @@ class RunReport:
     counts: Counts = field(default_factory=Counts)
     with_hop: int = 0
     non_finite: int = 0
+    warnings: list[RunWarning] = field(default_factory=list)
 
 
 class PlannedRow(Protocol):
@@ -189,7 +212,6 @@ class Report:
         runs: one per trace run.
         errors: one per failed row.
         replaced: one per row that was made again.
-        warnings: what the user should know, and cost no row.
         stopped: why it ended early, or None.
         counts: over all runs.
     """
@@ -200,7 +222,6 @@ class Report:
     seconds: float = 0.0
     stopped: StopReason | None = None
     replaced: list[Replaced] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
     @property
     def counts(self) -> Counts:
@@ -228,7 +249,6 @@ class Report:
             "stopped": self.stopped,
             "counts": asdict(self.counts),
             "runs": [asdict(run) for run in self.runs],
-            "warnings": self.warnings,
             "replaced": [asdict(one) for one in self.replaced],
             "errors": [error.to_dict() for error in self.errors],
         }

@@ -35,6 +35,7 @@ from exp2proc.options import (
     table,
     to_argv,
 )
+from exp2proc.tokens.prefixes import PREFIXES
 from exp2proc.traces.runs import describe_run
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -58,8 +59,9 @@ _options = st.builds(
     trace_dir=st.lists(_paths, max_size=2),
     traces_root=st.none() | _paths,
     dataset_jsonl=st.lists(_paths, max_size=2),
-    data_root=_paths,
+    data_root=st.none() | _paths,
     tokenizer_model=st.lists(st.just("") | _words, max_size=2),
+    prompt_prefix=st.sampled_from([*PREFIXES]),
     layout=st.sampled_from([*LAYOUTS]),
     out_root=st.none() | _paths,
     out_dir=st.none() | _paths,
@@ -70,6 +72,8 @@ _options = st.builds(
     scheduler=st.none() | st.just("") | _words,
     address=st.none() | st.just("") | _words,
     fail_fast=st.booleans(),
+    strict=st.booleans(),
+    fail_on_empty_manifest=st.booleans(),
     cache=st.booleans(),
 )
 
@@ -131,12 +135,13 @@ def test_one_value_stands_for_several(demo: DemoTree, tmp_path: Path) -> None:
 
 
 def test_usage() -> None:
+    wrong: dict[str, Any] = {"jobs": 0, "limit": -1, "layout": "x", "backend": "y"}
     with pytest.raises(PlanError) as caught:
         exp2proc.make_plan(
-            exp2proc.Options(overwrite=True, resume=True, jobs=0, limit=-1, layout="x", backend="y")  # type: ignore[arg-type]
+            exp2proc.Options(overwrite=True, resume=True, prompt_prefix="z", **wrong)
         )
     problems = [problem for problem in caught.value.problems if problem.code == "usage"]
-    assert len(problems) == 6
+    assert len(problems) == 7
     assert all(problem.hint for problem in caught.value.problems)
 
 
@@ -155,11 +160,13 @@ def test_tagged_and_plain_tokenizers(tmp_path: Path) -> None:
 
 
 def test_rules_are_what_workers_know() -> None:
-    rules = Options(layout="proc_1", overwrite=True, allow_missing_ft_hops=True).rules
-    assert rules == Rules("proc_1", "replace", True)
+    rules = Options(
+        layout="proc_1", overwrite=True, allow_missing_ft_hops=True, prompt_prefix="none"
+    ).rules
+    assert rules == Rules("proc_1", "replace", True, "none")
     assert pickle.loads(pickle.dumps(rules)) == rules
     assert Options(resume=True).rules.existing == "keep"
-    assert Options().rules == Rules("proc", "refuse", False)
+    assert Options().rules == Rules("proc", "refuse", False, "space")
 
 
 def test_convert_takes_the_options_as_keywords() -> None:

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from statistics import correlation
 from typing import Final, Literal, NamedTuple
 
+from ..tokens.prefixes import DEFAULT_PREFIX, MEANING, other_prefix
+
 Kind = Literal[
     "match",
+    "prefix",
     "bos",
     "eos",
     "constant",
@@ -33,6 +36,7 @@ class LengthCase(NamedTuple):
         prompt, target: the texts.
         prompt_len, gen_len: P and G of the trace.
         prompt_made, gen_made: P and G under the tokenizer.
+        prompt_other: P with the other prefix before the prompt; None where it was not tried.
     """
 
     prompt: str
@@ -41,6 +45,7 @@ class LengthCase(NamedTuple):
     gen_len: int
     prompt_made: int
     gen_made: int
+    prompt_other: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ _CLASSES: Final = {
 }
 """Where pre-tokenizers are known to differ, the most telling first."""
 
+_BY_CHANCE: Final = 3
+"""Fewer prompts than this may fit with another prefix by chance, where generations differ too."""
 _OFTEN: Final = 0.6
 """Share of the texts with certain characters that must differ for these to be the cause."""
 _WITHOUT: Final = 0.1
@@ -94,20 +101,41 @@ _PROPORTION: Final = 0.25
 _EVERYWHERE: Final = 0.8
 
 
-def length_pattern(cases: Sequence[LengthCase]) -> Pattern:
-    """The pattern of the differences over the rows of a run, of which there is at least one."""
+def length_pattern(cases: Sequence[LengthCase], prefix: str = DEFAULT_PREFIX) -> Pattern:
+    """The pattern of the differences over the rows of a run, of which there is at least one.
+
+    Args:
+        cases: the rows.
+        prefix: with which `prompt_made` came about, a key of `PREFIXES`.
+    """
     prompts = [_Part(c.prompt, c.prompt_made, c.prompt_len - c.prompt_made) for c in cases]
     targets = [_Part(c.target, c.gen_made, c.gen_len - c.gen_made) for c in cases]
     off_p, off_g = _off(prompts), _off(targets)
     if not off_p and not off_g:
         return Pattern("match", f"all {len(cases)} rows have the trace's lengths")
     return (
-        _constant(prompts, targets)
+        _other_prefix(cases, len(off_p), len(off_g), prefix)
+        or _constant(prompts, targets)
         or (None if off_p else _cut(targets, off_g))
         or _characters([*prompts, *targets], off_p + off_g)
         or (None if off_p else _varied_cut(targets, off_g))
         or _vocabulary(prompts, targets, off_p + off_g)
         or Pattern("unclear", _unclear(cases, off_p, off_g))
+    )
+
+
+def _other_prefix(
+    cases: Sequence[LengthCase], off_p: int, off_g: int, prefix: str
+) -> Pattern | None:
+    """Prompts that all fit with the other prefix, and not all with this one."""
+    if not off_p or any(case.prompt_other != case.prompt_len for case in cases):
+        return None
+    if off_g and off_p < _BY_CHANCE:
+        return None
+    return Pattern(
+        "prefix",
+        f"{off_p} of {len(cases)} prompts differ, and all {len(cases)} have the trace's length"
+        f" when they are tokenized {MEANING[other_prefix(prefix)]}",
     )
 
 

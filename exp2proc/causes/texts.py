@@ -24,6 +24,16 @@ CauseKind = Literal[
     "other-prompt",
 ]
 
+GENERATED_TARGET: Final = (
+    "the experiment generated the target itself and did not save it, so no cache can have it"
+)
+"""What happened where the row or the dataset row of its prompt has no target."""
+WITHOUT_TARGET: Final = (
+    "Convert the run with --layout proc_1, which needs no text, or trace it again from a cache that"
+    " has the targets."
+)
+"""What can be done about it."""
+
 WantedKey = tuple[str, str | None]
 """(prompt_sha1, target_sha1) of a manifest row; the target's may be None."""
 

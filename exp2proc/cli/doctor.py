@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc doctor`."""
     add_options(parser.add_argument_group("runs"), "trace_dir", "traces_root")
     evidence = "the evidence to look for (every --tokenizer_model is tried)"
-    texts = ("dataset_jsonl", "data_root", "tokenizer_model")
+    texts = ("dataset_jsonl", "data_root", "tokenizer_model", "prompt_prefix")
     add_options(parser.add_argument_group(evidence), *texts)
     add_options(parser, "out_root", out_root="where the suggested command shall write")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
             dataset_jsonl=args.dataset_jsonl,
             data_root=args.data_root,
             tokenizer_model=args.tokenizer_model,
+            prompt_prefix=args.prompt_prefix,
             out_root=args.out_root,
             on_step=_say if sys.stderr.isatty() else None,
         )

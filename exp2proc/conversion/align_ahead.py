@@ -14,6 +14,7 @@ from typing import Final
 
 from ..planning.shards import Shard, TextWork, alignment_seconds, text_seconds
 from ..tokens.aligner import Aligner, Tokenizers
+from ..tokens.prefixes import DEFAULT_PREFIX
 
 _START: Final = 0.4
 """Seconds a worker needs to rebuild a tokenizer (measured: 0.3 with Qwen3 to 1.9 with Gemma-3)."""
@@ -33,12 +34,15 @@ def pays(texts: Iterable[TextWork], workers: int) -> bool:
 
 
 def aligned_ahead(
-    shards: Iterable[Shard], tokenizers: Tokenizers, cache_folder: str
+    shards: Iterable[Shard],
+    tokenizers: Tokenizers,
+    cache_folder: str,
+    prefix: str = DEFAULT_PREFIX,
 ) -> Iterator[Shard]:
     """The same shards, the alignments of each one's texts in the cache when it is asked for."""
     for shard in shards:
         texts = [text for text in shard.texts if not text.known and _is_small(text)]
-        aligner = Aligner(texts, tokenizers, cache_folder)
+        aligner = Aligner(texts, tokenizers, cache_folder, prefix)
         for text in texts:
             with suppress(Exception):  # the worker meets it again, and says so at its rows
                 aligner.of(text)

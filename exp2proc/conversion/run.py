@@ -149,6 +149,8 @@ def _prepare_outputs(plan: Plan) -> list[tuple[Row, Exp2procError]]:
     """Make the output folders; returns the rows of those that cannot be made, and why."""
     barred: dict[int, Exp2procError] = {}
     for number, planned in enumerate(plan.runs):
+        if planned.problems or not planned.rows:
+            continue
         out = planned.run.out_dir
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -177,7 +179,7 @@ def _execute(
         if align_ahead:
             folder = cache or str(scratch)
             settings = replace(settings, cache_folder=folder)
-            work = aligned_ahead(shards, tokenizers, folder)
+            work = aligned_ahead(shards, tokenizers, folder, options.prompt_prefix)
         execution = Execution(work, settings, engine, workers, scratch)
         enter(settings.run_id, tokenizers)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Final
 
 from ..planning.plan import Plan, PlannedRun
 from ..results import (
@@ -15,8 +16,12 @@ from ..results import (
     Report,
     RowError,
     RunReport,
+    RunWarning,
     StopReason,
 )
+
+_SETTLED: Final = 1
+_WAITS: Final = 2
 
 
 class Tally:
@@ -40,7 +45,7 @@ class Tally:
         """Count one outcome."""
         if self._seen[outcome.number]:
             return
-        self._seen[outcome.number] = 1
+        self._seen[outcome.number] = _WAITS if outcome.status == "pending" else _SETTLED
         report = self._reports[outcome.run]
         counts = report.counts
         setattr(counts, outcome.status, getattr(counts, outcome.status) + 1)
@@ -62,6 +67,18 @@ class Tally:
         """Numbers of the runs that have failures with these codes."""
         return {run for run, error in self._errors.values() if error.code in codes}
 
+    def written(self, run: int) -> tuple[str, ...]:
+        """Files of the rows of a run whose sample is there, by what was counted so far."""
+        return tuple(
+            row.file
+            for row in self._plan.runs[run].rows
+            if row.file and self._seen[row.number] == _SETTLED and row.number not in self._errors
+        )
+
+    def warn(self, run: int, warning: RunWarning) -> None:
+        """Add to what should be known about a run."""
+        self._reports[run].warnings.append(warning)
+
     def rehint(self, run: int, codes: Collection[str], hint: str) -> None:
         """Give the failures of a run that have these codes a better hint."""
         for number, (of, error) in self._errors.items():
@@ -75,8 +92,7 @@ class Tally:
         errors = [self._errors[number][1] for number in sorted(self._errors)]
         replaced = [self._replaced[number] for number in sorted(self._replaced)]
         layout = self._plan.options.layout
-        warnings = list(self._plan.warnings)
-        return Report(layout, self._reports, errors, 0.0, stopped, replaced, warnings)
+        return Report(layout, self._reports, errors, 0.0, stopped, replaced)
 
 
 def _blank(planned: PlannedRun) -> RunReport:
@@ -88,4 +104,5 @@ def _blank(planned: PlannedRun) -> RunReport:
         run.model_tag,
         run.run_tag,
         Counts(planned=len(planned.rows)),
+        warnings=[*planned.warnings],
     )

@@ -125,7 +125,8 @@ def _workplace(settings: Settings) -> Workplace:
 
 def aligner_of(texts: Sequence[TextWork], settings: Settings) -> Aligner:
     """The aligner of these texts in this process."""
-    return Aligner(texts, _workplace(settings).tokenizers, settings.cache_folder)
+    tokenizers = _workplace(settings).tokenizers
+    return Aligner(texts, tokenizers, settings.cache_folder, settings.rules.prompt_prefix)
 
 
 def stop_threads(run_id: str) -> None:

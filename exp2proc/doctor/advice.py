@@ -10,10 +10,11 @@ from typing import Final
 
 from attrs import evolve
 
-from ..options import DEFAULT_DATA_ROOT, Options, to_argv
+from ..causes.texts import GENERATED_TARGET, WITHOUT_TARGET
+from ..options import Options, to_argv
 from ..planning.plan import Plan, PlannedRun
 from ..planning.planner import draft_plan
-from ..traces.runs import find_dataset
+from ..tokens.prefixes import MEANING, other_prefix
 from .findings import Command, RunFindings
 
 _FIRST: Final = 3
@@ -33,14 +34,13 @@ def prescribe(
     needs = [need for found in findings for need in _needs(found)]
     notes = [note for found in findings for note in _notes(found)]
     pairs = [(p, f) for p, f in zip(plan.runs, findings, strict=True) if f.ready]
-    groups: dict[str, list[tuple[PlannedRun, RunFindings]]] = defaultdict(list)
-    if _one_command_serves(pairs):
-        groups[""] = pairs
-    else:
-        for planned, found in pairs:
-            groups[found.chosen_tokenizer or ""].append((planned, found))
+    groups: dict[tuple[str, str], list[tuple[PlannedRun, RunFindings]]] = defaultdict(list)
+    together = _one_command_serves(pairs)
+    for planned, found in pairs:
+        tokenizer = "" if together else found.chosen_tokenizer or ""
+        groups[found.chosen_prefix, tokenizer].append((planned, found))
     commands: list[Command] = []
-    for group in filter(None, groups.values()):
+    for group in groups.values():
         chosen = _options(options, group, everything=len(group) == len(findings))
         chosen, problems = _without_obstacles(chosen)
         needs += problems
@@ -52,7 +52,7 @@ def prescribe(
 
 
 def _one_command_serves(pairs: Sequence[tuple[PlannedRun, RunFindings]]) -> bool:
-    """Whether no model_tag needs two tokenizers."""
+    """Whether no model_tag needs two tokenizers (those of another prefix have their own)."""
     by_tag: dict[str, set[str | None]] = defaultdict(set)
     for _, found in pairs:
         by_tag[found.model_tag].add(found.chosen_tokenizer)
@@ -63,7 +63,9 @@ def _options(
     options: Options, group: Sequence[tuple[PlannedRun, RunFindings]], *, everything: bool
 ) -> Options:
     """The options that convert these runs."""
-    usual = all(_is_usual(planned, found, options.data_root) for planned, found in group)
+    usual = not options.dataset_jsonl and all(
+        found.chosen_datasets == list(planned.datasets) for planned, found in group
+    )
     datasets = dict.fromkeys(path for _, found in group for path in found.chosen_datasets)
     by_tag = {found.model_tag: found.chosen_tokenizer or "" for _, found in group}
     names = sorted(set(by_tag.values()))
@@ -78,6 +80,7 @@ def _options(
             if len(names) == 1
             else tuple(f"{tag}={name}" for tag, name in by_tag.items())
         ),
+        prompt_prefix=group[0][1].chosen_prefix,
         allow_missing_ft_hops=any(
             found.wholeness is not None and found.wholeness.without_hops for _, found in group
         ),
@@ -92,15 +95,9 @@ def _without_text(options: Options) -> str:
     return f"without token pieces, neither is needed: {shlex.join(_command(chosen))}"
 
 
-def _is_usual(planned: PlannedRun, found: RunFindings, data_root: Path) -> bool:
-    """Whether convert finds the run's dataset by itself."""
-    usual = find_dataset(planned.run, data_root)
-    return usual is not None and found.chosen_datasets == [str(usual)]
-
-
 def _without_obstacles(options: Options) -> tuple[Options, list[str]]:
     """Plan; returns options that can start, or what keeps them from it."""
-    problems = draft_plan(options)[1]
+    problems = draft_plan(evolve(options, strict=True))[1]
     if any(problem.code == "outputs-exist" for problem in problems):
         options = evolve(options, resume=True)
         problems = [problem for problem in problems if problem.code != "outputs-exist"]
@@ -110,7 +107,7 @@ def _without_obstacles(options: Options) -> tuple[Options, list[str]]:
 def _command(options: Options) -> tuple[str, ...]:
     """The command line of these options."""
     if options.layout == "proc_1" or options.dataset_jsonl:  # then nothing is looked for there
-        options = evolve(options, data_root=DEFAULT_DATA_ROOT)
+        options = evolve(options, data_root=None)
     return ("exp2proc", "convert", *to_argv(options))
 
 
@@ -140,6 +137,8 @@ def _dataset_need(found: RunFindings) -> str:
     if not found.causes:
         return f"{lost} in any of {len(found.datasets)} caches; {asked}"
     cause = found.causes[0]
+    if cause.kind == "target-missing":
+        asked = f"{GENERATED_TARGET}. {WITHOUT_TARGET}"
     return f"{lost}, {cause.rows} of them because of {cause.meaning} ({cause.path}); {asked}"
 
 
@@ -166,6 +165,22 @@ def _notes(found: RunFindings) -> list[str]:
         notes.append(
             f"{' and '.join(fitting)} fit equally: they make the same lengths of these texts,"
             " perhaps not the same pieces"
+        )
+    if found.doubtful:
+        some = ", ".join(found.doubtful[:_FIRST])
+        more = f" and {len(found.doubtful) - _FIRST} more" if len(found.doubtful) > _FIRST else ""
+        notes.append(
+            f"{found.name}: it was traced with prompts tokenized {MEANING[found.chosen_prefix]};"
+            f" {len(found.doubtful)} of its rows fit by accident"
+            f" {MEANING[other_prefix(found.chosen_prefix)]} too, and samples that were made so are"
+            f" doubtful ({some}{more}): make them again"
+        )
+    if found.undecided_prefix:
+        this, other = found.chosen_prefix, other_prefix(found.chosen_prefix)
+        notes.append(
+            f"{found.name}: its prompts have the trace's lengths {MEANING[this]} and"
+            f" {MEANING[other]}, and another run was traced {MEANING[other]}. If this one was too,"
+            f" add --prompt_prefix {other}: the lengths do not tell"
         )
     if whole.without_hops:
         notes.append(

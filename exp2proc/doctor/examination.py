@@ -8,7 +8,7 @@ trace is read, and the command that comes out has been planned.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from attrs import evolve
@@ -17,14 +17,16 @@ from ..causes.lengths import length_pattern
 from ..causes.texts import MEANING, Cause, WantedKey, find_causes
 from ..conversion.explain_lengths import Measured, cases_by_run, measure
 from ..errors import Exp2procError, PlanError
-from ..options import DEFAULT_DATA_ROOT, Options, PathLike, names
+from ..options import Options, PathLike, names
 from ..planning.plan import Plan
 from ..planning.planner import draft_plan
+from ..planning.shards import TextWork
 from ..tokens.cache import cache_folder
 from ..tokens.pieces import check_lengths
+from ..tokens.prefixes import DEFAULT_PREFIX, other_prefix
 from ..traces.datasets import index_dataset, read_rows
 from ..traces.manifest import Row
-from ..traces.runs import Run, find_dataset
+from ..traces.runs import DEFAULT_DATA_ROOT, Run, found_datasets
 from .advice import prescribe
 from .findings import DatasetMatch, Diagnosis, RunFindings, TokenizerTrial, UnmatchedRows
 from .wholeness import inspect_run
@@ -37,8 +39,9 @@ def diagnose(
     trace_dir: PathLike | Sequence[PathLike] | None = None,
     traces_root: PathLike | None = None,
     dataset_jsonl: PathLike | Sequence[PathLike] | None = None,
-    data_root: PathLike = DEFAULT_DATA_ROOT,
+    data_root: PathLike | None = None,
     tokenizer_model: PathLike | Sequence[PathLike] = (),
+    prompt_prefix: str = DEFAULT_PREFIX,
     out_root: PathLike | None = None,
     on_step: OnStep | None = None,
 ) -> Diagnosis:
@@ -55,9 +58,12 @@ def diagnose(
         traces_root: a folder below which every folder with a manifest.jsonl is a run.
         dataset_jsonl: dataset caches to search; by default those below `data_root` and the one
             each run's path names.
-        data_root: where caches of bare dataset names are.
+        data_root: where dataset caches are looked for first; by default exp/exp2/data, for bare
+            names.
         tokenizer_model: candidates, folders or hub names; "TAG=NAME" is tried on the runs of one
             model_tag only.
+        prompt_prefix: what stands before a prompt, as of `convert`; where it is the other one that
+            a run was traced with, that is found.
         out_root: where the suggested command shall write.
         on_step: called with a line of text before each step that may take a while.
 
@@ -72,6 +78,7 @@ def diagnose(
         traces_root=traces_root,
         dataset_jsonl=dataset_jsonl,
         data_root=data_root,
+        prompt_prefix=prompt_prefix,
         out_root=out_root,
     )
     return _Doctor(options, names(tokenizer_model), on_step or _silent).diagnosis()
@@ -88,8 +95,8 @@ class _Doctor:
         self._options = options
         self._candidates = list(dict.fromkeys(candidates))
         self._say = on_step
-        # Runs and rows are those of a plan without texts; what stops it is no business of ours.
-        self._plan, problems = draft_plan(evolve(options, layout="proc_1", overwrite=True))
+        # Runs, rows and the datasets that convert would take; what stops it is not asked here.
+        self._plan, problems = draft_plan(evolve(options, overwrite=True))
         fatal = [p for p in problems if p.code in ("usage", "no-runs", "manifest-unreadable")]
         if fatal:
             raise PlanError(fatal)
@@ -121,11 +128,10 @@ class _Doctor:
                 yield path
 
     def _found_files(self) -> Iterator[Path]:
-        root = self._options.data_root.expanduser()
+        given = self._options.data_root
+        root = Path(DEFAULT_DATA_ROOT) if given is None else given.expanduser()
         for planned in self._plan.runs:
-            found = find_dataset(planned.run, root)
-            if found is not None:
-                yield found
+            yield from (candidate.path for candidate in found_datasets(planned.run, given))
         bases = dict.fromkeys(
             base for p in self._plan.runs for base in (Path.cwd(), *p.run.trace_dir.parents)
         )
@@ -157,12 +163,14 @@ class _Doctor:
 
     def _choose_datasets(self) -> None:
         for planned, rows, found in zip(self._plan.runs, self._rows(), self._findings, strict=True):
-            usual = find_dataset(planned.run, self._options.data_root)
-            found.datasets.sort(key=lambda d: (-d.matched, d.path != str(usual)))
+            usual = planned.datasets
+            found.datasets.sort(key=lambda d: (-d.matched, d.path not in usual))
             most = sum(row.text_key in found.texts for row in rows)
             useful = [match for match in found.datasets if match.matched]
             whole = [match for match in useful if match.matched == most]
             found.chosen_datasets = [match.path for match in whole[:1] or useful]
+            if most and sum(row.number not in self._plan.failures for row in rows) == most:
+                found.chosen_datasets = [d.path for d in useful if d.path in usual]
 
     def _explain_unmatched(self, files: Sequence[Path]) -> None:
         lost: set[WantedKey] = set()
@@ -197,6 +205,7 @@ class _Doctor:
                 dataset_jsonl=tuple(map(Path, files)),
                 tokenizer_model=(candidate,),
                 overwrite=True,
+                strict=True,
             )
         )
         name = plan.tokenizers[0].name if plan.tokenizers else candidate
@@ -212,15 +221,46 @@ class _Doctor:
             return
         self._say(f"trying {name} on {len(works)} texts")
         folder = str(cache_folder()) if self._options.cache else None
-        self._judge(plan, name, list(measure(works, plan.open_tokenizers(), folder)))
+        tokenizers, prefix = plan.open_tokenizers(), self._options.prompt_prefix
+        measured = list(measure(works, tokenizers, folder, prefix))
+        misfits = {
+            run
+            for run, cases in cases_by_run(measured).items()
+            if any(case.prompt_len != case.prompt_made for case in cases)
+        }
+        other = other_prefix(prefix)
+        first: list[TextWork] = []
+        rest: list[TextWork] = []
+        for work in works:
+            (rest if misfits.isdisjoint(row.run for row in work.rows) else first).append(work)
+        otherwise = list(measure(first, tokenizers, folder, other))
+        trials = self._judge(plan, TokenizerTrial(name, prompt_prefix=prefix), measured, otherwise)
+        runs = {run for run, trial in trials.items() if trial.kind == "prefix"}
+        if runs:
+            self._judge(plan, TokenizerTrial(name, prompt_prefix=other), otherwise, runs=runs)
+            otherwise += measure(rest, tokenizers, folder, other)
+            for run, cases in cases_by_run(measured, otherwise).items():
+                lengths = ({c.prompt_len, c.prompt_made, c.prompt_other} for c in cases)
+                trials[run].either_prefix = all(len(three) == 1 for three in lengths)
 
-    def _judge(self, plan: Plan, name: str, measured: list[Measured]) -> None:
+    def _judge(
+        self,
+        plan: Plan,
+        tried: TokenizerTrial,
+        measured: list[Measured],
+        otherwise: Sequence[Measured] = (),
+        runs: Collection[int] | None = None,
+    ) -> dict[int, TokenizerTrial]:
+        """Enter how a candidate did on the rows of runs, or of all; by run."""
         by_dir = {found.trace_dir: found for found in self._findings}
         trials: dict[int, TokenizerTrial] = {}
-        for run, cases in cases_by_run(measured).items():
-            pattern = length_pattern(cases)
+        for run, cases in cases_by_run(measured, otherwise).items():
+            if runs is not None and run not in runs:
+                continue
+            pattern = length_pattern(cases, tried.prompt_prefix)
             trials[run] = TokenizerTrial(
-                name,
+                tried.name,
+                prompt_prefix=tried.prompt_prefix,
                 compared=len(cases),
                 prompt_matches=sum(c.prompt_len == c.prompt_made for c in cases),
                 gen_matches=sum(c.gen_len == c.gen_made for c in cases),
@@ -230,6 +270,8 @@ class _Doctor:
             by_dir[str(plan.runs[run].run.trace_dir)].trials.append(trials[run])
         for work, _, alignment in measured:
             for row in work.rows:
+                if row.run not in trials:
+                    continue
                 try:
                     check_lengths(alignment, row.prompt_len, row.gen_len)
                 except Exp2procError as err:
@@ -237,6 +279,7 @@ class _Doctor:
                         trials[row.run].error = err.message
                 else:
                     trials[row.run].files.add(row.file)
+        return trials
 
     def _settle(self, rows: Sequence[object], found: RunFindings) -> None:
         """Count the rows that the best candidate, the datasets and the trace allow to convert."""
@@ -244,7 +287,11 @@ class _Doctor:
         assert found.wholeness is not None
         if best is None or not best.matches:
             return
-        found.chosen_tokenizer = best.name
+        found.chosen_tokenizer, found.chosen_prefix = best.name, best.prompt_prefix
+        found.undecided_prefix = best.either_prefix
+        for trial in found.trials:
+            if trial.name == best.name and trial.prompt_prefix != best.prompt_prefix:
+                found.doubtful = tuple(sorted(trial.files))
         found.ready = sum(
             isinstance(row, Row)
             and row.file in best.files

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..causes.lengths import Kind
 from ..causes.texts import CauseKind, WantedKey
+from ..tokens.prefixes import DEFAULT_PREFIX
 from .wholeness import Wholeness
 
 
@@ -49,6 +50,9 @@ class TokenizerTrial:
         kind, sentence: the pattern of the differences.
         error: why it cannot be used at all, or "".
         files: traces of the rows that it serves.
+        prompt_prefix: what stood before the prompts.
+        either_prefix: whether all prompts have the trace's length with the other prefix too (tried
+            where another run needs that one).
     """
 
     name: str
@@ -59,6 +63,8 @@ class TokenizerTrial:
     sentence: str = ""
     error: str = ""
     files: set[str] = field(default_factory=set)
+    prompt_prefix: str = DEFAULT_PREFIX
+    either_prefix: bool = False
 
     @property
     def matches(self) -> int:
@@ -80,6 +86,11 @@ class RunFindings:
         causes: why, the most frequent first.
         trials: of each candidate tokenizer.
         chosen_tokenizer: the candidate to use, or None.
+        chosen_prefix: the `--prompt_prefix` to use.
+        doubtful: traces of rows that fit by accident with the other prefix, which the run was not
+            traced with; sorted.
+        undecided_prefix: whether its rows fit with either prefix, while another run needs the one
+            that was not asked for.
         wholeness: of manifest and traces.
         ready: rows that would be converted.
     """
@@ -96,6 +107,9 @@ class RunFindings:
     causes: list[UnmatchedRows] = field(default_factory=list)
     trials: list[TokenizerTrial] = field(default_factory=list)
     chosen_tokenizer: str | None = None
+    chosen_prefix: str = DEFAULT_PREFIX
+    doubtful: tuple[str, ...] = ()
+    undecided_prefix: bool = False
     wholeness: Wholeness | None = None
     ready: int = 0
 
@@ -107,7 +121,8 @@ class RunFindings:
     @property
     def complete(self) -> bool:
         """Whether every row would be converted and nothing else was found."""
-        return self.ready == self.rows and self.wholeness is not None and self.wholeness.whole
+        whole = self.wholeness is not None and self.wholeness.whole
+        return self.ready == self.rows and whole and not (self.doubtful or self.undecided_prefix)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -124,6 +139,9 @@ class RunFindings:
             "causes": [_plain(cause) for cause in self.causes],
             "tokenizers": [_trial(trial) for trial in self.trials],
             "chosen_tokenizer": self.chosen_tokenizer,
+            "chosen_prefix": self.chosen_prefix,
+            "doubtful": list(self.doubtful),
+            "undecided_prefix": self.undecided_prefix,
             "trace": None if self.wholeness is None else _trace(self.wholeness),
         }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,9 +14,8 @@ from ..errors import Exp2procError
 from ..formats.layouts import FT_IFR_METHODS
 from ..formats.npz import NpzError
 from ..traces.manifest import NAME, BadLine, Row
+from ..traces.runs import promised_rows
 from ..traces.trace import open_trace, read_trace
-
-_SIZE: Final = re.compile(r"(?:^|_)(\d+)ex$")
 
 _COPIES: Final = (
     "indices_to_explain_gen",
@@ -98,7 +96,6 @@ def inspect_run(folder: Path, rows: list[Row | BadLine]) -> Wholeness:
             without_hops.append(row.file)
         if said := _differing(path, copies.get(row.line, {})):
             differ[row.file] = said
-    tag = _SIZE.search(folder.name)
     return Wholeness(
         rows=len(rows),
         broken=broken,
@@ -106,7 +103,7 @@ def inspect_run(folder: Path, rows: list[Row | BadLine]) -> Wholeness:
         copies_differ=differ,
         strays=_strays(folder, lines.keys() | {row.file for row in rows if row.file}),
         duplicates=tuple(number for number, count in numbers.items() if count > 1),
-        promised=int(tag[1]) if tag else None,
+        promised=promised_rows(folder.name),
     )
 
 

@@ -28,7 +28,7 @@ from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
 from ..formats.sample import Sample, load_sample
 from ..formats.spans import NONE
-from ..options import DEFAULT_DATA_ROOT, Options, PathLike, paths
+from ..options import Options, PathLike, paths
 from ..results import OnProgress, Progress, RowError
 from .again import Align, TextSamples, aligned, aligning
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
@@ -87,7 +87,7 @@ def check(
     against: PathLike | None = None,
     tokenizer_model: PathLike | Sequence[PathLike] = (),
     dataset_jsonl: PathLike | Sequence[PathLike] = (),
-    data_root: PathLike = DEFAULT_DATA_ROOT,
+    data_root: PathLike | None = None,
     cache: bool = True,
     jobs: int | Literal["auto"] = "auto",
     backend: Backend | None = None,

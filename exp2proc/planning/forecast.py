@@ -12,7 +12,7 @@ from ..formats import deflate, npz
 from ..formats.layouts import LAYOUTS, Layout
 from ..formats.spans import sample_length
 from ..options import Options
-from ..results import RowError
+from ..results import RowError, RunWarning
 from ..traces.manifest import BadLine, Row
 from ..traces.trace import read_trace
 from .plan import Plan, PlannedRun
@@ -47,6 +47,7 @@ class RunForecast:
         failing: rows that cannot work.
         pending: rows that exp2 seems to be still writing.
         size: estimated bytes of all its samples.
+        warnings: what else should be known about it.
     """
 
     trace_dir: str
@@ -64,6 +65,7 @@ class RunForecast:
     failing: int = 0
     pending: int = 0
     size: int = 0
+    warnings: list[RunWarning] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -173,6 +175,7 @@ def _add_run(made: Forecast, draft: Plan, planned: PlannedRun) -> list[Row]:
             failing=failing,
             pending=pending,
             size=_size(str(run.trace_dir), usable, LAYOUTS[made.layout]),
+            warnings=planned.warnings,
         )
     )
     return usable

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from ..causes.texts import GENERATED_TARGET, WITHOUT_TARGET
 from ..errors import Exp2procError
 from ..options import Options, TokenizerChoice
-from ..system.files import absolute
+from ..system.files import absolute, open_regular
 from ..tokens.tokenizer import fingerprint
 from ..traces.datasets import DatasetIndex, TextKey, TextPlace, index_dataset
 from ..traces.manifest import Row
-from ..traces.runs import Run, dataset_candidates, find_dataset
-from .plan import Plan, PlannedTokenizer
+from ..traces.runs import Candidate, Run, dataset_candidates, found_datasets, readings
+from .plan import Plan, PlannedRun, PlannedTokenizer
 from .shards import TextWork
 
 Places = dict[TextKey, TextPlace]
@@ -21,60 +24,130 @@ Places = dict[TextKey, TextPlace]
 def match_texts(plan: Plan, problems: list[Exp2procError]) -> list[Places]:
     """Find each run's dataset caches, and where in them its texts stand; by run.
 
-    Rows whose text stands nowhere become failures of the plan.
+    Texts are looked up in the first candidate, those that are not there in the next: a file of
+    the right name with other texts in it costs nothing. The file that has them also says which
+    names the run's path means. Rows whose text stands nowhere become failures of the plan; a run
+    that has texts to look up and no file is one that cannot start.
     """
-    options = plan.options
-    given = tuple(str(absolute(path)) for path in options.dataset_jsonl)
-    wanted: dict[str, set[TextKey]] = defaultdict(set)
-    for planned in plan.runs:
-        if given:
-            planned.datasets = given
-        elif (found := find_dataset(planned.run, options.data_root)) is not None:
-            planned.datasets = (str(found),)
-        else:
-            problems.append(_no_dataset(planned.run, options))
-        keys = {key for row in plan.usable(planned) if (key := row.text_key) is not None}
-        for path in planned.datasets:
-            wanted[path] |= keys
-    indexes: dict[str, DatasetIndex] = {}
-    for path in dict.fromkeys((*given, *wanted)):
+    given = [absolute(path) for path in plan.options.dataset_jsonl]
+    for path in given:
         try:
-            indexes[path] = index_dataset(Path(path), wanted[path])
+            open_regular(path).close()
         except OSError as err:
             problems.append(Exp2procError("no-dataset", f"dataset {path}: {err.strerror or err}"))
-    return [
-        _places(plan, number, [indexes[path] for path in planned.datasets if path in indexes])
-        for number, planned in enumerate(plan.runs)
-    ]
+    searches = [_Search(plan, planned, given) for planned in plan.runs]
+    active = searches
+    while active := [search for search in active if search.advance()]:
+        by_path: dict[Path, list[_Search]] = defaultdict(list)
+        for search in active:
+            by_path[search.tried[-1].path].append(search)
+        for path, some in by_path.items():
+            try:
+                index = index_dataset(path, set().union(*(search.lost for search in some)))
+            except OSError as err:
+                for search in some:
+                    search.unreadable.append(f"{path}: {err.strerror or err}")
+            else:
+                for search in some:
+                    search.look_into(index)
+    for search in searches:
+        search.conclude(plan)
+    return [search.places for search in searches]
 
 
-def _no_dataset(run: Run, options: Options) -> Exp2procError:
-    if not run.dataset:
+class _Search:
+    """A run's search for its texts.
+
+    Attributes:
+        lost: digests that are still looked for.
+        places: where the others stand.
+        tried: the files that were tried, each with the run as it is named by it.
+        unreadable: those of them that could not be read, and why.
+    """
+
+    def __init__(self, plan: Plan, planned: PlannedRun, given: list[Path]) -> None:
+        self._planned = planned
+        self._given = tuple(map(str, given))
+        usual = found_datasets(planned.run, plan.options.data_root)
+        self._more = _named(planned.run, given, usual) if given else usual
+        self._indexes: list[DatasetIndex] = []
+        self.lost = {key for row in plan.usable(planned) if (key := row.text_key) is not None}
+        self.places: Places = {}
+        self.tried: list[Candidate] = []
+        self.unreadable: list[str] = []
+
+    def advance(self) -> bool:
+        """Go on to the next file; False where there is none or nothing is left to find."""
+        if self.tried and not self.lost:
+            return False
+        another = next(self._more, None)
+        if another is not None:
+            self.tried.append(another)
+        return another is not None
+
+    def look_into(self, index: DatasetIndex) -> None:
+        """Take the texts that are in a file."""
+        self._indexes.append(index)
+        found = self.lost & index.places.keys()
+        self.places.update((key, index.places[key]) for key in found)
+        self.lost -= found
+
+    def conclude(self, plan: Plan) -> None:
+        """Note which files and names are the run's, and which of its rows have no text."""
+        planned, useful = self._planned, {place.path for place in self.places.values()}
+        used = [one for one in self.tried if str(one.path) in useful] or self.tried[:1]
+        planned.run = used[0].run if used else next(readings(planned.run), planned.run)
+        planned.datasets = self._given or tuple(str(one.path) for one in used)
+        error: Exp2procError | None = None
+        if not self._indexes and self.lost and not self._given:
+            error = _no_dataset(planned.run, plan.options, self.unreadable)
+            planned.problems.append(error)
+        for row in plan.usable(planned):
+            if row.text_key is None or row.text_key not in self.places:
+                plan.failures[row.number] = _no_match(row, self._indexes, error)
+
+
+def _named(run: Run, given: list[Path], usual: Iterator[Candidate]) -> Iterator[Candidate]:
+    """Files that were given, with the run as it is named by one of the same name."""
+    likely = next((one.run for one in usual), None) or next(readings(run), run)
+    for path in given:
+        name = path.name.removesuffix(".jsonl")
+        same = (r for r in readings(run) if Path(r.dataset).name.removesuffix(".jsonl") == name)
+        yield Candidate(path, next(same, likely))
+
+
+def name_runs(plan: Plan) -> None:
+    """Name the runs where no text is looked up: by the first candidate that is there."""
+    known: dict[Path, Run] = {}
+    for planned in plan.runs:
+        run, above = planned.run, planned.run.trace_dir.parent
+        if above not in known:
+            there = (one.run for one in found_datasets(run, plan.options.data_root))
+            several = len(list(readings(run))) > 1
+            known[above] = (next(there, None) if several else None) or next(readings(run), run)
+        names = known[above]
+        planned.run = replace(run, dataset=names.dataset, model_tag=names.model_tag)
+
+
+def _no_dataset(run: Run, options: Options, unreadable: list[str]) -> Exp2procError:
+    if unreadable:
+        why = f"it cannot be read: {'; '.join(unreadable)}"
+    elif not run.dataset:
         why = "its path names none (it is not below a folder named traces)"
     else:
-        tried = len(set(dataset_candidates(run, options.data_root)))
+        tried = sum(1 for _ in dataset_candidates(run, options.data_root))
         why = f"{run.dataset} is at none of the {tried} places that were tried"
     return Exp2procError("no-dataset", f"no dataset for {run.trace_dir}: {why}")
 
 
-def _places(plan: Plan, run: int, indexes: list[DatasetIndex]) -> Places:
-    places: Places = {}
-    for row in plan.usable(plan.runs[run]):
-        key = row.text_key
-        if key is not None and (place := _place(key, indexes)) is not None:
-            places[key] = place
-        else:
-            plan.failures[row.number] = _no_match(row, indexes)
-    return places
-
-
-def _place(key: TextKey, indexes: list[DatasetIndex]) -> TextPlace | None:
-    return next((index.places[key] for index in indexes if key in index.places), None)
-
-
-def _no_match(row: Row, indexes: list[DatasetIndex]) -> Exp2procError:
-    if not indexes:
-        return Exp2procError("no-dataset", "there is no dataset to look its text up in")
+def _no_match(
+    row: Row, indexes: list[DatasetIndex], no_dataset: Exp2procError | None
+) -> Exp2procError:
+    targetless = [index.path for index in indexes if row.prompt_sha1 in index.targetless]
+    if row.target_sha1 is None or targetless:
+        return _generated_target(row, targetless)
+    if no_dataset is not None:
+        return no_dataset
     where = ", ".join(f"{index.path} ({index.rows} texts)" for index in indexes)
     return Exp2procError(
         "dataset-no-match",
@@ -83,27 +156,39 @@ def _no_match(row: Row, indexes: list[DatasetIndex]) -> Exp2procError:
     )
 
 
-def choose_tokenizers(plan: Plan, choice: TokenizerChoice, problems: list[Exp2procError]) -> None:
-    """Give each run the number of its tokenizer."""
+def _generated_target(row: Row, targetless: list[str]) -> Exp2procError:
+    if row.target_sha1 is None:
+        said = "target_sha1 is null"
+    else:
+        said = f"{targetless[0]} has prompt_sha1 {row.prompt_sha1} with target null"
+    return Exp2procError(
+        "dataset-no-match",
+        f"Failed to match manifest sha1 to dataset_jsonl: {said}: {GENERATED_TARGET}",
+        WITHOUT_TARGET,
+    )
+
+
+def choose_tokenizers(plan: Plan, choice: TokenizerChoice) -> None:
+    """Give each run the number of its tokenizer; a run that has none cannot start."""
     numbers: dict[str, int] = {}
-    missing: dict[str, int] = defaultdict(int)
+    missing: dict[str, list[PlannedRun]] = defaultdict(list)
     for planned in plan.runs:
         name = choice.of(planned.run)
         if name is None:
-            missing[planned.run.model_tag] += 1
+            missing[planned.run.model_tag].append(planned)
             continue
         if name not in numbers:
             numbers[name] = len(numbers)
             plan.tokenizers.append(PlannedTokenizer(name, fingerprint(name)))
         planned.tokenizer = numbers[name]
-    for tag, count in missing.items():
-        problems.append(
-            Exp2procError(
-                "no-tokenizer",
-                f"no tokenizer for {count} {'run' if count == 1 else 'runs'} of model {tag!r}",
-                f"Pass --tokenizer_model DIR, or --tokenizer_model {tag}=DIR for this model.",
-            )
+    for tag, runs in missing.items():
+        error = Exp2procError(
+            "no-tokenizer",
+            f"no tokenizer for {len(runs)} {'run' if len(runs) == 1 else 'runs'} of model {tag!r}",
+            f"Pass --tokenizer_model DIR, or --tokenizer_model {tag}=DIR for this model.",
         )
+        for planned in runs:
+            planned.problems.append(error)
 
 
 def group_by_text(plan: Plan, places: list[Places]) -> None:

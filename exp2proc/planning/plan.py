@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import Exp2procError
 from ..options import Options
+from ..results import RunWarning
 from ..tokens.aligner import Tokenizers, TokenizerSource
 from ..tokens.tokenizer import LoadedTokenizer
 from ..traces.manifest import BadLine, Row
@@ -26,6 +27,8 @@ class PlannedRun:
         tokenizer: number in `Plan.tokenizers`, -1 when none is needed.
         existing: how many of its outputs are there already.
         young: whether its manifest changed so lately that exp2 may still be writing it.
+        problems: why none of its rows can be converted.
+        warnings: what should be known about it, though it costs no row.
     """
 
     run: Run
@@ -35,6 +38,8 @@ class PlannedRun:
     tokenizer: int = -1
     existing: int = 0
     young: bool = False
+    problems: list[Exp2procError] = field(default_factory=list)
+    warnings: list[RunWarning] = field(default_factory=list)
 
     def row(self, number: int) -> Row | BadLine:
         """A row by its number in the plan."""
@@ -82,7 +87,6 @@ class Plan:
         failures: rows that cannot be converted, by number: why.
         pending: numbers of rows that exp2 seems to be still writing.
         row_count: rows of all runs.
-        warnings: what the user should know, and keeps nothing from being done.
     """
 
     options: Options
@@ -92,7 +96,6 @@ class Plan:
     failures: dict[int, Exp2procError] = field(default_factory=dict)
     pending: set[int] = field(default_factory=set)
     row_count: int = 0
-    warnings: list[str] = field(default_factory=list)
 
     def folders(self) -> list[tuple[str, str]]:
         """(trace_dir, out_dir) by run number."""

@@ -13,12 +13,14 @@ from collections import defaultdict
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
 from ..options import Options, TokenizerChoice, parse_tokenizers
+from ..results import RunWarning
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, read_manifest
-from ..traces.runs import describe_run, find_runs
-from .matching import choose_tokenizers, group_by_text, match_texts
+from ..traces.runs import describe_run, find_runs, promised_rows
+from .matching import choose_tokenizers, group_by_text, match_texts, name_runs
 from .plan import Plan, PlannedRun
+from .shards import without_rows
 
 _YOUNG = 60.0
 """Seconds since its last change during which a manifest counts as still being written."""
@@ -43,9 +45,10 @@ def make_plan(options: Options) -> Plan:
 def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Exp2procError]]:
     """As much of a plan as can be made, and every problem that keeps it from being carried out.
 
-    Rows of runs without a dataset are failures of the draft; texts of runs without a tokenizer
-    have the number -1 for it. Without `outputs` it does not matter what lies where samples would
-    go.
+    A run without a dataset or a tokenizer is a problem where no other run can start, or with
+    `strict`; else its rows are failures, and the others are converted. Texts of runs without a
+    tokenizer have the number -1 for it where they are in the draft at all. Without `outputs` it
+    does not matter what lies where samples would go.
     """
     plan = Plan(options)
     problems = options.problems()
@@ -64,12 +67,28 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
         _check_outputs(plan, problems)
     if LAYOUTS[options.layout].needs_text:
         places = match_texts(plan, problems)
-        choose_tokenizers(plan, tokenizers, problems)
+        choose_tokenizers(plan, tokenizers)
         group_by_text(plan, places)
-        _ready_tokenizers(plan, problems)
+        _ready_tokenizers(plan)
+        _leave_out_runs(plan, problems)
     else:
+        name_runs(plan)
         group_by_text(plan, [])
     return plan, problems
+
+
+def _leave_out_runs(plan: Plan, problems: list[Exp2procError]) -> None:
+    """Let what keeps a run from starting cost its rows; all of them where no run can start."""
+    barred = [planned for planned in plan.runs if planned.rows and planned.problems]
+    if plan.options.strict or len(barred) == sum(bool(planned.rows) for planned in plan.runs):
+        problems += {id(error): error for run in barred for error in run.problems}.values()
+        return
+    for planned in barred:
+        for row in planned.rows:
+            if row.number not in plan.pending:
+                plan.failures.setdefault(row.number, planned.problems[0])
+    if barred:
+        plan.texts = [*without_rows(plan.texts, plan.failures)]
 
 
 def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
@@ -91,9 +110,30 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
             )
             continue
         planned = PlannedRun(run, rows, first, young=young)
+        _look_for_all_rows(planned, options, problems)
         plan.row_count += len(rows)
         plan.runs.append(planned)
         _sort_out(plan, planned)
+
+
+def _look_for_all_rows(
+    planned: PlannedRun, options: Options, problems: list[Exp2procError]
+) -> None:
+    """Say so where a manifest is empty, or shorter than the run's name promises."""
+    run, count, promised = planned.run, len(planned.rows), promised_rows(planned.run.run_tag)
+    if count == options.limit or (count and (promised is None or count >= promised)):
+        return
+    where = f" where the run's name promises {promised}" if promised else ""
+    if not count and options.fail_on_empty_manifest:
+        problems.append(
+            Exp2procError("empty-manifest", f"{run.trace_dir / NAME} has no rows{where}")
+        )
+    elif not count:
+        said = f"no rows{where}: nothing to convert, no folder is made"
+        planned.warnings.append(RunWarning("empty-run", said))
+    else:
+        said = f"{count} rows{where}: the run was cut, or is still being written"
+        planned.warnings.append(RunWarning("fewer-rows", said))
 
 
 def _sort_out(plan: Plan, planned: PlannedRun) -> None:
@@ -177,7 +217,7 @@ def _check_collision(plan: Plan, shared: list[PlannedRun], problems: list[Exp2pr
                 break
 
 
-def _ready_tokenizers(plan: Plan, problems: list[Exp2procError]) -> None:
+def _ready_tokenizers(plan: Plan) -> None:
     """Load the tokenizers that are needed: not those whose every alignment is in the cache."""
     cache = Cache(cache_folder()) if plan.options.cache else None
     for number, tokenizer in enumerate(plan.tokenizers):
@@ -193,13 +233,18 @@ def _ready_tokenizers(plan: Plan, problems: list[Exp2procError]) -> None:
         try:
             tokenizer.loaded = load_tokenizer(tokenizer.name)
         except Exp2procError as err:
-            problems.append(err)
+            for planned in plan.runs:
+                if planned.tokenizer == number:
+                    planned.problems.append(err)
             continue
         if tokenizer.loaded.fingerprint != tokenizer.fingerprint:
-            plan.warnings.append(
+            said = (
                 f"the files of tokenizer {tokenizer.name} changed while it was loaded: nothing of"
                 " this run is remembered; run again with --resume once they are at rest"
             )
+            for planned in plan.runs:
+                if planned.tokenizer == number:
+                    planned.warnings.append(RunWarning("tokenizer-changed", said))
             tokenizer.fingerprint, tokenizer.cacheable = tokenizer.loaded.fingerprint, False
         tokenizer.portable = tokenizer.loaded.portable
         if tokenizer.portable is None:
@@ -211,7 +256,7 @@ def _ready_tokenizers(plan: Plan, problems: list[Exp2procError]) -> None:
 def _mark_known(plan: Plan, number: int, fingerprint: str, cache: Cache) -> bool:
     """Mark the texts whose alignment is in the cache; returns whether any is not."""
     keys = {
-        at: alignment_key(fingerprint, *text.key)
+        at: alignment_key(fingerprint, *text.key, plan.options.prompt_prefix)
         for at, text in enumerate(plan.texts)
         if text.tokenizer == number and text.key is not None
     }

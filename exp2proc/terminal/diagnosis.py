@@ -10,6 +10,7 @@ from rich.text import Text
 from ..doctor.findings import Diagnosis, RunFindings, TokenizerTrial
 from ..doctor.wholeness import Wholeness
 from ..formats.names import printable
+from ..tokens.prefixes import DEFAULT_PREFIX, MEANING, other_prefix
 from .console import console
 
 _FIRST: Final = 3
@@ -82,13 +83,19 @@ def _tokenizers(found: RunFindings) -> Iterator[Line]:
         yield False, "no candidate was given: --tokenizer_model DIR, once or more"
     for trial in found.trials:
         yield _trial(trial)
+    if found.undecided_prefix:
+        yield False, "with the other prefix all rows fit too, and another run needs it"
+    if found.doubtful:
+        said = f"{len(found.doubtful)} rows fit by accident"
+        yield False, f"{said} {MEANING[other_prefix(found.chosen_prefix)]}: {_some(found.doubtful)}"
 
 
 def _trial(trial: TokenizerTrial) -> Line:
     if not trial.compared:
         return False, trial.error
     fits = trial.matches == trial.compared
-    said = f"{trial.name}: {trial.matches} of {trial.compared} rows fit"
+    how = f" {MEANING[trial.prompt_prefix]}" if trial.prompt_prefix != DEFAULT_PREFIX else ""
+    said = f"{trial.name}{how}: {trial.matches} of {trial.compared} rows fit"
     if fits:
         return True, said
     detail = f"prompts {trial.prompt_matches}, generations {trial.gen_matches}"

@@ -3,20 +3,60 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import Exp2procError
+from ..errors import PLAN_ERRORS, Exp2procError
 from ..formats.names import printable
-from ..results import RowError
+from ..results import RowError, RunWarning
 from .console import console
 
 _MAX_EXAMPLES: Final = 3
 """Rows, and hints, that are shown of each code."""
 _MAX_PROBLEMS: Final = 10
+
+
+def print_left_out(out: Console, errors: Sequence[RowError]) -> list[RowError]:
+    """What kept whole runs from starting; returns the failures that are left to be told."""
+    groups: dict[str, dict[str, list[RowError]]] = defaultdict(lambda: defaultdict(list))
+    for error in errors:
+        if error.code in PLAN_ERRORS:
+            groups[error.code][error.message].append(error)
+    for code, by_message in groups.items():
+        rows = [error for some in by_message.values() for error in some]
+        out.print(Text.assemble((code, "bold red"), f" ({len(rows)})"))
+        for message, some in list(by_message.items())[:_MAX_PROBLEMS]:
+            more = f" and {len(some) - 1} more" if len(some) > 1 else ""
+            out.print(Text(f"  {_where(some[0])}{more}: {printable(message)}"), soft_wrap=True)
+        if len(by_message) > _MAX_PROBLEMS:
+            out.print(Text(f"  and {len(by_message) - _MAX_PROBLEMS} more (--json has all)"))
+        for hint in list(dict.fromkeys(error.hint for error in rows))[:_MAX_EXAMPLES]:
+            out.print(Text(f"  hint: {printable(hint)}", style="cyan"), soft_wrap=True)
+    return [error for error in errors if error.code not in groups]
+
+
+def print_warnings(out: Console, runs: Iterable[tuple[str, Sequence[RunWarning]]]) -> None:
+    """What should be known about runs.
+
+    Args:
+        out: where to.
+        runs: their names, and what there is about each.
+    """
+    lines = [f"warning: {name}: {one.message}" for name, some in runs for one in some]
+    for line in lines[:_MAX_PROBLEMS]:
+        out.print(Text(printable(line), style="yellow"), soft_wrap=True)
+    if len(lines) > _MAX_PROBLEMS:
+        more = f"and {len(lines) - _MAX_PROBLEMS} more warnings (--json has all)"
+        out.print(Text(more, style="yellow"))
+
+
+def run_name(dataset: str, model_tag: str, run_tag: str) -> str:
+    """A run's name, short: dataset, model and run tag; a cache's path without its folders."""
+    dataset = dataset.rpartition("/")[2].removesuffix(".jsonl")
+    return "/".join(part for part in (dataset, model_tag, run_tag) if part)
 
 
 def print_errors(out: Console, errors: Sequence[RowError], *, verbose: bool = False) -> None:

@@ -12,13 +12,14 @@ from rich.text import Text
 from ..formats.names import printable
 from ..planning.forecast import Forecast, RunForecast
 from .console import console
-from .errors import print_errors, print_problems
+from .errors import print_errors, print_left_out, print_problems, print_warnings, run_name
 
 
 def print_forecast(forecast: Forecast) -> None:
     """The table on stdout; what keeps the conversion from starting on stderr."""
     out = console()
     if forecast.runs:
+        failures = print_left_out(out, forecast.failures)
         out.print(_table(forecast))
         for title, names in (
             ("dataset file", {name for run in forecast.runs for name in run.dataset_files}),
@@ -26,7 +27,9 @@ def print_forecast(forecast: Forecast) -> None:
         ):
             for name in sorted(names):
                 out.print(Text(f"{title}: {printable(name)}"), soft_wrap=True)
-        print_errors(out, forecast.failures)
+        print_errors(out, failures)
+        runs = [(run_name(r.dataset, r.model_tag, r.run_tag), r.warnings) for r in forecast.runs]
+        print_warnings(out, runs)
         out.print(Text(_closing(forecast)), soft_wrap=True)
     if forecast.problems:
         print_problems(forecast.problems)

@@ -13,7 +13,7 @@ from rich.text import Text
 from ..formats.names import printable
 from ..results import Report, RunReport
 from .console import console
-from .errors import print_errors
+from .errors import print_errors, print_left_out, print_warnings, run_name
 
 _MAX_RUNS: Final = 40
 """Runs that are shown; of more, those with the most failures."""
@@ -34,17 +34,18 @@ def print_report(
         resume: the command that goes on where this run stopped.
     """
     out = console(stderr=quiet)
+    errors = print_left_out(out, report.errors)
     if not quiet:
         out.print(_runs_table(report.runs))
-    print_errors(out, report.errors, verbose=verbose)
+    print_errors(out, errors, verbose=verbose)
+    if not quiet:
+        print_warnings(out, ((_run_name(run), run.warnings) for run in report.runs))
     left = _left(report, resume)
     for line in left if quiet else (*_warnings(report), *left, _done(report)):
         out.print(line, soft_wrap=True)  # a command that goes on is there to be copied
 
 
 def _warnings(report: Report) -> Iterator[Text]:
-    for warning in report.warnings:
-        yield Text(f"warning: {printable(warning)}", style="yellow")
     if non_finite := sum(run.non_finite for run in report.runs):
         yield Text(
             f"warning: {non_finite} samples have NaN or infinite numbers in attr or hop,"
@@ -128,6 +129,4 @@ def _numbers(run: RunReport) -> tuple[int, ...]:
 
 
 def _run_name(run: RunReport) -> str:
-    """A run's name, short: dataset, model and run tag; a cache's path without its folders."""
-    dataset = run.dataset.rpartition("/")[2].removesuffix(".jsonl")
-    return "/".join(part for part in (dataset, run.model_tag, run.run_tag) if part)
+    return run_name(run.dataset, run.model_tag, run.run_tag)

@@ -14,7 +14,7 @@ from ..exports.scores import short_datasets
 from ..formats.names import printable
 from ..results import Counts
 from .console import console
-from .errors import print_errors
+from .errors import print_errors, print_warnings, run_name
 
 _STYLES: Final = {"replaced": "yellow", "failed": "red"}
 _NO_RUN: Final = "no run"
@@ -29,8 +29,8 @@ def print_standing(found: Standing) -> None:
     print_errors(out, found.report.errors)
     for reason, count in Counter(one.reason for one in found.report.replaced).most_common():
         out.print(Text(f"stale: {reason} ({count})", style="yellow"), soft_wrap=True)
-    for warning in found.report.warnings:
-        out.print(Text(f"warning: {printable(warning)}", style="yellow"), soft_wrap=True)
+    runs = found.report.runs
+    print_warnings(out, ((run_name(r.dataset, r.model_tag, r.run_tag), r.warnings) for r in runs))
     counts = found.report.counts
     told = ", ".join(f"{getattr(counts, name)} {word}" for name, word in NAMES.items())
     out.print(Text(f"{counts.planned} rows: {told}"), soft_wrap=True)

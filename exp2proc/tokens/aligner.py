@@ -12,6 +12,7 @@ from ..errors import Exp2procError
 from ..traces.datasets import TextKey, TextPlace, read_text
 from .cache import Cache, alignment_key
 from .pieces import Alignment, OffsetTokenizer, align
+from .prefixes import DEFAULT_PREFIX
 from .tokenizer import load_tokenizer, restore_tokenizer
 
 
@@ -125,11 +126,17 @@ class Aligner:
         texts: those that will be asked for; the cache is read once for all of them.
         tokenizers: that they need.
         cache_folder: of the alignment cache; None: no cache.
+        prefix: what stands before the prompts, a key of `PREFIXES`.
     """
 
     def __init__(
-        self, texts: Sequence[TextToAlign], tokenizers: Tokenizers, cache_folder: str | None
+        self,
+        texts: Sequence[TextToAlign],
+        tokenizers: Tokenizers,
+        cache_folder: str | None,
+        prefix: str = DEFAULT_PREFIX,
     ) -> None:
+        self._prefix = prefix
         self._texts = texts
         self._tokenizers = tokenizers
         self._cache = None if cache_folder is None else Cache(cache_folder)
@@ -165,7 +172,7 @@ class Aligner:
     def _make(self, text: TextToAlign) -> Alignment:
         assert text.key is not None and text.place is not None
         tokenizer = self._tokenizers[text.tokenizer]
-        alignment = align(tokenizer, read_text(text.place, text.key))
+        alignment = align(tokenizer, read_text(text.place, text.key), self._prefix)
         if (key := self._key(text)) is not None and self._cache is not None:
             self._made[key] = alignment.to_bytes()
         return alignment
@@ -174,4 +181,6 @@ class Aligner:
         if text.key is None:
             return None
         fingerprint = self._tokenizers.sources[text.tokenizer].fingerprint
-        return None if fingerprint is None else alignment_key(fingerprint, *text.key)
+        if fingerprint is None:
+            return None
+        return alignment_key(fingerprint, *text.key, self._prefix)

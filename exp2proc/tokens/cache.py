@@ -16,6 +16,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
+from .prefixes import DEFAULT_PREFIX
+
 _T = TypeVar("_T")
 
 _FORMAT: Final = "exp2proc-2"
@@ -36,9 +38,12 @@ def cache_folder() -> Path:
     return Path(user_cache_dir("exp2proc", appauthor=False))
 
 
-def alignment_key(fingerprint: str, prompt_sha1: str, target_sha1: str) -> bytes:
-    """The key of one text under one tokenizer."""
-    return _key("alignment", fingerprint, prompt_sha1, target_sha1)
+def alignment_key(
+    fingerprint: str, prompt_sha1: str, target_sha1: str, prefix: str = DEFAULT_PREFIX
+) -> bytes:
+    """The key of one text under one tokenizer, with its prompt tokenized one way."""
+    others = () if prefix == DEFAULT_PREFIX else (prefix,)
+    return _key("alignment", fingerprint, prompt_sha1, target_sha1, *others)
 
 
 def tokenizer_key(fingerprint: str) -> bytes:

@@ -1,9 +1,9 @@
 """Text to token pieces, exactly as exp2 aligned tokens with its vectors.
 
-The prompt is tokenized with a leading space, the target with the eos token behind it. The
-generation's pieces are cut from what its ids decode to, which is another text where the tokenizer
-normalises (Qwen3 composes combining marks); where decoding gives the very text that went in, the
-first pass has already given the answer and the second is not made.
+The prompt is tokenized with a leading space (or without, see `prefixes`), the target with the eos
+token behind it. The generation's pieces are cut from what its ids decode to, which is another text
+where the tokenizer normalises (Qwen3 composes combining marks); where decoding gives the very text
+that went in, the first pass has already given the answer and the second is not made.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..errors import Exp2procError
 from ..formats.npz import Member, NpzError, unpack
 from ..formats.sample import pack_text
 from ..traces.datasets import Text
+from .prefixes import DEFAULT_PREFIX, PREFIXES
 
 _HEAD: Final = struct.Struct("<4IQI")
 
@@ -47,7 +48,7 @@ class Alignment(NamedTuple):
     """What a text became under a tokenizer.
 
     Attributes:
-        prompt_len: P, tokens of " " + prompt.
+        prompt_len: P, tokens of the prompt and what stands before it.
         gen_len: G, tokens of target + eos, the last of which has no piece in `tok`.
         prompt_empty, gen_empty: how many of those pieces are empty. Those of white space, which
             some tokenizers trim, count only where most others are empty, too.
@@ -97,13 +98,15 @@ def pieces(text: str, offsets: Offsets) -> list[str]:
     return [text[start:end] for start, end in offsets]
 
 
-def prompt_pieces(tokenizer: OffsetTokenizer, prompt: str) -> list[str]:
-    """The P pieces of a prompt."""
-    return _prompt(tokenizer, prompt)[1]
+def prompt_pieces(
+    tokenizer: OffsetTokenizer, prompt: str, prefix: str = DEFAULT_PREFIX
+) -> list[str]:
+    """The P pieces of a prompt; `prefix` is a key of `PREFIXES`."""
+    return _prompt(tokenizer, prompt, prefix)[1]
 
 
-def _prompt(tokenizer: OffsetTokenizer, prompt: str) -> tuple[list[int], list[str]]:
-    text = " " + prompt
+def _prompt(tokenizer: OffsetTokenizer, prompt: str, prefix: str) -> tuple[list[int], list[str]]:
+    text = PREFIXES[prefix] + prompt
     ids, offsets = tokenizer.encode(text)
     return ids, pieces(text, offsets)
 
@@ -129,9 +132,9 @@ def _empty(tokenizer: OffsetTokenizer, ids: Sequence[int], found: Sequence[str])
     return empty.total() if lost > len(found) - empty.total() else lost
 
 
-def align(tokenizer: OffsetTokenizer, text: Text) -> Alignment:
-    """Tokenize a text and pack its pieces."""
-    prompt_ids, prompt = _prompt(tokenizer, text.prompt)
+def align(tokenizer: OffsetTokenizer, text: Text, prefix: str = DEFAULT_PREFIX) -> Alignment:
+    """Tokenize a text and pack its pieces; `prefix` is a key of `PREFIXES`."""
+    prompt_ids, prompt = _prompt(tokenizer, text.prompt, prefix)
     gen_ids, generation = _generation(tokenizer, text.target)
     # numpy makes the strings as wide as the longest piece, and at least 1, as the format wants it.
     tok = np.array(prompt + generation[:-1], dtype=np.str_)

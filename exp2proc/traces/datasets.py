@@ -55,11 +55,13 @@ class DatasetIndex:
         path: the JSONL file.
         places: where each text stands; of equal texts the first.
         rows: lines that hold a prompt and a target.
+        targetless: digests of the wanted prompts that stand there without a target.
     """
 
     path: str
     places: dict[TextKey, TextPlace] = field(default_factory=dict)
     rows: int = 0
+    targetless: set[str] = field(default_factory=set)
 
 
 def index_dataset(path: Path, wanted: Collection[TextKey]) -> DatasetIndex:
@@ -69,9 +71,12 @@ def index_dataset(path: Path, wanted: Collection[TextKey]) -> DatasetIndex:
         OSError: the file cannot be read.
     """
     index = DatasetIndex(str(path))
+    prompts = {prompt for prompt, _ in wanted}
     for offset, length, prompt, target in _scan(path):
-        key = None if target is None else _key(Text(prompt, target))
-        if key is None:
+        key = _key(Text(prompt, target or ""))
+        if key is not None and target is None and key[0] in prompts:
+            index.targetless.add(key[0])
+        if key is None or target is None:
             continue
         index.rows += 1
         if key in wanted:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from ..errors import Exp2procError
 from ..system.files import absolute, is_missing
@@ -21,7 +23,7 @@ class Run:
         trace_dir: the folder with manifest.jsonl, absolute.
         out_dir: the folder of its samples, absolute.
         dataset: the dataset's name in the run's path, one or more path parts; "" when unknown.
-        model_tag: the model folder's name.
+        model_tag: the model folder's name, or the hub name that two folders spell.
         run_tag: the run folder's name: method, parts, modes and size.
     """
 
@@ -81,6 +83,16 @@ def describe_run(trace_dir: Path, out_root: Path, out_dir: Path | None) -> Run:
     )
 
 
+def promised_rows(run_tag: str) -> int | None:
+    """How many rows a run's name says were asked for.
+
+    >>> promised_rows("attnlrp_negdrop_normnorm_mfaithfulness_gen_100ex"), promised_rows("run")
+    (100, None)
+    """
+    size = _SIZE.search(run_tag)
+    return int(size[1]) if size else None
+
+
 def _after_traces(parts: tuple[str, ...]) -> tuple[str, ...]:
     for at in range(len(parts) - 1, -1, -1):
         if parts[at] == "traces":
@@ -88,30 +100,74 @@ def _after_traces(parts: tuple[str, ...]) -> tuple[str, ...]:
     return ()
 
 
-def dataset_candidates(run: Run, data_root: Path) -> Iterator[Path]:
+DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
+"""Where exp2 keeps its dataset caches, relative to the folder that it runs in."""
+
+_SIZE: Final = re.compile(r"(?:^|_)([0-9]{1,9})ex$")
+
+_MODEL_PARTS: Final = 2
+"""Most parts of a path that a model_tag has: a hub name's, `Qwen/Qwen3-8B`."""
+
+
+class Candidate(NamedTuple):
+    """A place where a run's dataset cache may be.
+
+    Attributes:
+        path: the file.
+        run: the run, with the names that its path has if this is its dataset.
+    """
+
+    path: Path
+    run: Run
+
+
+def readings(run: Run) -> Iterator[Run]:
+    """The run with each pair of names that its path can mean, the likeliest first.
+
+    Where the dataset ends and the model begins the path alone does not say, unless a part of it is
+    the name of a cache file.
+    """
+    parts = [*filter(None, run.dataset.split("/")), run.model_tag]
+    ends = range(len(parts) - 1, max(0, len(parts) - 1 - _MODEL_PARTS), -1)
+    for end in sorted(ends, key=lambda end: not parts[end - 1].endswith(".jsonl")):
+        yield replace(run, dataset="/".join(parts[:end]), model_tag="/".join(parts[end:]))
+
+
+def dataset_candidates(run: Run, data_root: Path | None) -> Iterator[Candidate]:
     """Where a run's dataset cache may be, the likeliest first.
 
     The path that the run's own path names, relative to the working directory and to each folder
     above the run; then `<data_root>/<dataset>.jsonl`, likewise; then a file of the same name
-    directly in `data_root`.
+    directly in `data_root`. A `data_root` that was given comes before the working directory.
     """
-    if not run.dataset:
-        return
     real = Path(os.path.realpath(run.trace_dir))
     bases = dict.fromkeys((Path.cwd(), *run.trace_dir.parents, *real.parents))
-    data_root = Path(os.path.expanduser(data_root))
-    name = run.dataset.rpartition("/")[2]
-    if not name.endswith(".jsonl"):
-        name += ".jsonl"
-    for relative in (
-        Path(run.dataset),
-        data_root / f"{run.dataset}.jsonl",
-        data_root / name,
-    ):
-        for base in bases:
-            yield base / relative
+    root = Path(os.path.expanduser(data_root or DEFAULT_DATA_ROOT))
+    tries = [(one, *way) for one in readings(run) for way in _spelled(one.dataset, root)]
+    if data_root is not None:
+        tries.sort(key=lambda way: not way[1])
+    seen: set[Path] = set()
+    for one, _, relative in tries:
+        for path in (base / relative for base in bases):
+            if path not in seen:
+                seen.add(path)
+                yield Candidate(path, one)
 
 
-def find_dataset(run: Run, data_root: Path) -> Path | None:
-    """The first candidate that is a file."""
-    return next((path for path in dataset_candidates(run, data_root) if os.path.isfile(path)), None)
+def _spelled(dataset: str, root: Path) -> Iterator[tuple[bool, Path]]:
+    """Each way to spell where a dataset is, and whether that is in `root`."""
+    name = dataset.rpartition("/")[2].removesuffix(".jsonl")
+    yield False, Path(dataset)
+    yield True, root / f"{dataset}.jsonl"
+    yield True, root / f"{name}.jsonl"
+
+
+def found_datasets(run: Run, data_root: Path | None) -> Iterator[Candidate]:
+    """The candidates that are files, each file once."""
+    seen: set[str] = set()
+    for candidate in dataset_candidates(run, data_root):
+        if os.path.isfile(candidate.path):
+            real = os.path.realpath(candidate.path)
+            if real not in seen:
+                seen.add(real)
+                yield candidate

@@ -65,6 +65,35 @@ def test_equal_lengths_match() -> None:
     assert length_pattern(cases(TEXTS, words)).kind == "match"
 
 
+def other_prefix(rows: list[Text], off: int, *, odd: int = 0, eos: int = 0) -> list[LengthCase]:
+    """Rows whose prompts fit with the other prefix only, `off` of them not with this one."""
+    return [
+        LengthCase(*row, 9, 5 + eos, 9 + (n < off) * (-1) ** n, 5, 9 + (n < odd))
+        for n, row in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize(("prefix", "said"), [("space", "without the"), ("none", "with a")])
+def test_another_prefix(prefix: str, said: str) -> None:
+    pattern = length_pattern(other_prefix(TEXTS, 12), prefix)
+    assert pattern.kind == "prefix"
+    assert pattern.sentence == (
+        "12 of 36 prompts differ, and all 36 have the trace's length when they are tokenized"
+        f" {said} leading space"
+    )
+    assert length_pattern(other_prefix(TEXTS[:1], 1)).kind == "prefix"
+    # also where the generations have a fault of their own, unless few prompts speak for it
+    assert length_pattern(other_prefix(TEXTS, 3, eos=1)).kind == "prefix"
+    assert length_pattern(other_prefix(TEXTS, 2, eos=1)).kind != "prefix"
+
+
+def test_a_prefix_that_does_not_explain_every_row_is_no_cause() -> None:
+    assert length_pattern(other_prefix(TEXTS, 12, odd=1)).kind != "prefix"
+    assert length_pattern(other_prefix(TEXTS, 0)).kind == "match"
+    untried = [case._replace(prompt_other=None) for case in other_prefix(TEXTS, 12)]
+    assert length_pattern(untried).kind != "prefix"
+
+
 @pytest.mark.parametrize(
     ("prompt", "generation", "kind", "said"),
     [

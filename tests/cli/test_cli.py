@@ -109,7 +109,7 @@ def test_json_report(demo: DemoTree, tmp_path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8")) == report
     assert list(report) == [
         *("exp2proc_version", "versions", "layout", "seconds", "exit_code", "stopped"),
-        *("counts", "runs", "warnings", "replaced", "errors"),
+        *("counts", "runs", "replaced", "errors"),
     ]
     assert list(report["versions"]) == ["python", "numpy", "tokenizers", "transformers", "joblib"]
     assert all(report["versions"].values())
@@ -126,7 +126,7 @@ def test_json_report(demo: DemoTree, tmp_path: Path) -> None:
     for run in report["runs"]:
         assert list(run) == [
             *("trace_dir", "out_dir", "dataset", "model_tag", "run_tag"),
-            *("counts", "with_hop", "non_finite"),
+            *("counts", "with_hop", "non_finite", "warnings"),
         ]
     for name, total in report["counts"].items():
         assert sum(run["counts"][name] for run in report["runs"]) == total

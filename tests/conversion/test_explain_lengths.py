@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from support.cli import run_json
+from support.workload import load
 
 import exp2proc
+from exp2proc.demo.traces import Method, example_of, write_jsonl, write_run
 from exp2proc.demo.tree import DemoTree, write_broken
+from exp2proc.tokens.pieces import generation_pieces, prompt_pieces
+from exp2proc.traces.datasets import Text, text_sha1
 
 
 def test_convert_hints_at_the_cause(demo: DemoTree) -> None:
@@ -61,3 +66,77 @@ def test_a_hint_is_a_sentence_and_what_to_do(demo: DemoTree, tmp_path: Path) -> 
         f" (tokenizer {demo.tokenizer})."
         " Pass the model's own tokenizer with --tokenizer_model TAG=DIR."
     )
+
+
+# Prompts that were tokenized without the leading space
+
+
+def _retrace(demo: DemoTree, dataset: str) -> Path:
+    """Write a run of a dataset again, its prompts tokenized as they are; returns its folder."""
+    tokenizer = load(demo.tokenizer)
+    cache = demo.data / f"{dataset}.jsonl"
+    lines = cache.read_text(encoding="utf-8").splitlines()
+    texts = [Text(**json.loads(line)) for line in lines]
+    texts += [text._replace(prompt=f"\n{text.prompt}") for text in texts]
+    write_jsonl(cache, [text._asdict() for text in texts])
+    run = demo.traces / dataset / "bare" / "attnlrp_16ex"
+    examples = [
+        example_of(
+            text,
+            len(prompt_pieces(tokenizer, text.prompt, "none")),
+            len(generation_pieces(tokenizer, text.target)),
+        )
+        for text in texts
+    ]
+    write_run(run, examples, Method("attnlrp", run.name))
+    return run
+
+
+def test_rows_that_fit_by_accident_are_named(demo: DemoTree, tmp_path: Path) -> None:
+    """A space before a newline is a token of its own, before a word it is not."""
+    run = _retrace(demo, "needles")
+    words = ("--trace_dir", run, "--tokenizer_model", demo.tokenizer)
+    for how in (("--jobs", "1"), ("--jobs", "2", "--no_cache"), ("--jobs", "1", "--resume")):
+        out = ("--out_root", tmp_path / "-".join(how), *how)
+        report = run_json("convert", *words, *out, code=1)
+        failed = {error["file"] for error in report["errors"]}
+        (hint,) = {error["hint"] for error in report["errors"]}
+        assert "all 16 have the trace's length when they are tokenized without" in hint
+        assert hint.endswith("Convert this run with --prompt_prefix none.")
+        (only,) = report["runs"]
+        (warning,) = only["warnings"]
+        assert warning["code"] == "doubtful-rows"
+        assert failed | set(warning["files"]) == {f"ex_{n:06d}.npz" for n in range(16)}
+        assert len(warning["files"]) == report["counts"]["converted"] > 0
+    right = run_json("convert", *words, "--prompt_prefix", "none", "--out_root", tmp_path / "right")
+    assert right["counts"]["converted"] == 16
+    assert right["runs"][0]["warnings"] == []
+
+
+def test_runs_of_other_lengths_are_not_suspected(demo: DemoTree, tmp_path: Path) -> None:
+    """Another run needs the other prefix; those whose lengths rule it out are not named."""
+    run = _retrace(demo, "needles")
+    report = run_json(
+        *("convert", "--traces_root", demo.traces, "--tokenizer_model", demo.tokenizer),
+        *("--out_root", tmp_path / "out"),
+        code=1,
+    )
+    warned = {r["trace_dir"]: [w["code"] for w in r["warnings"]] for r in report["runs"]}
+    tokenizer, told = load(demo.tokenizer), 0
+    for trace_dir, found in warned.items():
+        if trace_dir == str(run):
+            assert found == ["doubtful-rows"]
+            continue
+        rows = (Path(trace_dir) / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+        texts = {
+            text_sha1(row["prompt"]): row["prompt"]
+            for cache in demo.data.iterdir()
+            for row in map(json.loads, cache.read_text(encoding="utf-8").splitlines())
+        }
+        either = all(
+            len(prompt_pieces(tokenizer, texts[row["prompt_sha1"]], "none")) == row["prompt_len"]
+            for row in map(json.loads, rows)
+        )
+        assert found == (["undecided-prefix"] if either else [])
+        told += not either
+    assert told, "the lengths of some runs tell"

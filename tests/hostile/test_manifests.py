@@ -56,6 +56,9 @@ def test_kind(batch: Batch, kind: Kind) -> None:
     }
     assert codes == ({kind.expects} - {CONVERTS})
     assert batch.runs[kind.slug]["counts"]["converted"] == kind.other_rows
+    if not batch.runs[kind.slug]["counts"]["planned"]:
+        assert not (batch.out / kind.slug).exists()
+        return
     samples = list((batch.out / kind.slug).iterdir())
     assert len(samples) == kind.other_rows
     for sample in samples:

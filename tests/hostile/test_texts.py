@@ -106,7 +106,7 @@ def tokenizers(
         pairs = [*runs, *tags, ("--dataset_jsonl", trees.good), ("--out_root", out)]
         return ["convert", *(word for pair in pairs for word in pair), "--no_cache"]
 
-    refused, _ = run_measured(folder / "peak", *words(*kinds))
+    refused, _ = run_measured(folder / "peak", *words(*kinds), "--strict")
     assert refused["exit_code"] == 2
     assert not out.exists()
     problems = {

@@ -191,7 +191,7 @@ def test_a_run_whose_rows_fail_and_wait(demo: DemoTree) -> None:
     run = demo.traces / RUN
     for number in (1, 2, 7):
         (run / f"ex_{number:06d}.npz").unlink()
-    os.utime(run / "manifest.jsonl")
+    os.utime(run / "manifest.jsonl")  # young, however long ago the tree was made
     made = exp2proc.plan(Options(traces_root=run, layout="proc_1", out_root=demo.out, jobs=1))
     (only,) = made.runs
     assert (only.rows, only.failing, only.pending, only.texts) == (8, 2, 1, 5)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.cli import run_cli, run_json
 
 import exp2proc
 from exp2proc.demo.tree import DemoTree
@@ -233,3 +234,53 @@ def test_rows_are_found_by_their_number(demo: DemoTree, tmp_path: Path) -> None:
         for row in planned.rows:
             assert planned.row(row.number) is row
         assert planned.first == 8 * number
+
+
+# Runs with fewer rows than one would think
+
+
+def _cut(demo: DemoTree, rows: int) -> Path:
+    run = sorted(path.parent for path in demo.traces.rglob("manifest.jsonl"))[0]
+    lines = (run / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "manifest.jsonl").write_bytes(b"".join(lines[:rows]))
+    return run
+
+
+@pytest.mark.parametrize(("rows", "code"), [(0, "empty-run"), (4, "fewer-rows")])
+def test_empty_and_cut_runs_are_named(demo: DemoTree, tmp_path: Path, rows: int, code: str) -> None:
+    run = _cut(demo, rows)
+    words = ("--traces_root", demo.traces, "--out_root", tmp_path / "out", "--layout", "proc_1")
+    for command in ("plan", "convert"):
+        report = run_json(command, *words)
+        found = {r["trace_dir"]: r["warnings"] for r in report["runs"] if r["warnings"]}
+        ((trace_dir, (warning,)),) = found.items()
+        assert (trace_dir, warning["code"], warning["files"]) == (str(run), code, [])
+        assert "promises 8" in warning["message"]
+        shown = run_cli(command, *words, "--resume")
+        assert shown.returncode == 0
+        assert f"warning: arithmetic/demo-1B/{run.name}: " in shown.stdout
+    out = tmp_path / "out" / run.relative_to(demo.traces)
+    assert out.exists() == bool(rows)
+
+
+def test_rows_that_limit_leaves_out_are_not_missing(demo: DemoTree, tmp_path: Path) -> None:
+    _cut(demo, 4)
+    for limit, warned in ((0, 0), (1, 0), (4, 0), (5, 1), (99, 1)):
+        plan = make_plan(_options(demo, tmp_path, limit=limit, fail_on_empty_manifest=True))
+        assert sum(len(planned.warnings) for planned in plan.runs) == warned, limit
+
+
+def test_an_empty_manifest_may_be_an_error(demo: DemoTree, tmp_path: Path) -> None:
+    _cut(demo, 4)
+    options = _options(demo, tmp_path, fail_on_empty_manifest=True)
+    assert make_plan(options).row_count == 92
+    run = _cut(demo, 0)
+    (message,) = _problems(options)["empty-manifest"]
+    assert message == f"{run}/manifest.jsonl has no rows where the run's name promises 8"
+
+
+def test_an_empty_run_needs_neither_dataset_nor_tokenizer(demo: DemoTree, tmp_path: Path) -> None:
+    run = _cut(demo, 0)
+    report = run_json("convert", "--trace_dir", run, "--out_root", tmp_path / "out")
+    assert report["counts"]["planned"] == 0
+    assert not (tmp_path / "out").exists()

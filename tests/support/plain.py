@@ -41,7 +41,9 @@ def load_texts(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
     return texts
 
 
-def token_pieces(tokenizer: Any, prompt: str, target: str) -> tuple[list[str], list[str]]:
+def token_pieces(
+    tokenizer: Any, prompt: str, target: str, prefix: str = " "
+) -> tuple[list[str], list[str]]:
     """Prompt and generation pieces by a transformers tokenizer; three passes, as exp2 did it."""
 
     def cut(text: str) -> list[str]:
@@ -50,7 +52,7 @@ def token_pieces(tokenizer: Any, prompt: str, target: str) -> tuple[list[str], l
 
     ids = tokenizer(target + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
     decoded = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return cut(" " + prompt), cut(decoded)
+    return cut(prefix + prompt), cut(decoded)
 
 
 def clamped(span: Any, gen_len: int, shift: int) -> np.ndarray:
@@ -100,7 +102,11 @@ def convert_row(
 
 
 def convert_run(
-    trace_dir: Path, out_dir: Path, dataset: Path | None = None, tokenizer: Any = None
+    trace_dir: Path,
+    out_dir: Path,
+    dataset: Path | None = None,
+    tokenizer: Any = None,
+    prefix: str = " ",
 ) -> int:
     """All rows of a run; layout proc with a dataset and a tokenizer, proc_1 without."""
     texts = {} if dataset is None else load_texts(dataset)
@@ -111,7 +117,7 @@ def convert_run(
             pieces = None
             if dataset is not None:
                 prompt, target = texts[row["prompt_sha1"], row["target_sha1"]]
-                pieces = token_pieces(tokenizer, prompt, target)
+                pieces = token_pieces(tokenizer, prompt, target, prefix)
             convert_row(row, trace_dir / row["file"], out_dir / row["file"], pieces)
             count += 1
     return count

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from exp2proc.results import Counts, Report, RowError, RunReport
 from exp2proc.terminal.report import print_report
 
 
-def _run(number: int, failed: int = 0, **more: int) -> RunReport:
+def _run(number: int, failed: int = 0, **more: Any) -> RunReport:
     counts = Counts(planned=10, converted=9 - failed, kept=1, failed=failed)
     return RunReport("/t/run", "/o/run", "data/math.jsonl", "m", f"run{number}", counts, **more)
 

@@ -19,7 +19,7 @@ from support.cli import codes, run_cli, run_json
 
 from exp2proc.demo.tree import DemoTree
 from exp2proc.tokens import cache as caching
-from exp2proc.tokens.cache import Cache
+from exp2proc.tokens.cache import Cache, alignment_key
 
 
 @given(st.dictionaries(st.binary(min_size=20, max_size=20), st.binary(max_size=200), max_size=20))
@@ -36,6 +36,12 @@ def test_gives_back_what_it_was_given(
 
 def _values(count: int, size: int = 1000) -> dict[bytes, bytes]:
     return {number.to_bytes(20, "big"): os.urandom(size) for number in range(count)}
+
+
+def test_each_prefix_has_its_own_entries() -> None:
+    usual = alignment_key("fingerprint", "prompt", "target")
+    assert alignment_key("fingerprint", "prompt", "target", "space") == usual
+    assert alignment_key("fingerprint", "prompt", "target", "none") != usual
 
 
 def test_damaged_entries_are_misses(tmp_path: Path) -> None:

@@ -63,12 +63,13 @@ def unpacked(member: Member) -> np.ndarray[Any, Any]:
     return array
 
 
-def assert_aligned_as_plain(both: Both, prompt: str, target: str) -> None:
-    expected_prompt, expected_gen = plain.token_pieces(both.plain, prompt, target)
+def assert_aligned_as_plain(both: Both, prompt: str, target: str, prefix: str = "space") -> None:
+    before = {"space": " ", "none": ""}[prefix]
+    expected_prompt, expected_gen = plain.token_pieces(both.plain, prompt, target, before)
     expected = expected_prompt + expected_gen[:-1]
     width = max([1, *map(len, expected)])
     for tokenizer in (both.loaded.tokenizer, both.restored):
-        made = align(tokenizer, Text(prompt, target))
+        made = align(tokenizer, Text(prompt, target), prefix)
         assert (made.prompt_len, made.gen_len) == (len(expected_prompt), len(expected_gen))
         tok = unpacked(made.tok)
         assert tok.dtype == np.dtype(f"<U{width}")
@@ -78,6 +79,7 @@ def assert_aligned_as_plain(both: Both, prompt: str, target: str) -> None:
 @pytest.mark.parametrize("name", HARD)
 def test_hard_text_as_prompt_and_as_target(both: Both, name: str) -> None:
     assert_aligned_as_plain(both, HARD[name], "The answer is 42.")
+    assert_aligned_as_plain(both, HARD[name], "The answer is 42.", "none")
     assert_aligned_as_plain(both, "How many?", HARD[name])
 
 

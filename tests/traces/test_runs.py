@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exp2proc.demo.tree import DemoTree
-from exp2proc.traces.runs import Run, describe_run, find_dataset, find_runs
+from exp2proc.traces.runs import Run, describe_run, find_runs, found_datasets, readings
 
 
 @pytest.mark.parametrize(
@@ -45,29 +45,53 @@ def test_a_link_to_a_run_has_the_names_behind_it(tmp_path: Path) -> None:
     )
 
 
+_ROOT = "exp/exp2/data"
+
+
 @pytest.mark.parametrize(
-    ("dataset", "found"),
+    ("dataset", "found", "in_given"),
     [
-        ("exp/data/math.jsonl", "exp/data/math.jsonl"),  # as the run's own path names it
-        ("morehopqa", "data/morehopqa.jsonl"),
-        ("deep/ruler", "data/deep/ruler.jsonl"),
-        ("deep/flat", "data/flat.jsonl"),
-        ("old/named.jsonl", "data/named.jsonl"),
-        ("nowhere", None),
-        ("", None),
+        # as the run's own path names it, unless a folder was given that has one of that name
+        ("caches/math.jsonl", "caches/math.jsonl", f"{_ROOT}/math.jsonl"),
+        ("caches/only.jsonl", "caches/only.jsonl", "caches/only.jsonl"),
+        ("morehopqa", f"{_ROOT}/morehopqa.jsonl", f"{_ROOT}/morehopqa.jsonl"),
+        ("deep/ruler", f"{_ROOT}/deep/ruler.jsonl", f"{_ROOT}/deep/ruler.jsonl"),
+        ("deep/flat", f"{_ROOT}/flat.jsonl", f"{_ROOT}/flat.jsonl"),
+        ("old/named.jsonl", f"{_ROOT}/named.jsonl", f"{_ROOT}/named.jsonl"),
+        ("nowhere", None, None),
+        ("", None, None),
     ],
 )
 def test_where_datasets_are_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str, found: str | None
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    dataset: str,
+    found: str | None,
+    in_given: str | None,
 ) -> None:
-    for name in (
-        *("exp/data/math.jsonl", "data/math.jsonl", "data/morehopqa.jsonl", "data/.jsonl"),
-        *("data/deep/ruler.jsonl", "data/ruler.jsonl", "data/flat.jsonl", "data/named.jsonl"),
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
+    in_root = ("math", "morehopqa", "", "deep/ruler", "ruler", "flat", "named")
+    for name in ("caches/math", "caches/only", *(f"{_ROOT}/{name}" for name in in_root)):
+        (tmp_path / f"{name}.jsonl").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.jsonl").touch()
     monkeypatch.chdir("/")
     trace_dir = tmp_path / "traces" / dataset / "qwen/run"
     run = Run(trace_dir, tmp_path / "OUT", dataset, "qwen", "run")
-    path = find_dataset(run, Path("data"))
-    assert path == (None if found is None else tmp_path / found)
+    for root, expected in ((None, found), (Path(_ROOT), in_given)):
+        path = next((one.path for one in found_datasets(run, root)), None)
+        assert path == (None if expected is None else tmp_path / expected)
+
+
+@pytest.mark.parametrize(
+    ("names", "means"),
+    [
+        ("ruler/qwen", ["ruler|qwen"]),
+        ("qwen", []),
+        ("niah_mini/Qwen/Qwen3-8B", ["niah_mini/Qwen|Qwen3-8B", "niah_mini|Qwen/Qwen3-8B"]),
+        # a part that is a cache file's name ends the dataset
+        ("vt.jsonl/Qwen/Qwen3-8B", ["vt.jsonl|Qwen/Qwen3-8B", "vt.jsonl/Qwen|Qwen3-8B"]),
+        ("a/b/vt.jsonl/qwen", ["a/b/vt.jsonl|qwen", "a/b|vt.jsonl/qwen"]),
+    ],
+)
+def test_what_a_path_can_mean(names: str, means: list[str]) -> None:
+    run = describe_run(Path("/traces", names, "run"), Path("/OUT"), None)
+    assert [f"{one.dataset}|{one.model_tag}" for one in readings(run)] == means
