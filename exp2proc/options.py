@@ -254,6 +254,13 @@ class Options:
     allow_missing_ft_hops: bool = field(
         default=False, metadata=_outputs("write FT-IFR traces without vh as samples without hop")
     )
+    provenance: bool = field(
+        default=True,
+        metadata=_outputs(
+            "leave no record of what samples were made from in <out_root>/.exp2proc",
+            python="leave a record of what samples were made from in `<out_root>/.exp2proc`.",
+        ),
+    )
     jobs: Jobs = field(
         default="auto",
         metadata=_workers(

@@ -63,13 +63,19 @@ class RunWarning:
             promises; `doubtful-rows`: rows that fit by accident with a prompt prefix that the run
             was not traced with; `undecided-prefix`: a run whose rows fit with either, while another
             run needs the one that was not asked for; `tokenizer-changed`: the files of its
-            tokenizer changed while they were read.
+            tokenizer changed while they were read; `record-unwritable`: its samples are there, the
+            record of what they were made from is not.
         message: the same with the numbers.
         files: of the rows that it is about; empty when it is about the run.
     """
 
     code: Literal[
-        "empty-run", "fewer-rows", "doubtful-rows", "undecided-prefix", "tokenizer-changed"
+        "empty-run",
+        "fewer-rows",
+        "doubtful-rows",
+        "undecided-prefix",
+        "tokenizer-changed",
+        "record-unwritable",
     ]
     message: str
     files: tuple[str, ...] = ()
@@ -86,6 +92,8 @@ class RunReport:
         with_hop: samples (converted, replaced, kept) that carry `hop`.
         non_finite: samples with NaN or infinite numbers in `attr` or `hop`.
         warnings: what else should be known about it.
+        record: what its samples were made from, see `conversion.record`; None where rows were not
+            reached or there is no sample.
     """
 
     trace_dir: str
@@ -97,6 +105,7 @@ class RunReport:
     with_hop: int = 0
     non_finite: int = 0
     warnings: list[RunWarning] = field(default_factory=list)
+    record: dict[str, Any] | None = None
 
 
 class PlannedRow(Protocol):
@@ -129,6 +138,7 @@ class Outcome(NamedTuple):
         with_hop: whether its sample carries `hop`.
         finite: False when its sample's numbers are NaN or infinite somewhere.
         reason: why what lay there was replaced.
+        digest: of its sample, see `formats.sample.sample_digest`; "" where there is none.
         error: why a failed row failed.
         trace: the traceback of an internal error.
     """
@@ -139,6 +149,7 @@ class Outcome(NamedTuple):
     with_hop: bool = False
     finite: bool = True
     reason: str = ""
+    digest: str = ""
     error: Exp2procError | None = None
     trace: str = ""
 

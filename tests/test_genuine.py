@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support import plain
-from support.arrays import assert_same_npz
+from support.arrays import assert_same_npz, files_below
 from support.cli import run_cli, run_json
 
 Words = tuple[str | Path, ...]
@@ -31,7 +31,7 @@ def genuine(reference: Path) -> Path:
 
 
 def _files(root: Path) -> set[str]:
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    return set(map(str, files_below(root)))
 
 
 def _warnings(report: dict[str, Any], traces: Path) -> dict[str, list[str]]:

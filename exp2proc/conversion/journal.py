@@ -74,7 +74,6 @@ def _note(line: bytes, ended: dict[int, Outcome], started: set[int]) -> None:
         if isinstance(noted, int):
             started.add(noted)
         else:
-            number, run, status, with_hop, finite, reason, error, trace = noted
-            error = error and Exp2procError(*error)
-            outcome = Outcome(number, run, status, with_hop, finite, reason, error, trace)
+            *_, error, trace = noted
+            outcome = Outcome(*noted)._replace(error=error and Exp2procError(*error), trace=trace)
             ended[outcome.number] = outcome

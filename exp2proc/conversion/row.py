@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import Exp2procError
 from ..formats.layouts import LAYOUTS, Layout
-from ..formats.npz import Member
-from ..formats.sample import encode, sample_values
+from ..formats.npz import Member, archive
+from ..formats.sample import digests, pack_members, sample_digest, sample_values
 from ..formats.spans import sample_length, sample_spans
 from ..options import Rules
 from ..results import Outcome, Status
@@ -72,16 +72,20 @@ def _convert(
     if there:
         found = stale(out_path, layout, values)
         if found is None:
-            return Outcome(row.number, row.run, "kept", *facts)
+            digest = sample_digest(row.file, digests(layout, values))
+            return Outcome(row.number, row.run, "kept", *facts, digest=digest)
         status, reason = "replaced", found.reason
+    digest = ""
     if rules.write:
+        members = pack_members(layout, values)
+        digest = sample_digest(row.file, {key: one.digest for key, one in members.items()})
         try:
-            write_whole(out_path, encode(layout, values), replace=rules.existing != "refuse")
+            write_whole(out_path, archive(members.items()), replace=rules.existing != "refuse")
         except FileExistsError:
             raise _exists(row) from None
         except OSError as err:
             raise Exp2procError("output-unwritable", f"{out_path}: {err.strerror or err}") from None
-    return Outcome(row.number, row.run, status, *facts, reason)
+    return Outcome(row.number, row.run, status, *facts, reason, digest)
 
 
 def pieces_of(row: Row, alignment: Alignment) -> Member:

@@ -26,6 +26,7 @@ from ..traces.manifest import Row
 from .align_ahead import aligned_ahead, pays
 from .cluster import check_workers, this_environment, tokenizer_path
 from .explain_lengths import explain_lengths
+from .record import write_records
 from .row import with_leftover
 from .tally import Tally
 from .worker import UNWRITABLE_LIMIT, Settings, enter, is_unwritable, leave
@@ -127,6 +128,9 @@ def run_plan(
             for planned in plan.runs if write else ():
                 sweep(str(planned.run.out_dir))
     report = tally.report(stopped)
+    if write and plan.options.provenance:
+        with undisturbed():
+            write_records(plan, report)
     report.seconds = time.monotonic() - began
     return report
 

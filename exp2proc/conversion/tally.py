@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
+from ..formats.sample import DigestSum
 from ..planning.plan import Plan, PlannedRun
 from ..results import (
     Counts,
@@ -19,6 +21,7 @@ from ..results import (
     RunWarning,
     StopReason,
 )
+from .record import make_record
 
 _SETTLED: Final = 1
 _WAITS: Final = 2
@@ -37,6 +40,7 @@ class Tally:
         self._seen = bytearray(plan.row_count)
         self._errors: dict[int, tuple[int, RowError]] = {}
         self._replaced: dict[int, Replaced] = {}
+        self._digests = [DigestSum() for _ in plan.runs]
         self._reports = [_blank(planned) for planned in plan.runs]
         self.failed = 0
         self._done = 0
@@ -49,6 +53,8 @@ class Tally:
         report = self._reports[outcome.run]
         counts = report.counts
         setattr(counts, outcome.status, getattr(counts, outcome.status) + 1)
+        if outcome.digest:
+            self._digests[outcome.run].add(outcome.digest)
         report.with_hop += outcome.with_hop
         report.non_finite += not outcome.finite
         row = self._plan.runs[outcome.run].row(outcome.number)
@@ -90,6 +96,14 @@ class Tally:
         for report in self._reports:
             report.counts.settle()
         errors = [self._errors[number][1] for number in sorted(self._errors)]
+        dropped: dict[str, list[RowError]] = defaultdict(list)
+        for error in errors:
+            dropped[error.trace_dir].append(error)
+        for planned, report, digest in zip(
+            self._plan.runs, self._reports, self._digests, strict=True
+        ):
+            failed = dropped[report.trace_dir]
+            report.record = make_record(self._plan, planned, report.counts, digest, failed)
         replaced = [self._replaced[number] for number in sorted(self._replaced)]
         layout = self._plan.options.layout
         return Report(layout, self._reports, errors, 0.0, stopped, replaced)

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..errors import Exp2procError
-from ..formats.names import Source, names_a_method, promised_by, spelled
+from ..formats.names import RECORDS, Source, names_a_method, promised_by, spelled
 from ..system.files import absolute
 from ..system.walk import Identity, walk
 
 Outs = str | Path | Sequence[str | Path]
-
-RECORDS: Final = ".exp2proc"
-"""Folder in an output root with records of what samples were made from: nobody's samples."""
 
 
 class FoundFile(NamedTuple):

@@ -104,6 +104,20 @@ def spelled(name: str) -> str:
         return data.decode("utf-8", "backslashreplace").replace("\\x", "%")
 
 
+RECORDS: Final = ".exp2proc"
+"""Folder in an output root with records of what samples were made from: nobody's samples."""
+
+
+def record_path(root: Path, folder: Path) -> Path:
+    """Where the record of the samples in `folder` lies, `folder` being somewhere below `root`.
+
+    >>> record_path(Path("/out"), Path("/out/math/qwen-8B/ifr_5ex")).as_posix()
+    '/out/.exp2proc/math/qwen-8B/ifr_5ex.json'
+    """
+    below = folder.relative_to(root)
+    return root / RECORDS / below.parent / f"{below.name}.json"
+
+
 def is_plain_name(name: str) -> bool:
     """Whether `name` is a visible *.npz name with no folder, drive or control character in it.
 

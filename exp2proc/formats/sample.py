@@ -6,6 +6,7 @@ those of its layout.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -207,7 +208,12 @@ def pack_text(tok: npt.NDArray[np.str_]) -> Member:
 
 
 def encode(layout: Layout, values: Mapping[str, Any]) -> bytes:
-    """The bytes of a sample's npz.
+    """The bytes of a sample's npz; arguments as of `pack_members`."""
+    return npz.archive(pack_members(layout, values).items())
+
+
+def pack_members(layout: Layout, values: Mapping[str, Any]) -> dict[str, Member]:
+    """The arrays of a sample, packed, in the order of its file.
 
     Args:
         layout: which keys, in which order.
@@ -215,11 +221,11 @@ def encode(layout: Layout, values: Mapping[str, Any]) -> bytes:
             packed pieces (`pack_text`) for `tok`, numbers for scores, spans and `length`. What the
             layout has no key for is not written.
     """
-    return npz.archive(
-        (key.name, _PACK[key.kind](values[key.name]))
+    return {
+        key.name: _PACK[key.kind](values[key.name])
         for key in layout.keys
         if not key.optional or key.name in values
-    )
+    }
 
 
 def digests(layout: Layout, values: Mapping[str, Any]) -> dict[str, Digest]:
@@ -237,6 +243,40 @@ def digests(layout: Layout, values: Mapping[str, Any]) -> dict[str, Digest]:
         elif value is not None:
             found[key.name] = _PACK[key.kind](value).digest
     return found
+
+
+def sample_digest(name: str, found: Mapping[str, Digest]) -> str:
+    """What a sample amounts to, as hex: SHA-256 over its file name and the digests of its arrays.
+
+    >>> sample_digest("ex_000000.npz", {"attr": npz.Digest(140, 0x1234)})[:16]
+    'c05d2b7e7175eab4'
+    """
+    lines = [name, *(f"{key} {size} {crc:08x}" for key, (size, crc) in found.items())]
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class DigestSum:
+    """What many samples amount to, in whatever order: the sum of their digests modulo 2^256.
+
+    >>> both = DigestSum()
+    >>> both.add("f" * 64)
+    >>> both.add(f"{2:064x}")
+    >>> both.count, both.hexdigest()[-4:]
+    (2, '0001')
+    """
+
+    count: int = 0
+    total: int = 0
+
+    def add(self, digest: str) -> None:
+        """Count one more sample, by what `sample_digest` gives."""
+        self.count += 1
+        self.total = (self.total + int(digest, 16)) % (1 << 256)
+
+    def hexdigest(self) -> str:
+        """The sum, as 64 hex digits."""
+        return f"{self.total:064x}"
 
 
 def values_of(sample: Sample) -> dict[str, Any]:

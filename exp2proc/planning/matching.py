@@ -48,6 +48,7 @@ def match_texts(plan: Plan, problems: list[Exp2procError]) -> list[Places]:
                 for search in some:
                     search.unreadable.append(f"{path}: {err.strerror or err}")
             else:
+                plan.datasets[index.path] = index.sha256
                 for search in some:
                     search.look_into(index)
     for search in searches:

@@ -22,6 +22,7 @@ class PlannedRun:
     Attributes:
         run: folders and names.
         rows: one per manifest row, in order; a `BadLine` for one that cannot be used.
+        sha256: of its manifest, hex.
         first: number in the plan of the first row.
         datasets: the dataset caches its texts are looked up in.
         tokenizer: number in `Plan.tokenizers`, -1 when none is needed.
@@ -33,6 +34,7 @@ class PlannedRun:
 
     run: Run
     rows: list[Row | BadLine]
+    sha256: str = ""
     first: int = 0
     datasets: tuple[str, ...] = ()
     tokenizer: int = -1
@@ -87,6 +89,7 @@ class Plan:
         failures: rows that cannot be converted, by number: why.
         pending: numbers of rows that exp2 seems to be still writing.
         row_count: rows of all runs.
+        datasets: SHA-256 of the dataset caches that were looked into, hex, by path.
     """
 
     options: Options
@@ -96,6 +99,7 @@ class Plan:
     failures: dict[int, Exp2procError] = field(default_factory=dict)
     pending: set[int] = field(default_factory=set)
     row_count: int = 0
+    datasets: dict[str, str] = field(default_factory=dict)
 
     def folders(self) -> list[tuple[str, str]]:
         """(trace_dir, out_dir) by run number."""

@@ -16,7 +16,7 @@ from ..options import Options, TokenizerChoice, parse_tokenizers
 from ..results import RunWarning
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key
 from ..tokens.tokenizer import load_tokenizer
-from ..traces.manifest import NAME, BadLine, Row, read_manifest
+from ..traces.manifest import NAME, BadLine, Row, load_manifest
 from ..traces.runs import describe_run, find_runs, promised_rows
 from .matching import choose_tokenizers, group_by_text, match_texts, name_runs
 from .plan import Plan, PlannedRun
@@ -102,16 +102,16 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
         run = describe_run(folder, options.output_root, options.out_dir)
         number, first = len(plan.runs), plan.row_count
         try:
-            rows = list(read_manifest(folder / NAME, options.limit, run=number, first=first))
+            manifest = load_manifest(folder / NAME, options.limit, run=number, first=first)
             young = time.time() - (folder / NAME).stat().st_mtime < _YOUNG
         except OSError as err:
             problems.append(
                 Exp2procError("manifest-unreadable", f"{folder / NAME}: {err.strerror or err}")
             )
             continue
-        planned = PlannedRun(run, rows, first, young=young)
+        planned = PlannedRun(run, manifest.rows, manifest.sha256, first, young=young)
         _look_for_all_rows(planned, options, problems)
-        plan.row_count += len(rows)
+        plan.row_count += len(planned.rows)
         plan.runs.append(planned)
         _sort_out(plan, planned)
 

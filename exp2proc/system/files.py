@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -50,6 +51,26 @@ def open_regular_fd(path: str | Path, *, follow_symlinks: bool = True) -> int:
         os.close(fd)
         raise
     return fd
+
+
+class Hashed:
+    """A file that is read line by line, and the SHA-256 of all that is in it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._sha256 = hashlib.sha256()
+
+    def readline(self, limit: int = -1) -> bytes:
+        """The next line, or as much of it as `limit` allows."""
+        line = self._stream.readline(limit)
+        self._sha256.update(line)
+        return line
+
+    def hexdigest(self) -> str:
+        """Of the whole file: what was not read yet is read now."""
+        while rest := self._stream.read(1 << 20):
+            self._sha256.update(rest)
+        return self._sha256.hexdigest()
 
 
 def is_missing(err: OSError) -> bool:

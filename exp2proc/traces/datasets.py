@@ -11,10 +11,10 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from ..errors import Exp2procError
-from ..system.files import open_regular
+from ..system.files import Hashed, open_regular
 
 MAX_LINE: Final = 1 << 26
 """Longest dataset line, in bytes (64 MiB); a longer one is skipped."""
@@ -56,12 +56,14 @@ class DatasetIndex:
         places: where each text stands; of equal texts the first.
         rows: lines that hold a prompt and a target.
         targetless: digests of the wanted prompts that stand there without a target.
+        sha256: hex, of the file.
     """
 
     path: str
     places: dict[TextKey, TextPlace] = field(default_factory=dict)
     rows: int = 0
     targetless: set[str] = field(default_factory=set)
+    sha256: str = ""
 
 
 def index_dataset(path: Path, wanted: Collection[TextKey]) -> DatasetIndex:
@@ -72,15 +74,18 @@ def index_dataset(path: Path, wanted: Collection[TextKey]) -> DatasetIndex:
     """
     index = DatasetIndex(str(path))
     prompts = {prompt for prompt, _ in wanted}
-    for offset, length, prompt, target in _scan(path):
-        key = _key(Text(prompt, target or ""))
-        if key is not None and target is None and key[0] in prompts:
-            index.targetless.add(key[0])
-        if key is None or target is None:
-            continue
-        index.rows += 1
-        if key in wanted:
-            index.places.setdefault(key, TextPlace(index.path, offset, length))
+    with open_regular(path) as stream:
+        hashed = Hashed(stream)
+        for offset, length, prompt, target in _scan(hashed):
+            key = _key(Text(prompt, target or ""))
+            if key is not None and target is None and key[0] in prompts:
+                index.targetless.add(key[0])
+            if key is None or target is None:
+                continue
+            index.rows += 1
+            if key in wanted:
+                index.places.setdefault(key, TextPlace(index.path, offset, length))
+        index.sha256 = hashed.hexdigest()
     return index
 
 
@@ -90,21 +95,22 @@ def read_rows(path: Path) -> Iterator[tuple[str, str | None]]:
     Raises:
         OSError: the file cannot be read.
     """
-    return ((prompt, target) for _, _, prompt, target in _scan(path))
+    with open_regular(path) as stream:
+        for _, _, prompt, target in _scan(stream):
+            yield prompt, target
 
 
-def _scan(path: Path) -> Iterator[tuple[int, int, str, str | None]]:
+def _scan(stream: BinaryIO | Hashed) -> Iterator[tuple[int, int, str, str | None]]:
     """(offset, length, prompt, target) of every line that has a prompt."""
     offset = 0
-    with open_regular(path) as stream:
-        while line := stream.readline(MAX_LINE + 1):
-            length = len(line)
-            if length > MAX_LINE:
-                while not line.endswith(b"\n") and (line := stream.readline(1 << 20)):
-                    length += len(line)
-            elif (row := _parse_row(line)) is not None:
-                yield offset, length, *row
-            offset += length
+    while line := stream.readline(MAX_LINE + 1):
+        length = len(line)
+        if length > MAX_LINE:
+            while not line.endswith(b"\n") and (line := stream.readline(1 << 20)):
+                length += len(line)
+        elif (row := _parse_row(line)) is not None:
+            yield offset, length, *row
+        offset += length
 
 
 def _key(text: Text) -> TextKey | None:

@@ -10,11 +10,11 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from ..errors import Exp2procError
 from ..formats.names import is_plain_name
-from ..system.files import open_regular
+from ..system.files import Hashed, open_regular
 from .datasets import TextKey
 
 NAME: Final = "manifest.jsonl"
@@ -97,25 +97,56 @@ def read_manifest(
     Raises:
         OSError: it cannot be opened or read.
     """
-    number = first
     with open_regular(path) as stream:
-        previous: Row | BadLine | None = None
-        for line, content, closed in _lines(stream):
-            if limit is not None and number - first >= limit:
-                break
-            if previous is not None:
-                yield previous
-            previous = _row(number, run, line, content, closed)
-            number += 1
-        else:
-            # Only the last line of all can be one that exp2 has not finished yet.
-            if isinstance(previous, Row):
-                previous = previous._replace(open_ended=True)
+        yield from _rows(stream, limit, run, first)
+
+
+class Manifest(NamedTuple):
+    """A manifest as it was read.
+
+    Attributes:
+        rows: at most as many as were asked for.
+        sha256: hex, of the whole file.
+    """
+
+    rows: list[Row | BadLine]
+    sha256: str
+
+
+def load_manifest(
+    path: Path, limit: int | None = None, *, run: int = 0, first: int = 0
+) -> Manifest:
+    """As `read_manifest`, all at once, and what the file was.
+
+    Raises:
+        OSError: it cannot be opened or read.
+    """
+    with open_regular(path) as stream:
+        hashed = Hashed(stream)
+        return Manifest(list(_rows(hashed, limit, run, first)), hashed.hexdigest())
+
+
+def _rows(
+    stream: BinaryIO | Hashed, limit: int | None, run: int, first: int
+) -> Iterator[Row | BadLine]:
+    number = first
+    previous: Row | BadLine | None = None
+    for line, content, closed in _lines(stream):
+        if limit is not None and number - first >= limit:
+            break
         if previous is not None:
             yield previous
+        previous = _row(number, run, line, content, closed)
+        number += 1
+    else:
+        # Only the last line of all can be one that exp2 has not finished yet.
+        if isinstance(previous, Row):
+            previous = previous._replace(open_ended=True)
+    if previous is not None:
+        yield previous
 
 
-def _lines(stream: Any) -> Iterator[tuple[int, bytes | None, bool]]:
+def _lines(stream: BinaryIO | Hashed) -> Iterator[tuple[int, bytes | None, bool]]:
     """(line number, bytes or None for one that is too long, whether its newline is there)."""
     number = 0
     while line := stream.readline(MAX_LINE + 1):

@@ -126,7 +126,7 @@ def test_json_report(demo: DemoTree, tmp_path: Path) -> None:
     for run in report["runs"]:
         assert list(run) == [
             *("trace_dir", "out_dir", "dataset", "model_tag", "run_tag"),
-            *("counts", "with_hop", "non_finite", "warnings"),
+            *("counts", "with_hop", "non_finite", "warnings", "record"),
         ]
     for name, total in report["counts"].items():
         assert sum(run["counts"][name] for run in report["runs"]) == total

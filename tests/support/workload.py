@@ -13,7 +13,7 @@ from exp2proc.tokens.pieces import OffsetTokenizer
 from exp2proc.tokens.tokenizer import BackendTokenizer
 from exp2proc.traces.datasets import Text
 
-from .arrays import assert_same_npz
+from .arrays import assert_same_npz, files_below, records_of
 from .cli import run_json
 from .processes import fingerprint
 
@@ -46,14 +46,20 @@ class Workload:
             load_sample(path)
         return len(files)
 
-    def assert_export(self, out: Path, *, without: frozenset[str] = frozenset()) -> None:
-        """`out` is the undisturbed export and nothing else; the inputs are what they were."""
-        have = {path.relative_to(out) for path in out.rglob("*") if path.is_file()}
-        want = {p.relative_to(self.expected) for p in self.expected.rglob("*") if p.is_file()}
+    def assert_export(
+        self, out: Path, *, without: frozenset[str] = frozenset(), records: bool = True
+    ) -> None:
+        """`out` is the undisturbed export and nothing else; the inputs are what they were.
+
+        So are its records, unless they cannot be.
+        """
+        have, want = files_below(out), files_below(self.expected)
         assert have == {path for path in want if path.name not in without}
         for name in have:
             if (out / name).read_bytes() != (self.expected / name).read_bytes():
                 assert_same_npz(out / name, self.expected / name)
+        if records and not without:
+            assert records_of(out) == records_of(self.expected)
         assert fingerprint(self.tree.root) == self.inputs
 
 

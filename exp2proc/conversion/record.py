@@ -1,0 +1,114 @@
+"""What the samples of a run were made from: a record beside them, that can be held against them.
+
+A record holds nothing of the machine that made it: no path, no date. The same inputs, options and
+libraries give the same record, and the digest of the samples says whether it still describes what
+lies there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ..formats.layouts import LAYOUTS
+from ..formats.names import record_path, spelled
+from ..formats.sample import DigestSum
+from ..planning.plan import Plan, PlannedRun
+from ..results import Counts, Report, RowError, RunWarning
+from ..system.atomic_write import written_whole
+from ..system.files import absolute
+from ..versions import __version__, library_versions
+
+FORMAT: Final = 1
+"""Of the record: goes up when a key changes its meaning."""
+
+
+def make_record(
+    plan: Plan, planned: PlannedRun, counts: Counts, digest: DigestSum, dropped: Sequence[RowError]
+) -> dict[str, Any] | None:
+    """The record of a run; None where rows were not reached, or no sample is there.
+
+    Args:
+        plan: of the conversion.
+        planned: the run.
+        counts: of its rows.
+        digest: of its samples.
+        dropped: its rows that failed.
+    """
+    if counts.unfinished or not digest.count:
+        return None
+    run, options = planned.run, plan.options
+    tokenizer = None
+    if planned.tokenizer >= 0:
+        of = plan.tokenizers[planned.tokenizer]
+        name = os.path.basename(os.path.normpath(of.name)) if os.path.isdir(of.name) else of.name
+        tokenizer = {"name": spelled(name), "fingerprint": of.fingerprint}
+    needs_text = LAYOUTS[options.layout].needs_text
+    datasets = planned.datasets if needs_text else ()
+    return {
+        "format": FORMAT,
+        "dataset": spelled(run.dataset),
+        "model_tag": spelled(run.model_tag),
+        "run_tag": spelled(run.run_tag),
+        "manifest_sha256": planned.sha256,
+        "datasets": [
+            {"name": spelled(os.path.basename(path)), "sha256": plan.datasets.get(path)}
+            for path in datasets
+        ],
+        "tokenizer": tokenizer,
+        "exp2proc_version": __version__,
+        "versions": library_versions(),
+        "options": {
+            "layout": options.layout,
+            "allow_missing_ft_hops": options.allow_missing_ft_hops,
+            "prompt_prefix": options.prompt_prefix if needs_text else None,
+            "limit": options.limit,
+        },
+        "rows": {
+            "manifest": counts.planned,
+            "samples": digest.count,
+            "dropped": counts.failed,
+            "pending": counts.pending,
+        },
+        "dropped": [
+            {"file": row.file, "example_idx": row.example_idx, "code": row.code} for row in dropped
+        ],
+        "samples_digest": digest.hexdigest(),
+    }
+
+
+def write_records(plan: Plan, report: Report) -> None:
+    """Write the records of a report beside the samples; warn of those that cannot be written.
+
+    They lie in `.exp2proc` in the output root, or with `out_dir` in the folder above it.
+    """
+    options = plan.options
+    for planned, run in zip(plan.runs, report.runs, strict=True):
+        if run.record is None:
+            continue
+        out = planned.run.out_dir
+        root = out.parent if options.out_dir is not None else absolute(options.output_root)
+        path = record_path(root, out)
+        try:
+            with written_whole(path) as temporary:
+                text = json.dumps(run.record, indent=1)
+                temporary.write_text(text + "\n", encoding="utf-8")
+        except OSError as err:
+            why = f"its record was not written: {path}: {err.strerror or err}"
+            run.warnings.append(RunWarning("record-unwritable", why))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record that was written.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not a record.
+    """
+    record = json.loads(path.read_bytes())
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ValueError(f"not a record of format {FORMAT}")
+    return record
