@@ -181,11 +181,12 @@ def choose_tokenizers(plan: Plan, choice: TokenizerChoice) -> None:
             numbers[name] = len(numbers)
             plan.tokenizers.append(PlannedTokenizer(name, fingerprint(name)))
         planned.tokenizer = numbers[name]
+    given = f" (given are those of {', '.join(choice.by_tag)})" if choice.by_tag else ""
     for tag, runs in missing.items():
         error = Exp2procError(
             "no-tokenizer",
             f"no tokenizer for {len(runs)} {'run' if len(runs) == 1 else 'runs'} of model {tag!r}",
-            f"Pass --tokenizer_model DIR, or --tokenizer_model {tag}=DIR for this model.",
+            f"Pass --tokenizer_model DIR, or --tokenizer_model {tag}=DIR for this model{given}.",
         )
         for planned in runs:
             planned.problems.append(error)
