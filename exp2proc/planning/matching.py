@@ -99,9 +99,10 @@ class _Search:
         planned.run = used[0].run if used else next(readings(planned.run), planned.run)
         planned.datasets = self._given or tuple(str(one.path) for one in used)
         error: Exp2procError | None = None
-        if not self._indexes and self.lost and not self._given:
+        if not self._indexes and self.lost:
             error = _no_dataset(planned.run, plan.options, self.unreadable)
-            planned.problems.append(error)
+            if not self._given:  # files that were given and cannot be read concern every run
+                planned.problems.append(error)
         for row in plan.usable(planned):
             if row.text_key is None or row.text_key not in self.places:
                 plan.failures[row.number] = _no_match(row, self._indexes, error)
@@ -118,14 +119,15 @@ def _named(run: Run, given: list[Path], usual: Iterator[Candidate]) -> Iterator[
 
 def name_runs(plan: Plan) -> None:
     """Name the runs where no text is looked up: by the first candidate that is there."""
-    known: dict[Path, Run] = {}
+    known: dict[tuple[Path, str, str], Run] = {}
     for planned in plan.runs:
-        run, above = planned.run, planned.run.trace_dir.parent
-        if above not in known:
+        run = planned.run
+        place = run.trace_dir.parent, run.dataset, run.model_tag
+        if place not in known:
             there = (one.run for one in found_datasets(run, plan.options.data_root))
             several = len(list(readings(run))) > 1
-            known[above] = (next(there, None) if several else None) or next(readings(run), run)
-        names = known[above]
+            known[place] = (next(there, None) if several else None) or next(readings(run), run)
+        names = known[place]
         planned.run = replace(run, dataset=names.dataset, model_tag=names.model_tag)
 
 
