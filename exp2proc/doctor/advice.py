@@ -41,7 +41,8 @@ def prescribe(
         groups[found.chosen_prefix, tokenizer].append((planned, found))
     commands: list[Command] = []
     for group in groups.values():
-        chosen = _options(options, group, everything=len(group) == len(findings))
+        everything = len(group) == sum(found.rows > 0 for found in findings)
+        chosen = _options(options, group, everything=everything)
         chosen, problems = _without_obstacles(chosen)
         needs += problems
         if not problems:

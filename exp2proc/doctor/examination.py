@@ -169,7 +169,8 @@ class _Doctor:
             useful = [match for match in found.datasets if match.matched]
             whole = [match for match in useful if match.matched == most]
             found.chosen_datasets = [match.path for match in whole[:1] or useful]
-            if most and sum(row.number not in self._plan.failures for row in rows) == most:
+            found_by_plan = sum(row.number not in self._plan.failures for row in rows)
+            if most and found_by_plan == most and not self._options.dataset_jsonl:
                 found.chosen_datasets = [d.path for d in useful if d.path in usual]
 
     def _explain_unmatched(self, files: Sequence[Path]) -> None:

@@ -100,9 +100,10 @@ class _Search:
         planned.run = used[0].run if used else next(readings(planned.run), planned.run)
         planned.datasets = self._given or tuple(str(one.path) for one in used)
         error: Exp2procError | None = None
-        if not self._indexes and self.lost and not self._given:
+        if not self._indexes and self.lost:
             error = _no_dataset(planned.run, plan.options, self.unreadable)
-            planned.problems.append(error)
+            if not self._given:  # files that were given and cannot be read concern every run
+                planned.problems.append(error)
         for row in plan.usable(planned):
             if row.text_key is None or row.text_key not in self.places:
                 plan.failures[row.number] = _no_match(row, self._indexes, error)
@@ -119,14 +120,15 @@ def _named(run: Run, given: list[Path], usual: Iterator[Candidate]) -> Iterator[
 
 def name_runs(plan: Plan) -> None:
     """Name the runs where no text is looked up: by the first candidate that is there."""
-    known: dict[Path, Run] = {}
+    known: dict[tuple[Path, str, str], Run] = {}
     for planned in plan.runs:
-        run, above = planned.run, planned.run.trace_dir.parent
-        if above not in known:
+        run = planned.run
+        place = run.trace_dir.parent, run.dataset, run.model_tag
+        if place not in known:
             there = (one.run for one in found_datasets(run, plan.options.data_root))
             several = len(list(readings(run))) > 1
-            known[above] = (next(there, None) if several else None) or next(readings(run), run)
-        names = known[above]
+            known[place] = (next(there, None) if several else None) or next(readings(run), run)
+        names = known[place]
         planned.run = replace(run, dataset=names.dataset, model_tag=names.model_tag)
 
 
@@ -182,11 +184,12 @@ def choose_tokenizers(plan: Plan, choice: TokenizerChoice) -> None:
             numbers[name] = len(numbers)
             plan.tokenizers.append(PlannedTokenizer(name, fingerprint(name)))
         planned.tokenizer = numbers[name]
+    given = f" (given are those of {', '.join(choice.by_tag)})" if choice.by_tag else ""
     for tag, runs in missing.items():
         error = Exp2procError(
             "no-tokenizer",
             f"no tokenizer for {len(runs)} {'run' if len(runs) == 1 else 'runs'} of model {tag!r}",
-            f"Pass --tokenizer_model DIR, or --tokenizer_model {tag}=DIR for this model.",
+            f"Pass --tokenizer_model DIR, or --tokenizer_model {tag}=DIR for this model{given}.",
         )
         for planned in runs:
             planned.problems.append(error)

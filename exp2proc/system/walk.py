@@ -1,10 +1,10 @@
-"""Walking folders: each once, through links, real folders before linked ones."""
+"""Walking folders: each once, by its truest name, real folders before linked ones."""
 
 from __future__ import annotations
 
+import heapq
 import os
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +37,8 @@ def walk(
     """The folder `root` and every folder below it, each once.
 
     Links are followed after all that is really there has been visited: a folder that also has a
-    path without links is named by that path.
+    path without links is named by that path. Of links those to what lies highest come first, and
+    of several to one folder that with the folder's own name, however a listing orders them.
 
     Args:
         root: where to begin; of a root that is no folder only `on_error` is told.
@@ -52,9 +53,9 @@ def walk(
     ['.', 'b', 'b/c']
     """
     seen: set[Identity] = set()
-    starts = deque([os.fspath(root)])
+    starts = [(0, 0, os.fspath(root))]
     while starts:
-        for path, folders, files in os.walk(starts.popleft(), onerror=on_error):
+        for path, folders, files in os.walk(heapq.heappop(starts)[-1], onerror=on_error):
             try:
                 status = os.stat(path)
             except OSError:
@@ -67,7 +68,23 @@ def walk(
             seen.add(identity)
             passed_by = [] if enter is None else sorted(n for n in folders if not enter(n))
             folders[:] = sorted(set(folders).difference(passed_by))
-            starts.extend(
-                below for name in folders if os.path.islink(below := os.path.join(path, name))
-            )
+            for below in (os.path.join(path, name) for name in folders):
+                if os.path.islink(below):
+                    heapq.heappush(starts, (*_rank(below), below))
             yield Folder(path, identity, sorted(files), passed_by)
+
+
+def truest(paths: Iterable[str]) -> str:
+    """Of several paths to one folder that whose names are the most like its real ones.
+
+    >>> truest(["/", "/."])
+    '/'
+    """
+    return min(paths, key=_rank)
+
+
+def _rank(path: str) -> tuple[int, int]:
+    """How deep a path really leads, and how little its last names are the real ones."""
+    real, own = (part.split(os.sep)[::-1] for part in (os.path.realpath(path), path))
+    same = (at for at, pair in enumerate(zip(real, own, strict=False)) if pair[0] != pair[1])
+    return len(real), -next(same, min(len(real), len(own)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 
 from ..errors import Exp2procError
 from ..system.files import absolute, is_missing
-from ..system.walk import walk
+from ..system.walk import truest, walk
 from .manifest import NAME
 
 
@@ -49,7 +50,10 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
         if not found:
             raise Exp2procError("no-runs", f"no folder below {root} holds a {NAME}")
         return found
-    found = list(dict.fromkeys(map(absolute, trace_dirs)))
+    named: dict[str, list[str]] = defaultdict(list)
+    for folder in map(absolute, trace_dirs):
+        named[os.path.realpath(folder)].append(str(folder))
+    found = [Path(truest(paths)) for paths in named.values()]
     for folder in found:
         if not os.path.isfile(folder / NAME):
             what = f"holds no {NAME}" if os.path.isdir(folder) else "is not a folder"

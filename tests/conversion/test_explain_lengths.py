@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from support.bare import retrace_bare
 from support.cli import run_json
 from support.workload import load
 
 import exp2proc
-from exp2proc.demo.traces import Method, example_of, write_jsonl, write_run
 from exp2proc.demo.tree import DemoTree, write_broken
-from exp2proc.tokens.pieces import generation_pieces, prompt_pieces
-from exp2proc.traces.datasets import Text, text_sha1
+from exp2proc.tokens.pieces import prompt_pieces
+from exp2proc.traces.datasets import text_sha1
 
 
 def test_convert_hints_at_the_cause(demo: DemoTree) -> None:
@@ -71,30 +71,8 @@ def test_a_hint_is_a_sentence_and_what_to_do(demo: DemoTree, tmp_path: Path) -> 
 # Prompts that were tokenized without the leading space
 
 
-def _retrace(demo: DemoTree, dataset: str) -> Path:
-    """Write a run of a dataset again, its prompts tokenized as they are; returns its folder."""
-    tokenizer = load(demo.tokenizer)
-    cache = demo.data / f"{dataset}.jsonl"
-    lines = cache.read_text(encoding="utf-8").splitlines()
-    texts = [Text(**json.loads(line)) for line in lines]
-    texts += [text._replace(prompt=f"\n{text.prompt}") for text in texts]
-    write_jsonl(cache, [text._asdict() for text in texts])
-    run = demo.traces / dataset / "bare" / "attnlrp_16ex"
-    examples = [
-        example_of(
-            text,
-            len(prompt_pieces(tokenizer, text.prompt, "none")),
-            len(generation_pieces(tokenizer, text.target)),
-        )
-        for text in texts
-    ]
-    write_run(run, examples, Method("attnlrp", run.name))
-    return run
-
-
 def test_rows_that_fit_by_accident_are_named(demo: DemoTree, tmp_path: Path) -> None:
-    """A space before a newline is a token of its own, before a word it is not."""
-    run = _retrace(demo, "needles")
+    run = retrace_bare(demo, "needles")
     words = ("--trace_dir", run, "--tokenizer_model", demo.tokenizer)
     for how in (("--jobs", "1"), ("--jobs", "2", "--no_cache"), ("--jobs", "1", "--resume")):
         out = ("--out_root", tmp_path / "-".join(how), *how)
@@ -115,7 +93,7 @@ def test_rows_that_fit_by_accident_are_named(demo: DemoTree, tmp_path: Path) -> 
 
 def test_runs_of_other_lengths_are_not_suspected(demo: DemoTree, tmp_path: Path) -> None:
     """Another run needs the other prefix; those whose lengths rule it out are not named."""
-    run = _retrace(demo, "needles")
+    run = retrace_bare(demo, "needles")
     report = run_json(
         *("convert", "--traces_root", demo.traces, "--tokenizer_model", demo.tokenizer),
         *("--out_root", tmp_path / "out"),

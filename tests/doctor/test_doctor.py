@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.arrays import assert_same_npz
+from support.bare import retrace_bare
 from support.cli import run_cli, run_json
 from support.deepseek import altered, decomposed, single_digits
 
@@ -396,6 +397,42 @@ def test_two_models_need_two_tokenizers(place: Place, tokenizers: Tokenizers) ->
     (command,) = diagnosis.commands
     assert f"small-1B={tokenizers.other}" in command.words
     assert run_json(*command.words[1:])["counts"]["converted"] == 36
+
+
+def test_prompts_without_a_leading_space(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the lengths tell; the command it ends with converts every row."""
+    monkeypatch.chdir(tmp_path)
+    run = retrace_bare(demo, "needles")
+    words = ("doctor", "--trace_dir", run, "--tokenizer_model", demo.tokenizer)
+    report = run_json(*words)
+    (found,) = report["runs"]
+    space, none = found["tokenizers"]
+    assert (space["kind"], none["kind"], none["matches"]) == ("prefix", "match", 16)
+    assert len(found["doubtful"]) == space["matches"]
+    assert 0 < space["matches"] < 16
+    (command,) = report["commands"]
+    assert command[command.index("--prompt_prefix") + 1] == "none"
+    assert run_json(*command[1:])["counts"]["converted"] == 16
+    (note,) = report["notes"]
+    assert found["doubtful"][0] in note
+    shown = run_cli(*words).stdout
+    assert f"{demo.tokenizer} without the leading space: 16 of 16 rows fit" in shown
+    assert f"{space['matches']} rows fit by accident with a leading space: " in shown
+    (found,) = run_json(*words, "--prompt_prefix", "none")["runs"]
+    assert (len(found["tokenizers"]), found["doubtful"]) == (1, [])
+
+
+def test_an_empty_run_does_not_change_the_command(
+    demo: DemoTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(demo.root)
+    manifest = min(demo.traces.rglob("manifest.jsonl"))
+    manifest.write_bytes(b"")
+    words = ("--traces_root", str(demo.traces), "--tokenizer_model", str(demo.tokenizer))
+    (command,) = run_json("doctor", *words)["commands"]
+    assert command == ["exp2proc", "convert", *words]
 
 
 # Is the trace whole?

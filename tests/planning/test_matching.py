@@ -177,6 +177,48 @@ def test_a_candidate_that_cannot_be_read(demo: DemoTree, tmp_path: Path) -> None
     assert run_json("convert", *one)["counts"]["converted"] == 8
 
 
+def test_given_files_that_cannot_be_read(demo: DemoTree, tmp_path: Path) -> None:
+    gone = ("--dataset_jsonl", tmp_path / "gone.jsonl")
+    for more, failing in (
+        (gone, 96),
+        ((*gone, "--dataset_jsonl", demo.data / "needles.jsonl"), 64),
+    ):
+        planned = run_json("plan", *words(demo, tmp_path, *more), code=2)
+        assert [problem["code"] for problem in planned["problems"]] == ["no-dataset"]
+        assert planned["totals"]["failing"] == failing
+        code = "no-dataset" if failing == 96 else "dataset-no-match"
+        assert {error["code"] for error in planned["failures"]} == {code}
+
+
+def test_of_given_files_doctor_names_those_that_are_needed(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    some = tmp_path / "some.jsonl"
+    write_jsonl(some, rows_of(demo.data / "needles.jsonl")[:3])
+    whole = str(demo.data / "needles.jsonl")
+    report = run_json(
+        *("doctor", "--trace_dir", demo.traces / NEEDLES, "--tokenizer_model", demo.tokenizer),
+        *("--dataset_jsonl", some, "--dataset_jsonl", whole),
+    )
+    assert report["runs"][0]["chosen_datasets"] == [whole]
+
+
+def test_links_to_runs_of_two_datasets(hub: DemoTree, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    runs = [next(hub.traces.glob(f"{which}/attnlrp*")) for which in ("needles/*/*", "multi*/*")]
+    for number, run in enumerate(runs):
+        (tmp_path / f"links/{number}").symlink_to(run)
+    report = run_json(
+        *("plan", "--layout", "proc_1", "--traces_root", tmp_path / "links"),
+        *("--out_root", tmp_path / "out"),
+    )
+    assert [(run["dataset"], run["model_tag"]) for run in report["runs"]] == [
+        ("needles", "Qwen/Qwen3-8B"),
+        ("multihop_zh", "demo-1B"),
+    ]
+
+
 # Runs that cannot start
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exp2proc.system.walk import walk
+from exp2proc.system.walk import truest, walk
 
 
 def _below(root: Path) -> list[str]:
@@ -51,3 +51,32 @@ def test_errors_are_told(tmp_path: Path) -> None:
 
     with pytest.raises(FileNotFoundError):
         list(walk(tmp_path / "nothing", on_error=refuse))
+
+
+@pytest.mark.parametrize("alias", ["a", "z"])
+def test_of_two_links_the_one_with_the_real_name_comes_first(tmp_path: Path, alias: str) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root.mkdir()
+    (elsewhere / "m/run").mkdir(parents=True)
+    (root / "m").symlink_to(elsewhere / "m")
+    (root / alias).symlink_to("m")
+    assert _below(root) == [".", "m", "m/run"]
+
+
+@pytest.mark.parametrize("alias", ["a", "z"])
+def test_what_is_real_below_a_link_comes_before_a_link_to_it(tmp_path: Path, alias: str) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root.mkdir()
+    (elsewhere / "m/run").mkdir(parents=True)
+    (root / "linked").symlink_to(elsewhere)
+    (root / alias).symlink_to(elsewhere / "m")
+    assert _below(root) == [".", "linked", "linked/m", "linked/m/run"]
+
+
+def test_the_truest_of_several_names(tmp_path: Path) -> None:
+    (tmp_path / "real/m").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "latest").symlink_to(tmp_path / "real/m")
+    names = [str(tmp_path / name) for name in ("latest", "link/m", "real/m")]
+    assert truest(names) == truest(names[::-1]) == names[2]
+    assert truest(names[:2]) == truest(names[1::-1]) == names[1]

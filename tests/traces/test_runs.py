@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.cli import run_json
 
 from exp2proc.demo.tree import DemoTree
 from exp2proc.traces.runs import Run, describe_run, find_runs, found_datasets, readings
@@ -95,3 +96,25 @@ def test_where_datasets_are_looked_for(
 def test_what_a_path_can_mean(names: str, means: list[str]) -> None:
     run = describe_run(Path("/traces", names, "run"), Path("/OUT"), None)
     assert [f"{one.dataset}|{one.model_tag}" for one in readings(run)] == means
+
+
+@pytest.mark.parametrize("alias", ["a-latest", "z-latest"])
+@pytest.mark.parametrize("kind", ["beside", "elsewhere", "named twice"])
+def test_a_run_with_two_names_has_the_real_one(
+    demo: DemoTree, tmp_path: Path, alias: str, kind: str
+) -> None:
+    """`latest -> demo-1B`, whichever name is listed first."""
+    models = demo.traces / "needles"
+    if kind == "elsewhere":  # the folder that has the name is a link itself
+        (models / "demo-1B").rename(tmp_path / "demo-1B")
+        (models / "demo-1B").symlink_to(tmp_path / "demo-1B")
+    (models / alias).symlink_to("demo-1B")
+    words: tuple[str | Path, ...] = ("--traces_root", demo.traces)
+    if kind == "named twice":
+        (run,) = models.glob("demo-1B/attnlrp*")
+        words = ("--trace_dir", models / alias / run.name, "--trace_dir", run)
+        words = words if alias < "m" else (*words[2:], *words[:2])
+    words = (*words, "--out_root", tmp_path / "out", "--layout", "proc_1")
+    report = run_json("convert", *words)
+    assert report["counts"]["converted"] == (8 if kind == "named twice" else 96)
+    assert [path.name for path in (tmp_path / "out/needles").iterdir()] == ["demo-1B"]
