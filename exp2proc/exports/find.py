@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -127,6 +128,7 @@ def source_of(path: Path, out: Path) -> Source:
 _NONE: Final = ("", "")
 
 
+@lru_cache(maxsize=256)  # the same for all samples of a folder
 def _dataset_and_model(folders: tuple[str, ...], depth: int, run_tag: str) -> tuple[str, str]:
     """The names before the run's folder, the last of `folders`; OUT has `depth` parts of them."""
     above = folders[:-1]

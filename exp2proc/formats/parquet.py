@@ -34,6 +34,7 @@ _SPANS: Final = ("span_in", "span_cot", "span_out")
 _KEY: Final = b"exp2proc"
 
 UNITS: Final = {
+    "dataset": "name or path; empty when the sample's path did not tell, likewise model, run_tag",
     "attr": "attribution of each token, L = prompt + generation without the final EOS",
     "hop": "attribution of each token by hop, H lists of L; null where there are none",
     "tok": "token pieces, L; null in layout proc_1; pieces may overlap or be empty",
