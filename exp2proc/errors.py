@@ -238,7 +238,7 @@ SAMPLE_ERRORS: Final = _catalogue(
     ),
     ErrorKind(
         "no-samples",
-        "there is no exported npz where one was named",
+        "there is no exported npz where one was named, or a folder cannot be listed",
         "Name an output folder of exp2proc convert (its --out_root or --out_dir).",
     ),
     ErrorKind(

@@ -7,6 +7,7 @@ trace is read, and the command that comes out has been planned.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..options import Options, PathLike, names
 from ..planning.plan import Plan
 from ..planning.planner import draft_plan
 from ..planning.shards import TextWork
+from ..system.files import absolute
 from ..tokens.cache import cache_folder
 from ..tokens.pieces import check_lengths
 from ..tokens.prefixes import DEFAULT_PREFIX, other_prefix
@@ -122,14 +124,14 @@ class _Doctor:
         """The caches to search, each once."""
         seen: set[str] = set()
         for path in self._options.dataset_jsonl or self._found_files():
-            path = path.expanduser()
-            if (real := str(path.resolve())) not in seen:
+            path = absolute(path)
+            if (real := os.path.realpath(path)) not in seen:
                 seen.add(real)
                 yield path
 
     def _found_files(self) -> Iterator[Path]:
         given = self._options.data_root
-        root = Path(DEFAULT_DATA_ROOT) if given is None else given.expanduser()
+        root = Path(DEFAULT_DATA_ROOT if given is None else os.path.expanduser(given))
         for planned in self._plan.runs:
             yield from (candidate.path for candidate in found_datasets(planned.run, given))
         bases = dict.fromkeys(

@@ -6,13 +6,15 @@ all there is to say what a sample is of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..errors import Exp2procError
 from ..formats.names import RECORDS, Source, names_a_method, promised_by, spelled
-from ..system.files import absolute
+from ..system.files import absolute, is_missing
 from ..system.walk import Identity, walk
 
 Outs = str | Path | Sequence[str | Path]
@@ -55,6 +57,38 @@ def find_files(
                 yield FoundFile(path / name, (folder.identity, name), is_sample=False)
 
 
+def find_once(
+    roots: Iterable[str | Path],
+    *,
+    on_empty: Callable[[Path], object],
+    on_error: Callable[[OSError], object],
+) -> Iterator[tuple[Path, FoundFile]]:
+    """Every file below these folders (or these files themselves), each once, with its root.
+
+    A file below two of the roots is found below the first.
+
+    Args:
+        roots: made absolute.
+        on_empty: is told of each root without a sample; may raise.
+        on_error: is told of each folder that is there and cannot be listed; may raise.
+    """
+    known: set[tuple[Identity, str]] = set()
+
+    def unreadable(err: OSError) -> None:
+        if not is_missing(err):
+            on_error(err)
+
+    for root in map(absolute, roots):
+        any_here = False
+        for found in find_files(root, on_error=unreadable):
+            any_here |= found.is_sample
+            if found.identity not in known:
+                known.add(found.identity)
+                yield root, found
+        if not any_here:
+            on_empty(root)
+
+
 _ROOTS: Final = (("proc", "output"), ("proc_1", "output"))
 """How the default output roots end: names begin behind them, wherever OUT is."""
 
@@ -91,6 +125,7 @@ def source_of(path: Path, out: Path) -> Source:
 _NONE: Final = ("", "")
 
 
+@lru_cache(maxsize=256)  # the same for all samples of a folder
 def _dataset_and_model(folders: tuple[str, ...], depth: int, run_tag: str) -> tuple[str, str]:
     """The names before the run's folder, the last of `folders`; OUT has `depth` parts of them."""
     above = folders[:-1]
@@ -136,8 +171,8 @@ def find_sources(outs: Outs) -> list[Source]:
     """Every npz below these folders (or these files themselves), each once, sorted by name.
 
     Raises:
-        Exp2procError: `no-samples` when one of them holds none; `samples-collide` when two files
-            have the same dataset, model, run_tag and file name.
+        Exp2procError: `no-samples` when one of them holds none, or a folder cannot be listed;
+            `samples-collide` when two files have the same dataset, model, run_tag and file name.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as out:
@@ -150,23 +185,26 @@ def find_sources(outs: Outs) -> list[Source]:
     """
     roots = [outs] if isinstance(outs, str | Path) else list(outs)
     found: dict[str, Source] = {}
-    known: set[tuple[Identity, str]] = set()
-    for root in map(absolute, roots):
-        any_here = False
-        for path, identity, is_sample in find_files(root):
-            if not is_sample:
-                continue
-            any_here = True
-            if identity in known:  # below two of the roots: named after the first
-                continue
-            known.add(identity)
+    for root, (path, _, is_sample) in find_once(roots, on_empty=_refuse, on_error=_unlisted):
+        if is_sample:
             source = source_of(path, root)
             other = found.setdefault(source.name, source)
             if other is not source:
                 raise Exp2procError(
                     "samples-collide", f"{other.path} and {path} are both {source.name}"
                 )
-        if not any_here:
-            what = "holds no npz" if root.is_dir() else "is not a folder or an npz"
-            raise Exp2procError("no-samples", f"{root} {what}")
     return [found[name] for name in sorted(found)]
+
+
+def _refuse(root: Path) -> None:
+    what = "holds no npz" if root.is_dir() else "is not a folder or an npz"
+    raise Exp2procError("no-samples", f"{root} {what}")
+
+
+def _unlisted(err: OSError) -> None:
+    """Means over some of the samples would pass for means over all."""
+    raise Exp2procError(
+        "no-samples",
+        f"the folder {os.fsdecode(err.filename)}: {err.strerror or err}",
+        "Check the folder's permissions.",
+    )

@@ -11,11 +11,10 @@ from typing import NamedTuple
 from ..errors import CATALOGUE
 from ..formats.names import is_plain_name
 from ..results import RowError
-from ..system.files import absolute, is_missing
-from ..system.walk import Identity
+from ..system.files import absolute
 from ..traces.manifest import NAME, Row, read_manifest
 from ..traces.runs import describe_run, find_runs
-from .find import find_files
+from .find import find_once
 
 
 class SampleWork(NamedTuple):
@@ -46,28 +45,20 @@ def find_samples(outs: Sequence[Path], errors: list[RowError]) -> dict[str, list
         errors: is told of whatever else is there, and of folders that cannot be looked into.
     """
     found: dict[str, list[str]] = {}
-    known: set[tuple[Identity, str]] = set()
+
+    def empty(root: Path) -> None:
+        what = "there is no sample in it" if root.is_dir() else "there is no such folder"
+        errors.append(sample_error("sample-missing", f"{root}/", what))
 
     def unreadable(err: OSError) -> None:
-        if not is_missing(err):
-            where = f"{os.fsdecode(err.filename)}/"
-            errors.append(sample_error("sample-missing", where, err.strerror or str(err)))
+        where = f"{os.fsdecode(err.filename)}/"
+        errors.append(sample_error("sample-missing", where, err.strerror or str(err)))
 
-    for root in map(absolute, outs):
-        any_here = False
-        for path, identity, _ in find_files(root, on_error=unreadable):
-            is_sample = is_plain_name(path.name)
-            any_here |= is_sample
-            if identity in known:  # below two of the roots
-                continue
-            known.add(identity)
-            if is_sample:
-                found.setdefault(str(path.parent), []).append(str(path))
-            else:
-                errors.append(sample_error("sample-unexpected", str(path), "it is no sample"))
-        if not any_here:
-            what = "there is no sample in it" if root.is_dir() else "there is no such folder"
-            errors.append(sample_error("sample-missing", f"{root}/", what))
+    for _, (path, _, _) in find_once(outs, on_empty=empty, on_error=unreadable):
+        if is_plain_name(path.name):
+            found.setdefault(str(path.parent), []).append(str(path))
+        else:
+            errors.append(sample_error("sample-unexpected", str(path), "it is no sample"))
     return found
 
 

@@ -40,7 +40,8 @@ _TAIL: Final = 1 << 16
 _ZIP64: Final = 0xFFFFFFFF
 """Stands where the true number is in a zip64 field."""
 
-_METHODS: Final = (0, 8, *npz_rare.METHODS)
+_DEFLATE: Final = 8
+_METHODS: Final = (0, _DEFLATE, *npz_rare.METHODS)
 """How members may be packed: not at all, by DEFLATE, or rarely otherwise."""
 
 _NEWEST_ZIP: Final = 63
@@ -129,20 +130,23 @@ class NpzReader:
         return {key: Digest(*self._entries[f"{key}.npy"][4:1:-2]) for key in self.keys}
 
     def packed(self, key: str) -> bytes:
-        """An array as it lies in the archive, unchecked.
+        """The DEFLATE stream of an array as it lies there, unchecked; b"" if packed otherwise.
 
         Raises:
-            NpzError: the member is cut, encrypted, or not DEFLATE.
-        """
-        return self._packed(key, self._entries[f"{key}.npy"])
-
-    def raw(self, key: str) -> Bytes:
-        """The .npy of an array, of whatever size, its CRC checked.
-
-        Raises:
-            NpzError: the member is damaged or encrypted.
+            NpzError: the member is cut or encrypted.
         """
         entry = self._entries[f"{key}.npy"]
+        return self._packed(key, entry) if entry.method == _DEFLATE else b""
+
+    def raw(self, key: str) -> Bytes:
+        """The .npy of an array, its CRC checked.
+
+        Raises:
+            NpzError: the member is damaged or encrypted, or claims more than `MAX_MEMBER` bytes.
+        """
+        entry = self._entries[f"{key}.npy"]
+        if entry.size > MAX_MEMBER:
+            raise NpzError(f"{key} claims {entry.size} bytes")
         raw = self._inflate(key, entry, self._packed(key, entry))
         if deflate.crc32(raw) != entry.crc:
             raise NpzError(f"{key}: bad CRC")

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Exp2procError
+from ..errors import Exp2procError, first_line
 from ..system.atomic_write import write_whole, written_whole
 from ..system.extras import require
 from ..system.leftovers import sweep
@@ -34,6 +34,7 @@ _SPANS: Final = ("span_in", "span_cot", "span_out")
 _KEY: Final = b"exp2proc"
 
 UNITS: Final = {
+    "dataset": "name or path; empty when the sample's path did not tell, likewise model, run_tag",
     "attr": "attribution of each token, L = prompt + generation without the final EOS",
     "hop": "attribution of each token by hop, H lists of L; null where there are none",
     "tok": "token pieces, L; null in layout proc_1; pieces may overlap or be empty",
@@ -195,7 +196,7 @@ class ParquetReader:
         try:
             self._file = pq.ParquetFile(path)
         except self._errors as err:
-            raise _invalid(path, _first_line(err)) from None
+            raise _invalid(path, first_line(err)) from None
         self._path = path
         metadata = self._file.schema_arrow.metadata or {}
         key_values = self._file.metadata.metadata or {}
@@ -222,14 +223,14 @@ class ParquetReader:
                 for at in range(batch.num_rows):
                     yield self._one({name: batch[name][at] for name in batch.schema.names})
         except self._errors as err:
-            raise _invalid(self._path, _first_line(err)) from None
+            raise _invalid(self._path, first_line(err)) from None
 
     def _one(self, row: dict[str, Any]) -> tuple[str, bytes]:
         try:
             where = _target([row[key].as_py() for key in ("dataset", "model", "run_tag", "file")])
             return where, _content(row)
         except (ValueError, TypeError, AttributeError) as err:
-            raise _invalid(self._path, f"a row that is no sample: {_first_line(err)}") from None
+            raise _invalid(self._path, f"a row that is no sample: {first_line(err)}") from None
 
 
 def _target(names: list[str | None]) -> str:
@@ -297,7 +298,3 @@ def unpack(reader: ParquetReader, out: Path, *, overwrite: bool = False) -> Iter
 
 def _invalid(path: Path, why: str) -> Exp2procError:
     return Exp2procError("parquet-invalid", f"{path}: {why}")
-
-
-def _first_line(err: BaseException) -> str:
-    return (str(err).strip().splitlines() or [type(err).__name__])[0]

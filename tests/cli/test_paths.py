@@ -82,3 +82,10 @@ def test_inputs_that_are_no_files(demo: DemoTree, tmp_path: Path, what: str) -> 
     )
     manifest = set() if what == "folder" else {"manifest-unreadable"}  # no run without a manifest
     assert _codes(report) == {"no-dataset"} | manifest
+
+
+@pytest.mark.parametrize("option", ["--dataset_jsonl", "--data_root"])
+def test_doctor_takes_names_of_nobodys_home(demo: DemoTree, option: str) -> None:
+    words = ("--traces_root", demo.traces / "needles", "--tokenizer_model", demo.tokenizer)
+    report = run_json("doctor", *words, option, _NOBODY, code=1)
+    assert {run["rows"] for run in report["runs"]} == {8}

@@ -92,8 +92,8 @@ _SIZED = "ifr_n1_mfaithfulness_gen_5ex"
         ("/w/a/b/data/a.npz", "/w", ("", "", "")),
         # a method's name alone, in no published archive, is no proof of what stands above it
         (
-            "/home/me/ifr_multi_hop_both/a.npz",
-            "/home/me/ifr_multi_hop_both",
+            "/w/me/ifr_multi_hop_both/a.npz",
+            "/w/me/ifr_multi_hop_both",
             ("", "", "ifr_multi_hop_both"),
         ),
     ],

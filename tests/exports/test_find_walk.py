@@ -95,6 +95,32 @@ def test_a_folder_that_cannot_be_listed_is_told(out: Path, monkeypatch: pytest.M
     assert (error.trace_dir, error.message) == (str(locked), "Permission denied")
 
 
+def test_readers_stop_at_a_folder_that_cannot_be_listed(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mean over some of the samples would pass for one over all."""
+    locked = out / "locked"
+    locked.mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path == str(locked):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr("exp2proc.system.walk.os.scandir", refuse)
+    with pytest.raises(exp2proc.Exp2procError, match=r"locked: Permission denied") as caught:
+        find_sources(out)
+    assert caught.value.code == "no-samples"
+    assert caught.value.hint == "Check the folder's permissions."
+
+
+def test_a_single_file_that_is_no_sample_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").write_text("x")
+    (error,) = exp2proc.check(tmp_path / "readme.txt").errors
+    assert (error.file, error.code) == ("readme.txt", "sample-unexpected")
+
+
 def test_names_of_nobodys_home_are_told(tmp_path: Path) -> None:
     (error,) = exp2proc.check("~no-such-user-of-this-machine/x").errors
     assert error.code == "sample-missing"

@@ -371,6 +371,39 @@ def test_members_that_are_not_as_their_entry_says(
         reader.array("x", 2)
 
 
+@pytest.mark.parametrize("method", [0, 12, 14])
+def test_a_stream_is_deflate_only_where_the_directory_says_so(tmp_path: Path, method: int) -> None:
+    """One flipped bit makes 12 or 0 of 8: the right bytes are then no longer the right array."""
+    member = npz.pack(np.arange(500), 6)
+    data = bytearray(npz.archive([("x", member)]))
+    path = tmp_path / "m.npz"
+    path.write_bytes(data)
+    with npz.NpzReader(path) as reader:
+        assert reader.packed("x") == member.data
+    data[data.index(b"PK\1\2") + 10] = method
+    path.write_bytes(data)
+    with npz.NpzReader(path) as reader:
+        assert reader.digests() == {"x": member.digest}
+        assert reader.packed("x") == b""
+        with pytest.raises(npz.NpzError):
+            reader.raw("x")
+
+
+def test_no_member_of_more_than_2_gib_is_inflated(tmp_path: Path) -> None:
+    """Whatever the directory claims, in zip64 fields too, where only its size is to be seen."""
+    with pytest.MonkeyPatch.context() as patch, zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        patch.setattr(zipfile, "ZIP64_LIMIT", 1)
+        with archive.open("x.npy", "w", force_zip64=True) as member:
+            member.write(_npy((1, 0)))
+        size = archive.infolist()[0].file_size = 1 << 40
+        archive.infolist()[0].compress_type = zipfile.ZIP_BZIP2
+        archive.close()
+    with npz.NpzReader(tmp_path / "m.npz") as reader:
+        assert reader.digests()["x"].size == size
+        with pytest.raises(npz.NpzError, match="claims 1099511627776 bytes"):
+            reader.raw("x")
+
+
 def test_long_shapes_are_shown_short() -> None:
     assert npz.shown([10**77]) == f"[{10**77}]"
     assert npz.shown([10**78]) == f"[{10**75}..."

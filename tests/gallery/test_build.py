@@ -70,6 +70,26 @@ class Strict(HTMLParser):
             self.policy = given["content"] or ""
 
 
+def test_a_partial_run_is_marked_in_the_index(out: Path) -> None:
+    page = (build(out) / "index.html").read_text(encoding="utf-8")
+    assert page.count('<td class="num">2</td>') == 2
+    assert '<td class="num">1 of 2</td>' in page
+
+
+def test_tokens_of_both_cot_and_output_are_drawn_once_as_output(tmp_path: Path) -> None:
+    path = tmp_path / "out/d/m/ifr_n1_1ex/ex_000000.npz"
+    write_export(path, [" in", "a", "b", "c", "d"], spans=((0, 0), (1, 4), (2, 3)))
+    (page,) = (build(tmp_path / "out") / "pages").glob("*.html")
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r'data-part="(\w+)" data-first="(\d)"', text) == [
+        ("in", "0"),
+        ("cot", "1"),
+        ("out", "2"),
+        ("cot", "4"),
+    ]
+    assert "Output 2, CoT 1; CoT and output share 2" in text
+
+
 def test_every_page_is_strict_and_its_links_lead_somewhere(out: Path) -> None:
     site = build(out)
     pages = sorted(site.rglob("*.html"))
