@@ -131,3 +131,22 @@ def test_what_was_aligned_is_remembered_where_there_is_a_cache(
     assert run_plan(make_plan(options)).counts.converted == 96
     again = make_plan(evolve(options, resume=True, cache=True))
     assert {text.known for text in again.texts} == {cache}
+
+
+def test_with_resume_a_text_whose_samples_are_kept_is_not_aligned(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exp2proc.conversion.run.pays", lambda texts, workers: True)
+    options = Options(
+        traces_root=demo.traces,
+        tokenizer_model=(str(demo.tokenizer),),
+        out_root=tmp_path / "out",
+        backend="threading",
+        jobs=2,
+        cache=False,
+    )
+    assert run_plan(make_plan(options)).counts.converted == 96
+    monkeypatch.setenv("EXP2PROC_CACHE_DIR", str(tmp_path / "cache"))
+    again = evolve(options, resume=True, cache=True)
+    assert run_plan(make_plan(again)).counts.kept == 96
+    assert not any(text.known for text in make_plan(again).texts)
