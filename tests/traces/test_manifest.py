@@ -136,6 +136,18 @@ def test_a_line_that_is_too_long_costs_itself(path: Path, monkeypatch: pytest.Mo
     assert last.line == 3
 
 
+def test_a_line_up_to_the_limit_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its newline does not count, nor need it be there."""
+    monkeypatch.setattr(manifest, "MAX_LINE", len(_line()))
+    longer = _line() + b" "
+    first, bad, last = _read(path, _line() + b"\n" + longer + b"\n" + _line())
+    assert isinstance(first, Row)
+    assert isinstance(bad, BadLine)
+    assert isinstance(last, Row)
+    (bad,) = _read(path, longer)
+    assert isinstance(bad, BadLine)
+
+
 def test_byte_order_mark(path: Path) -> None:
     (row,) = _read(path, b"\xef\xbb\xbf" + _line() + b"\n")
     assert isinstance(row, Row)
