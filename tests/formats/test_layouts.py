@@ -22,6 +22,12 @@ def test_the_tables_are_named_by_their_keys() -> None:
     assert len({layout.default_root for layout in LAYOUTS.values()}) == len(LAYOUTS)
 
 
+def test_scores_of_one_array_say_the_same_of_its_shape() -> None:
+    """The first of them is asked when a trace is read."""
+    shapes = {(score.array, score.shape) for score in SCORES.values()}
+    assert len(shapes) == len(dict(shapes))
+
+
 @pytest.mark.parametrize("method", ["attnlrp", "ifr_multi_hop", *sorted(FT_IFR_METHODS)])
 def test_who_carries_hops(method: str) -> None:
     proc, proc_1 = LAYOUTS["proc"], LAYOUTS["proc_1"]

@@ -256,6 +256,22 @@ def test_members_that_are_not_plain_deflate(tmp_path: Path, at: int, value: int,
         reader.array("x", 2)
 
 
+@pytest.mark.parametrize("version", [20, 63, 64])
+def test_members_of_a_newer_zip_than_numpy_reads_are_refused(tmp_path: Path, version: int) -> None:
+    data = bytearray(npz.archive([("x", npz.pack_ints([1, 2]))]))
+    data[data.index(b"PK\1\2") + 6] = version
+    path = tmp_path / "v.npz"
+    path.write_bytes(data)
+    if version <= 63:
+        with np.load(path) as loaded, npz.NpzReader(path) as reader:
+            assert same(loaded["x"], reader.array("x", 2))
+    else:
+        with pytest.raises(NotImplementedError):
+            np.load(path)
+        with pytest.raises(npz.NpzError, match="directory entry is damaged"):
+            npz.NpzReader(path)
+
+
 def test_long_shapes_are_shown_short() -> None:
     assert npz.shown([10**77]) == f"[{10**77}]"
     assert npz.shown([10**78]) == f"[{10**75}..."
