@@ -22,10 +22,16 @@ def test_the_tables_are_named_by_their_keys() -> None:
     assert len({layout.default_root for layout in LAYOUTS.values()}) == len(LAYOUTS)
 
 
-def test_scores_of_one_array_say_the_same_of_its_shape() -> None:
-    """The first of them is asked when a trace is read."""
-    shapes = {(score.array, score.shape) for score in SCORES.values()}
-    assert len(shapes) == len(dict(shapes))
+def test_scores_are_taken_from_where_exp2_puts_them() -> None:
+    """The scores of the row attribution, not of the sequence or the recursive one."""
+    rows, columns = ("seq", "row", "rec"), ("RISE", "MAS", "RISE+AP")
+    arrays = {
+        "faithfulness_scores": np.array([[f"{row} {name}" for name in columns] for row in rows]),
+        "recovery_scores": np.array([f"{row} Recovery@10%" for row in rows]),
+    }
+    for score in SCORES.values():
+        assert arrays[score.array].shape == score.shape
+        assert arrays[score.array][score.at] == f"row {score.label}"
 
 
 @pytest.mark.parametrize("method", ["attnlrp", "ifr_multi_hop", *sorted(FT_IFR_METHODS)])
