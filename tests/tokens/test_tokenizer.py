@@ -16,6 +16,9 @@ from support.texts import HARD
 
 from exp2proc.demo.tree import DemoTree
 from exp2proc.errors import Exp2procError
+from exp2proc.options import Options
+from exp2proc.planning.planner import make_plan
+from exp2proc.tokens.cache import Cache
 from exp2proc.tokens.tokenizer import (
     BackendTokenizer,
     PretrainedTokenizer,
@@ -287,3 +290,42 @@ def test_a_hub_that_answers_is_asked_by_its_client_unless_told_not_to(
     monkeypatch.setenv("HTTPS_PROXY", here)  # nobody listens any more: the client is to find out
     with pytest.raises(Exp2procError, match=r"it does not load .*not there"):
         load_tokenizer("nobody/has-this")
+
+
+def test_where_python_does_more_than_rust_only_the_authority_is_exact(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a tokenizer is used through transformers, and nothing of it is kept."""
+    from transformers import AutoTokenizer
+
+    kind = type(AutoTokenizer.from_pretrained(demo.tokenizer, local_files_only=True))
+    decode = kind.decode
+
+    def more(self: Any, ids: list[int], **options: Any) -> str:
+        return str(decode(self, ids, **options)).replace("sink", "SINK")
+
+    monkeypatch.setattr(kind, "decode", more)
+    monkeypatch.setenv("EXP2PROC_CACHE_DIR", str(tmp_path / "cache"))
+    loaded = load_tokenizer(str(demo.tokenizer))
+    assert loaded.portable is None
+    assert isinstance(loaded.tokenizer, PretrainedTokenizer)
+    ids, offsets = loaded.tokenizer.encode("The sink")
+    assert loaded.tokenizer.decode(ids) == "The SINK"
+    assert (offsets[0][0], offsets[-1][1]) == (0, 8)
+    options = Options(
+        traces_root=demo.traces, tokenizer_model=(str(demo.tokenizer),), out_root=tmp_path / "out"
+    )
+    (planned,) = make_plan(options).tokenizers
+    assert (planned.fingerprint, planned.portable) == (None, None)
+    assert Cache(tmp_path / "cache").size().entries == 0
+
+
+def test_without_transformers_that_is_what_is_said(
+    demo: DemoTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "info")
+    with pytest.raises(Exp2procError, match="transformers does not import") as caught:
+        load_tokenizer(str(demo.tokenizer))
+    assert caught.value.code == "tokenizer-invalid"
+    assert os.environ["TRANSFORMERS_VERBOSITY"] == "info"
