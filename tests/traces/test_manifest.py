@@ -48,6 +48,12 @@ def test_rows_in_order_blank_lines_ignored(path: Path) -> None:
     assert (second.line, second.target_sha1, second.open_ended) == (4, None, True)
 
 
+def test_a_prompt_or_a_generation_may_be_empty(path: Path) -> None:
+    (row,) = _read(path, _line(prompt_len=0, gen_len=0))
+    assert isinstance(row, Row)
+    assert (row.prompt_len, row.gen_len) == (0, 0)
+
+
 def test_limit_counts_rows(path: Path) -> None:
     content = b"\n" + b"\n".join(_line(file=f"{i}.npz") for i in range(5)) + b"\n"
     assert [row.file for row in _read(path, content, 3)] == ["0.npz", "1.npz", "2.npz"]
