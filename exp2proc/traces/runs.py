@@ -82,10 +82,9 @@ def describe_run(trace_dir: Path, out_root: Path, out_dir: Path | None) -> Run:
 
 
 def _after_traces(parts: tuple[str, ...]) -> tuple[str, ...]:
-    for at in range(len(parts) - 1, -1, -1):
-        if parts[at] == "traces":
-            return parts[at + 1 :]
-    return ()
+    if "traces" not in parts:
+        return ()
+    return parts[len(parts) - parts[::-1].index("traces") :]
 
 
 def dataset_candidates(run: Run, data_root: Path) -> Iterator[Path]:
