@@ -87,7 +87,7 @@ def decompress(data: Bytes, size: int) -> Bytes:
         else:
             out = _libdeflate.deflate_decompress(data, size)
     except (zlib.error, _DeflateError) as err:
-        raise InflateError(str(err) or "broken DEFLATE stream") from None
+        raise InflateError(str(err)) from None
     if len(out) != size:
         raise InflateError(f"{len(out)} bytes or more where {size} were promised")
     return out

@@ -57,14 +57,14 @@ class RunForecast:
     run_tag: str
     method: str
     rows: int
-    texts: int = 0
-    tokens: int = 0
-    tokenizer: str = ""
-    dataset_files: tuple[str, ...] = ()
-    existing: int = 0
-    failing: int = 0
-    pending: int = 0
-    size: int = 0
+    texts: int
+    tokens: int
+    tokenizer: str
+    dataset_files: tuple[str, ...]
+    existing: int
+    failing: int
+    pending: int
+    size: int
     warnings: list[RunWarning] = field(default_factory=list)
 
 

@@ -203,7 +203,7 @@ def _count_existing(plan: Plan, planned: PlannedRun) -> None:
 
 def _check_collision(plan: Plan, shared: list[PlannedRun], problems: list[Exp2procError]) -> None:
     writers: dict[str, PlannedRun] = {}
-    for planned in shared if len(shared) > 1 else ():
+    for planned in shared:
         for row in plan.usable(planned):
             first = writers.setdefault(row.file, planned)
             if first is not planned:

@@ -75,7 +75,7 @@ class Cache:
         """Which keys have an entry; whether it is whole shows when it is read."""
 
         def look(db: sqlite3.Connection) -> set[bytes]:
-            return {row[0] for row in _select(db, "key", keys)}
+            return {key for (key,) in _select(db, "key", keys)}
 
         return self._use(look) or set()
 

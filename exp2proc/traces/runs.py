@@ -98,10 +98,9 @@ def promised_rows(run_tag: str) -> int | None:
 
 
 def _after_traces(parts: tuple[str, ...]) -> tuple[str, ...]:
-    for at in range(len(parts) - 1, -1, -1):
-        if parts[at] == "traces":
-            return parts[at + 1 :]
-    return ()
+    if "traces" not in parts:
+        return ()
+    return parts[len(parts) - parts[::-1].index("traces") :]
 
 
 DEFAULT_DATA_ROOT: Final = "exp/exp2/data"

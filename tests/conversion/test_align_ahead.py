@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_it_pays_only_where_the_planner_keeps_up(texts: list[TextWork], workers:
 
 def test_not_with_one_worker_nor_without_new_texts() -> None:
     assert ahead.pays([_text(4000, 9)] * 400, 2)
+    assert ahead.pays([_text(4000, 9)] * 20, 2)
     assert not ahead.pays([_text(4000, 9)] * 400, 1)
     assert not ahead.pays([_text(4000, 9, known=True)] * 400, 2)
     assert not ahead.pays([_text(4000, 1)] * 4000, 16)
@@ -83,12 +85,20 @@ def test_workers_find_every_text_in_the_cache(plan: Plan, tmp_path: Path) -> Non
     assert _ahead(plan, tmp_path, shards) == {_key(plan, text) for text in plan.texts}
 
 
+def _padded(place: TextPlace, path: Path) -> TextPlace:
+    """The same text on a line of more than a MiB, most of it a field that nobody needs."""
+    whole = Path(place.path).read_bytes()[place.offset : place.offset + place.length]
+    line = json.dumps({**json.loads(whole), "more": "x" * (1 << 20)}).encode()
+    path.write_bytes(line)
+    return TextPlace(str(path), 0, len(line))
+
+
 def test_what_fails_or_is_large_is_left_to_the_workers(plan: Plan, tmp_path: Path) -> None:
     gone, large, *rest = plan.texts
     assert gone.place is not None
     assert large.place is not None
     gone = gone._replace(place=gone.place._replace(path=str(tmp_path / "gone")))
-    large = large._replace(place=large.place._replace(length=2 << 20))
+    large = large._replace(place=_padded(large.place, tmp_path / "large.jsonl"))
     shards = make_shards([gone, large, *rest], plan.folders(), 2)
     assert _ahead(plan, tmp_path, shards) == {_key(plan, text) for text in rest}
 

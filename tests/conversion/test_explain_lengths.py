@@ -10,7 +10,10 @@ from support.cli import run_json
 from support.workload import load
 
 import exp2proc
+from exp2proc.conversion.run import run_plan
 from exp2proc.demo.tree import DemoTree, write_broken
+from exp2proc.options import Options
+from exp2proc.planning.planner import make_plan
 from exp2proc.tokens.pieces import prompt_pieces
 from exp2proc.traces.datasets import text_sha1
 
@@ -118,3 +121,26 @@ def test_runs_of_other_lengths_are_not_suspected(demo: DemoTree, tmp_path: Path)
         assert found == (["undecided-prefix"] if either else [])
         told += not either
     assert told, "the lengths of some runs tell"
+
+
+def test_a_text_that_changed_meanwhile_does_not_cost_the_others_their_hint(
+    demo: DemoTree, tmp_path: Path
+) -> None:
+    write_broken(demo)
+    run = next(demo.traces.glob("exp/exp2/data/arithmetic.jsonl/*/attnlrp*"))
+    options = Options(
+        trace_dir=(run,),
+        tokenizer_model=(str(demo.tokenizer),),
+        out_root=tmp_path / "out",
+        cache=False,
+        jobs=1,
+    )
+    plan = make_plan(options)
+    (dataset,) = plan.runs[0].datasets
+    content = Path(dataset).read_bytes()
+    Path(dataset).write_bytes(content.replace(b"{", b"[", 1))
+    report = run_plan(plan)
+    codes = [error.code for error in report.errors]
+    assert sorted(codes) == ["dataset-no-match", *["prompt-length-mismatch"] * 7]
+    (hint,) = {e.hint for e in report.errors if e.code == "prompt-length-mismatch"}
+    assert "in 7 of 7 rows" in hint

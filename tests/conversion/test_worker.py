@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 import exp2proc
 from exp2proc.conversion import worker
@@ -84,6 +86,31 @@ def test_the_process_that_leads_a_run_keeps_it_until_it_leaves(
         leave("led")
         assert "led" not in worker._workplaces
         assert {o.status for o in convert_shard(shard, settings).outcomes} == {"converted"}
+    finally:
+        worker._workplaces.clear()
+
+
+def test_a_shard_ends_after_as_many_unwritable_outputs_as_a_run(
+    demo: DemoTree, tmp_path: Path
+) -> None:
+    """They are counted in a row: one that can be written between them begins the count anew."""
+    shard, settings, _ = _work(demo, tmp_path / "out")
+    rows = list(shard.rows())
+    limit = worker.UNWRITABLE_LIMIT
+    assert len(rows) > limit + 2
+    try:
+        for writable in (None, 1):
+            for at, row in enumerate(rows):
+                out = Path(shard.folders[row.run][1], row.file)
+                if at == writable:
+                    out.rmdir()
+                else:
+                    out.mkdir(exist_ok=True)
+            replacing = evolve(settings.rules, existing="replace")
+            result = convert_shard(shard, replace(settings, rules=replacing))
+            failed = [worker.is_unwritable(outcome) for outcome in result.outcomes]
+            assert failed.count(False) == (writable is not None)
+            assert len(failed) == limit + (0 if writable is None else writable + 1)
     finally:
         worker._workplaces.clear()
 

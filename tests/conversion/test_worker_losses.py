@@ -18,6 +18,7 @@ from exp2proc.conversion.journal import Journal
 from exp2proc.demo.tree import DemoTree
 from exp2proc.engines import Lost, Task, Work, WorkersLost
 from exp2proc.engines.choice import ENGINES, EngineKind
+from exp2proc.errors import Exp2procError
 
 ROWS = 96
 VICTIM = 40
@@ -255,6 +256,26 @@ def test_a_shard_that_a_cluster_lost(
     assert (report.counts.converted, report.counts.failed) == (ROWS - lost, lost)
     assert [error.code for error in report.errors] == ["worker-lost"] * lost
     assert all("(a test)" in error.message for error in report.errors)
+
+
+def test_a_cluster_that_goes_away_ends_the_run_with_a_report(
+    demo: DemoTree, engine: Mortal
+) -> None:
+    """And nothing else does: another error is the caller's to know of."""
+    code = "no-cluster"
+
+    def gone(task: Task, works: Iterable[Work], workers: int) -> Iterator[Any]:
+        yield task(next(iter(works)))
+        raise Exp2procError(code, "a test")
+
+    engine.run = gone  # type: ignore[method-assign]
+    report = _convert(demo)
+    assert report.stopped == "cluster_lost"
+    written = len(list((demo.root / "out").rglob("*.npz")))
+    assert report.counts.converted == written == ROWS - report.counts.unfinished > 0
+    code = "internal"
+    with pytest.raises(Exp2procError, match="a test"):
+        _convert(demo, overwrite=True)
 
 
 def _run_tag(demo: DemoTree) -> str:

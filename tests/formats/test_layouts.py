@@ -22,6 +22,18 @@ def test_the_tables_are_named_by_their_keys() -> None:
     assert len({layout.default_root for layout in LAYOUTS.values()}) == len(LAYOUTS)
 
 
+def test_scores_are_taken_from_where_exp2_puts_them() -> None:
+    """The scores of the row attribution, not of the sequence or the recursive one."""
+    rows, columns = ("seq", "row", "rec"), ("RISE", "MAS", "RISE+AP")
+    arrays = {
+        "faithfulness_scores": np.array([[f"{row} {name}" for name in columns] for row in rows]),
+        "recovery_scores": np.array([f"{row} Recovery@10%" for row in rows]),
+    }
+    for score in SCORES.values():
+        assert arrays[score.array].shape == score.shape
+        assert arrays[score.array][score.at] == f"row {score.label}"
+
+
 @pytest.mark.parametrize("method", ["attnlrp", "ifr_multi_hop", *sorted(FT_IFR_METHODS)])
 def test_who_carries_hops(method: str) -> None:
     proc, proc_1 = LAYOUTS["proc"], LAYOUTS["proc_1"]

@@ -169,13 +169,15 @@ def test_headers_of_every_version_are_read(tmp_path: Path) -> None:
         reader.array("x0", 3)
 
 
-def test_extra_fields_and_comments_of_members_are_passed_over(tmp_path: Path) -> None:
-    extra = b"\x99\x99\x04\x00abcd"
+@pytest.mark.parametrize("rest", [b"", b"\x99", b"\x99\x99\x04"])
+def test_extra_fields_and_comments_of_members_are_passed_over(tmp_path: Path, rest: bytes) -> None:
+    """Also what is behind the last whole field, which zipfile does not look at."""
+    extra = b"\x99\x99\x04\x00abcd" + rest
     path = _stored(tmp_path / "x.npz", _npy((1, 0)), _npy((1, 0)), extra=extra, comment=b"why")
     with npz.NpzReader(path) as reader:
         assert reader.keys == ("x0", "x1")
         assert same(reader.array("x1", 3), np.arange(3))
-    damaged = path.read_bytes().replace(b"\x99\x99\x04\x00", b"\x99\x99\x05\x00")
+    damaged = path.read_bytes().replace(b"\x99\x99\x04\x00", b"\x99\x99\xff\x00")
     path.write_bytes(damaged)
     with pytest.raises(npz.NpzError, match="directory entry is damaged"):
         npz.NpzReader(path)
@@ -402,6 +404,72 @@ def test_no_member_of_more_than_2_gib_is_inflated(tmp_path: Path) -> None:
         assert reader.digests()["x"].size == size
         with pytest.raises(npz.NpzError, match="claims 1099511627776 bytes"):
             reader.raw("x")
+
+
+@pytest.mark.parametrize("version", [20, 63, 64])
+def test_members_of_a_newer_zip_than_numpy_reads_are_refused(tmp_path: Path, version: int) -> None:
+    data = bytearray(npz.archive([("x", npz.pack_ints([1, 2]))]))
+    data[data.index(b"PK\1\2") + 6] = version
+    path = tmp_path / "v.npz"
+    path.write_bytes(data)
+    if version <= 63:
+        with np.load(path) as loaded, npz.NpzReader(path) as reader:
+            assert same(loaded["x"], reader.array("x", 2))
+    else:
+        with pytest.raises(NotImplementedError):
+            np.load(path)
+        with pytest.raises(npz.NpzError, match="directory entry is damaged"):
+            npz.NpzReader(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_of_a_member_that_is_too_large_its_header_is_read(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "l.npz"
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((30_000, 3)))
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x.npy", stream.getvalue())
+        archive.writestr("y.npy", b"x" * 100_000)
+        archive.writestr("short.npy", b"\x93NUMPY\1\0\0")
+        archive.writestr("z.npy", stream.getvalue())
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"z.npy", 0, data.index(b"PK\1\2")) + 5
+    data[at] ^= 0xFF  # where z's content begins
+    path.write_bytes(data)
+    with npz.NpzReader(path) as reader:
+        with pytest.raises(npz.OversizeError) as caught:
+            reader.array("x", 10)
+        assert caught.value.shape == (30_000, 3)
+        assert "x claims 720128 bytes (float64[30000, 3])" in str(caught.value)
+        for key in ("y", "short"):
+            with pytest.raises(npz.NpzError, match=f"{key}: not an array"):
+                reader.array(key, 10)
+        with pytest.raises(npz.NpzError, match=r"z: (not an array|Error -3)"):
+            reader.array("z", 10)
+
+
+@pytest.mark.parametrize(
+    ("at", "size", "says"),
+    [
+        (20, 9000, "9000 bytes packed are too many for 144"),
+        (20, 1000, "its 1000 bytes are not all there"),
+        (24, 1 << 20, "bytes cannot inflate to 1048576"),
+        (42, 1 << 20, "it ends at byte"),
+    ],
+)
+def test_sizes_that_cannot_be(tmp_path: Path, at: int, size: int, says: str) -> None:
+    data = bytearray(npz.archive([("x", npz.pack_ints([1, 2]))]))
+    entry = data.index(b"PK\1\2")
+    data[entry + at : entry + at + 4] = size.to_bytes(4, "little")
+    path = tmp_path / "s.npz"
+    path.write_bytes(data)
+
+    def read() -> None:
+        with npz.NpzReader(path) as reader:
+            reader.array("x", 1 << 20)
+
+    with pytest.raises(npz.NpzError, match=says):
+        read()
 
 
 def test_long_shapes_are_shown_short() -> None:

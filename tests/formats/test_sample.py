@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from support.exported import write_export
 
+from exp2proc.errors import Exp2procError
 from exp2proc.formats.sample import Sample, load_sample
 
 
@@ -50,3 +53,63 @@ def test_parts_and_their_strongest_tokens(sample: Sample) -> None:
     assert sample.top_tokens(2, "all", hop=1) == [(0, "a", 5.0), (1, "b", 4.0)]
     with pytest.raises(ValueError, match="span is 'none'"):
         sample.top_tokens(1, "none")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_finite_are_all_numbers_or_it_is_not(tmp_path: Path, odd: float) -> None:
+    def is_finite(attr: float, hop: float | None) -> bool:
+        hops = None if hop is None else [[1.0, 1.0], [1.0, hop]]
+        path = write_export(tmp_path / "ex_000000.npz", ["a", "b"], attr=[1.0, attr], hop=hops)
+        return load_sample(path).is_finite()
+
+    assert is_finite(1.0, None)
+    assert is_finite(1.0, 1.0)
+    assert not is_finite(odd, None)
+    assert not is_finite(odd, 1.0)
+    assert not is_finite(1.0, odd)
+
+
+_REFUSED: list[tuple[str, Any, str]] = [
+    ("attr", np.zeros(5), "attr is float64[5], not float32[L]"),
+    ("attr", np.zeros((1, 5), np.float32), "attr is float32[1, 5], not float32[L]"),
+    ("tok", np.array(["a"] * 4), "tok is str32[4], not str[5]"),
+    ("tok", np.array([b"a"] * 5), "tok is bytes8[5], not str[5]"),
+    ("span_cot", np.array([2, 3], np.int32), "span_cot is int32[2], not int64[2]"),
+    ("span_cot", np.array([2]), "span_cot is int64[1], not int64[2]"),
+    ("span_cot", np.array([2, 5]), "span_cot is [2, 5], outside 0..4"),
+    ("span_cot", np.array([-1, 3]), "span_cot is [-1, 3], outside 0..4"),
+    ("span_cot", np.array([3, 2]), "span_cot is [3, 2], outside 0..4"),
+    ("mas", np.float32(0.2), "mas is float32[], not a float64 scalar"),
+    ("mas", np.array([0.2]), "mas is float64[1], not a float64 scalar"),
+    ("hop", np.zeros((2, 5)), "hop is float64[2, 5], not float32[H, 5]"),
+    ("hop", np.zeros((2, 4), np.float32), "hop is float32[2, 4], not float32[H, 5]"),
+    ("hop", np.zeros(5, np.float32), "hop is float32[5], not float32[H, 5]"),
+    ("length", np.array([2, 2, 2]), "length is int64[3] [2, 2, 2], not int64[3] [2, 2, 1]"),
+    ("length", np.array([2, 2]), "length is int64[2] [2, 2], not int64[3] [2, 2, 1]"),
+    (
+        "length",
+        np.array([2, 2, 1], np.int32),
+        "length is int32[3] [2, 2, 1], not int64[3] [2, 2, 1]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "says"), _REFUSED)
+def test_an_array_that_is_not_as_its_layout_has_it(
+    sample: Sample, tmp_path: Path, key: str, value: Any, says: str
+) -> None:
+    path = tmp_path / "ex_000000.npz"
+    with np.load(path) as npz:
+        arrays = dict(npz)
+    if key == "length":
+        del arrays["tok"]
+        scores = [(name, arrays.pop(name)) for name in ("rise", "mas", "recovery", "hop")]
+        arrays |= {"length": np.array([2, 2, 1]), **dict(scores)}
+    np.savez_compressed(path, **arrays)
+    assert load_sample(path).attr.tolist() == sample.attr.tolist()
+    arrays[key] = value
+    np.savez_compressed(path, **arrays)
+    with pytest.raises(Exp2procError) as caught:
+        load_sample(path)
+    assert caught.value.code == "sample-invalid"
+    assert caught.value.message == f"ex_000000.npz: {says}"

@@ -228,6 +228,25 @@ def test_texts_that_the_cache_knows_are_marked(
     )
 
 
+def test_what_the_cache_knows_it_knows_for_one_tokenizer(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same texts under two models: those of one are known, and the other's are not for it."""
+    monkeypatch.setenv("EXP2PROC_CACHE_DIR", str(tmp_path / "cache"))
+    models = demo.traces / "needles"
+    shutil.copytree(models / "demo-1B", models / "other-2B")
+    other = shutil.copytree(demo.tokenizer, tmp_path / "other")
+    (other / "more.json").write_text("{}")
+    both = (f"demo-1B={demo.tokenizer}", f"other-2B={other}")
+    exp2proc.convert(
+        traces_root=models / "demo-1B", tokenizer_model=demo.tokenizer, out_root=tmp_path / "out"
+    )
+    options = _options(demo, tmp_path, traces_root=models, tokenizer_model=both, resume=True)
+    plan = make_plan(options)
+    assert [tokenizer.name for tokenizer in plan.tokenizers] == [str(demo.tokenizer), str(other)]
+    assert {(text.tokenizer, text.known) for text in plan.texts} == {(0, True), (1, False)}
+
+
 def test_rows_are_found_by_their_number(demo: DemoTree, tmp_path: Path) -> None:
     plan = make_plan(_options(demo, tmp_path))
     for number, planned in enumerate(plan.runs):

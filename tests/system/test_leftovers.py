@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from support.exported import write_export
 from exp2proc.demo.tree import DemoTree
 from exp2proc.system import atomic_write
 from exp2proc.system.atomic_write import check_writable, claim_folder, write_whole, written_whole
+from exp2proc.system.leftovers import MACHINE, SCRATCH_PREFIX, is_alive, sweep
+from exp2proc.system.scratch import scratch_folder
 
 _KILLED_WHEN_RENAMING = (
     "import os, signal, sys\n"
@@ -165,3 +168,67 @@ def test_a_folder_that_vanished_is_not_tried_again(
         write_whole(str(folder / "a"), b"content", replace=True)
     assert len(written) == 1
     assert not folder.exists()
+
+
+def _process() -> subprocess.Popen[bytes]:
+    """One that has ended, and whose end nobody has asked for: a zombie until it is waited for."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    return process
+
+
+def test_a_process_is_alive_until_it_has_ended() -> None:
+    ended = _process()
+    if os.path.isdir("/proc/self"):
+        assert not is_alive(ended.pid)
+    ended.wait()
+    assert not is_alive(ended.pid)
+    assert is_alive(os.getpid())
+    assert is_alive(1)  # somebody else's, perhaps
+    assert is_alive(1 << 80)  # no number of a process here: nothing is known of it
+
+
+def test_what_is_left_behind_and_what_is_not(tmp_path: Path) -> None:
+    """By its name: whose it is. What may be a living process's, or is not known, stays an hour."""
+    ended = _process()
+    ended.wait()
+    dead, alive, stranger = (
+        f".{machine}-{pid}-0.exp2proc-tmp"
+        for machine, pid in ((MACHINE, ended.pid), (MACHINE, os.getpid()), ("0" * 8, ended.pid))
+    )
+    others = ["ex_000000.npz", ".exp2proc-tmp", f".{MACHINE}-{ended.pid}-0", f"x{dead}"]
+    for name in (dead, alive, stranger, *others):
+        (tmp_path / name).touch()
+    assert sweep(str(tmp_path)) == 1
+    assert sorted(os.listdir(tmp_path)) == sorted([alive, stranger, *others])
+    for path in tmp_path.iterdir():
+        os.utime(path, (time.time() - 3500,) * 2)
+    assert sweep(str(tmp_path)) == 0
+    for path in tmp_path.iterdir():
+        os.utime(path, (time.time() - 3700,) * 2)
+    assert sweep(str(tmp_path)) == 2
+    assert sorted(os.listdir(tmp_path)) == sorted(others)
+    assert sweep(str(tmp_path / "nowhere")) == 0
+
+
+def test_scratch_folders_of_processes_that_are_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = _process()
+    ended.wait()
+    left = tmp_path / f"{SCRATCH_PREFIX}{ended.pid}-abc"
+    others = (
+        f"{SCRATCH_PREFIX}{os.getpid()}-abc",
+        f"{SCRATCH_PREFIX}x-abc",
+        f"exp2proc-00000000-{ended.pid}-abc",
+    )
+    for name in (left.name, *others):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "journal").touch()
+    with scratch_folder() as mine:
+        assert sorted(os.listdir(tmp_path)) == sorted([*others, mine.name])
+    assert sorted(os.listdir(tmp_path)) == sorted(others)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    with scratch_folder() as mine:
+        assert not mine.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ from support.texts import HARD
 
 from exp2proc.demo.tree import DemoTree
 from exp2proc.errors import Exp2procError
+from exp2proc.options import Options
+from exp2proc.planning.planner import make_plan
+from exp2proc.tokens.cache import Cache
 from exp2proc.tokens.tokenizer import (
     BackendTokenizer,
     PretrainedTokenizer,
@@ -88,7 +92,9 @@ def _edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(config), encoding="utf-8")
 
 
-def test_what_is_wrong_is_said(demo: DemoTree, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def problem(name: Path | str) -> str:
         with pytest.raises(Exp2procError) as caught:
             load_tokenizer(str(name))
@@ -96,8 +102,10 @@ def test_what_is_wrong_is_said(demo: DemoTree, tmp_path: Path) -> None:
         assert "\n" not in caught.value.message
         return caught.value.message
 
-    assert "no such folder" in problem(tmp_path / "nowhere")
-    assert "no such folder" in problem("./nowhere")
+    (tmp_path / "a-file").touch()
+    monkeypatch.chdir(tmp_path)
+    for name in (tmp_path / "nowhere", "./nowhere", "~/nowhere", "a/b/c", "a-file"):
+        assert problem(name) == f"tokenizer {name}: there is no such folder"
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "does not load" in problem(empty)
@@ -219,3 +227,105 @@ def test_what_a_folder_weighs_too_much_for_has_no_fingerprint(
     assert fingerprint(str(demo.tokenizer)) is not None
     monkeypatch.setattr("exp2proc.tokens.tokenizer._LARGEST", largest - 1)
     assert fingerprint(str(demo.tokenizer)) is None
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that may ask the hub, without a proxy."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize(
+    ("endpoint", "asked"),
+    [
+        ("https://hub.test", ("hub.test", 443)),
+        ("http://hub.test/mirror", ("hub.test", 80)),
+        ("http://hub.test:8080", ("hub.test", 8080)),
+    ],
+)
+def test_the_hub_is_asked_for_at_its_endpoint(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, asked: tuple[str, int]
+) -> None:
+    addresses: list[tuple[str, int]] = []
+
+    def refuse(address: tuple[str, int], timeout: float) -> None:
+        addresses.append(address)
+        raise TimeoutError
+
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(Exp2procError, match="the hub cannot be reached"):
+        load_tokenizer("nobody/has-this")
+    assert addresses == [asked]
+
+
+@pytest.mark.usefixtures("online")
+def test_a_hub_that_answers_is_asked_by_its_client_unless_told_not_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Here the client finds out by itself that what answers is no hub."""
+    import transformers
+
+    asked: list[bool] = []
+
+    def none(name: str, *, local_files_only: bool = False, **_: object) -> None:
+        asked.append(not local_files_only)
+        raise OSError("not there")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", none)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", here)
+        with pytest.raises(Exp2procError, match=r"it does not load .*not there"):
+            load_tokenizer("nobody/has-this")
+        assert asked == [False, True]
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(Exp2procError, match="the hub cannot be reached"):
+            load_tokenizer("nobody/has-this")
+        assert asked == [False, True, False]
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HTTPS_PROXY", here)  # nobody listens any more: the client is to find out
+    with pytest.raises(Exp2procError, match=r"it does not load .*not there"):
+        load_tokenizer("nobody/has-this")
+
+
+def test_where_python_does_more_than_rust_only_the_authority_is_exact(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a tokenizer is used through transformers, and nothing of it is kept."""
+    from transformers import AutoTokenizer
+
+    kind = type(AutoTokenizer.from_pretrained(demo.tokenizer, local_files_only=True))
+    decode = kind.decode
+
+    def more(self: Any, ids: list[int], **options: Any) -> str:
+        return str(decode(self, ids, **options)).replace("sink", "SINK")
+
+    monkeypatch.setattr(kind, "decode", more)
+    monkeypatch.setenv("EXP2PROC_CACHE_DIR", str(tmp_path / "cache"))
+    loaded = load_tokenizer(str(demo.tokenizer))
+    assert loaded.portable is None
+    assert isinstance(loaded.tokenizer, PretrainedTokenizer)
+    ids, offsets = loaded.tokenizer.encode("The sink")
+    assert loaded.tokenizer.decode(ids) == "The SINK"
+    assert (offsets[0][0], offsets[-1][1]) == (0, 8)
+    options = Options(
+        traces_root=demo.traces, tokenizer_model=(str(demo.tokenizer),), out_root=tmp_path / "out"
+    )
+    (planned,) = make_plan(options).tokenizers
+    assert (planned.cache_key, planned.portable) == (None, None)
+    assert Cache(tmp_path / "cache").size().entries == 0
+
+
+def test_without_transformers_that_is_what_is_said(
+    demo: DemoTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "info")
+    with pytest.raises(Exp2procError, match="transformers does not import") as caught:
+        load_tokenizer(str(demo.tokenizer))
+    assert caught.value.code == "tokenizer-invalid"
+    assert os.environ["TRANSFORMERS_VERBOSITY"] == "info"

@@ -48,6 +48,12 @@ def test_rows_in_order_blank_lines_ignored(path: Path) -> None:
     assert (second.line, second.target_sha1, second.open_ended) == (4, None, True)
 
 
+def test_a_prompt_or_a_generation_may_be_empty(path: Path) -> None:
+    (row,) = _read(path, _line(prompt_len=0, gen_len=0))
+    assert isinstance(row, Row)
+    assert (row.prompt_len, row.gen_len) == (0, 0)
+
+
 def test_limit_counts_rows(path: Path) -> None:
     content = b"\n" + b"\n".join(_line(file=f"{i}.npz") for i in range(5)) + b"\n"
     assert [row.file for row in _read(path, content, 3)] == ["0.npz", "1.npz", "2.npz"]
@@ -134,6 +140,18 @@ def test_a_line_that_is_too_long_costs_itself(path: Path, monkeypatch: pytest.Mo
     assert "longer than 1000 bytes" in bad.error.message
     assert isinstance(last, Row)
     assert last.line == 3
+
+
+def test_a_line_up_to_the_limit_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its newline does not count, nor need it be there."""
+    monkeypatch.setattr(manifest, "MAX_LINE", len(_line()))
+    longer = _line() + b" "
+    first, bad, last = _read(path, _line() + b"\n" + longer + b"\n" + _line())
+    assert isinstance(first, Row)
+    assert isinstance(bad, BadLine)
+    assert isinstance(last, Row)
+    (bad,) = _read(path, longer)
+    assert isinstance(bad, BadLine)
 
 
 def test_byte_order_mark(path: Path) -> None:

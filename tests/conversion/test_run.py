@@ -1,0 +1,21 @@
+"""Why a run ends before its work is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import exp2proc
+from exp2proc.demo.tree import DemoTree
+
+
+def test_a_run_stops_after_five_unwritable_outputs_in_a_row(demo: DemoTree, tmp_path: Path) -> None:
+    """Here folders bear the names of the outputs; of the next shard nothing is tried."""
+    out = tmp_path / "out"
+    for trace in demo.traces.rglob("ex_*.npz"):
+        (out / trace.relative_to(demo.traces)).mkdir(parents=True)
+    report = exp2proc.convert(
+        traces_root=demo.traces, layout="proc_1", out_root=out, overwrite=True, jobs=1
+    )
+    assert report.stopped == "unwritable"
+    assert [error.code for error in report.errors] == ["output-unwritable"] * 5
+    assert report.counts.unfinished == 96 - 5
