@@ -319,7 +319,7 @@ def test_members_say_what_every_reader_of_zips_wants_to_know(tmp_path: Path) -> 
         for info in archive.infolist():
             assert info.date_time == (1980, 1, 1, 0, 0, 0)
             assert (info.create_version, info.extract_version) == (20, 20)
-            assert (info.internal_attr, info.external_attr >> 16) == (0, 0o600)
+            assert (info.volume, info.internal_attr, info.external_attr >> 16) == (0, 0, 0o600)
             assert (info.flag_bits, info.extra, info.comment) == (0, b"", b"")
 
 
