@@ -232,6 +232,11 @@ SAMPLE_ERRORS: Final = _catalogue(
         "An output folder holds the samples of one run and nothing else: move it away.",
     ),
     ErrorKind(
+        "record-mismatch",
+        "the samples of a run are no longer those that their record describes",
+        "Convert the run again with --resume: what is stale is made again, and the record with it.",
+    ),
+    ErrorKind(
         "no-tokens",
         "a sample of layout proc_1 was asked for its token pieces",
         "Convert the run with --layout proc to have them.",

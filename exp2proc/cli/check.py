@@ -81,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
                     f"tok of {report.tok_left_out} samples was not compared: that takes"
                     " --tokenizer_model"
                 )
+            if report.recorded:
+                print(f"{report.recorded} of {report.folders} folders have a record")
             print(
                 f"{report.samples} samples in {report.folders} folders checked{compared}:"
                 f" {len(report.errors) or 'no'} problem{'' if len(report.errors) == 1 else 's'}"

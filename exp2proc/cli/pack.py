@@ -31,10 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the samples, write the file."""
     from ..exports.read import load_source
+    from ..exports.records import with_records
     from ..formats.parquet import pack
 
     check_target(args.output, overwrite=args.overwrite)
     with read_all(args, load_source) as reading:
-        count = pack(reading.items(), args.output)
+        samples, records = with_records(reading.items(), reading.sources)
+        count = pack(samples, args.output, records)
     print(f"{args.output}: {count} samples, {args.output.stat().st_size / 1e6:.1f} MB")
     return reading.exit_code

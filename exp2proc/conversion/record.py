@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final
 
 from ..formats.layouts import LAYOUTS
@@ -109,6 +110,15 @@ def read_record(path: Path) -> dict[str, Any]:
         ValueError: it is not a record.
     """
     record = json.loads(path.read_bytes())
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
+    try:
+        whole = (
+            record["format"] == FORMAT
+            and isinstance(record["samples_digest"], str)
+            and type(record["rows"]["samples"]) is int
+            and all(type(row["file"]) in (str, NoneType) for row in record["dropped"])
+        )
+    except (TypeError, KeyError):
+        whole = False
+    if not whole:
         raise ValueError(f"not a record of format {FORMAT}")
-    return record
+    return dict(record)

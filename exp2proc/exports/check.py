@@ -30,8 +30,10 @@ from ..formats.sample import Sample, load_sample
 from ..formats.spans import NONE
 from ..options import Options, PathLike, paths
 from ..results import OnProgress, Progress, RowError
+from ..system.files import absolute
 from .again import Align, TextSamples, aligned, aligning
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
+from .records import Records, digest_of
 
 _BATCH: Final = 4
 _FEW_PIECES: Final = 8
@@ -54,6 +56,7 @@ class CheckReport:
         tok_compared: those of them whose token pieces were compared, too.
         tok_left_out: those that have pieces, but no tokenizer was given.
         folders: output folders that hold samples.
+        recorded: those of them that have a record of what their samples were made from.
         errors: what is wrong; `trace_dir` is the output folder.
     """
 
@@ -62,6 +65,7 @@ class CheckReport:
     tok_compared: int = 0
     tok_left_out: int = 0
     folders: int = 0
+    recorded: int = 0
     errors: list[RowError] = field(default_factory=list)
 
     @property
@@ -158,6 +162,9 @@ def _check(
     if options.jobs == "auto":
         seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work.path) for work in works)
     done = 0
+    named = [absolute(out) for out in outs]
+    whole = [folder for folder in folders if any(map(Path(folder).is_relative_to, named))]
+    records = Records(whole)  # a single sample says nothing of its folder's
     with (
         aligning(works, options, engine, seconds) as (items, settings),
         closing(
@@ -174,9 +181,12 @@ def _check(
             report.errors += found.errors
             report.tok_compared += found.tok_compared
             report.tok_left_out += found.tok_left_out
+            for path, digest in found.digests:
+                records.add(path, digest)
             done += len(item.works)
             if on_progress is not None:
                 on_progress(Progress(done, len(works), len(report.errors)))
+    _hold_against(records, report)
     report.errors.sort(key=lambda error: (error.trace_dir, error.file or ""))
     return report
 
@@ -188,12 +198,28 @@ def _size(path: str) -> int:
         return 0
 
 
+def _hold_against(records: Records, report: CheckReport) -> None:
+    """Say which folders' samples are not those that their record describes.
+
+    Where something was found in a folder already, that says more.
+    """
+    amiss = {error.trace_dir for error in report.errors}
+    for path, why in records.invalid:
+        report.errors.append(sample_error("record-mismatch", str(path), why))
+    for folder, verdict in records.verdicts().items():
+        report.recorded += 1
+        if verdict.mismatch and folder not in amiss:
+            said = f"{verdict.mismatch} when its record was written"
+            report.errors.append(sample_error("record-mismatch", f"{folder}/", said))
+
+
 class _Found(NamedTuple):
     """What was found of the samples of a text."""
 
     errors: list[RowError]
     tok_compared: int
     tok_left_out: int
+    digests: list[tuple[str, str]]
 
 
 def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
@@ -203,9 +229,11 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
         align = cache(partial(aligned, item.text, settings))
     errors: list[RowError] = []
     compared = left_out = 0
+    digests: list[tuple[str, str]] = []
     for work in item.works:
         try:
             sample = load_sample(work.path)
+            digests.append((work.path, digest_of(os.path.basename(work.path), sample)))
             if work.row is not None and sample.tok is not None:
                 compared += align is not None
                 left_out += align is None
@@ -216,7 +244,7 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
         except Exp2procError as err:
             why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
             errors.append(sample_error("sample-invalid", work.path, why))
-    return _Found(errors, compared, left_out)
+    return _Found(errors, compared, left_out, digests)
 
 
 def contradiction(sample: Sample) -> str | None:

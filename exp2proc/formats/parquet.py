@@ -6,7 +6,7 @@ Written and read a row group at a time: memory does not grow with the number of 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -71,6 +71,10 @@ def schema() -> Any:
 class ParquetWriter:
     """Writes samples to a Parquet file, row group by row group. A context manager.
 
+    Attributes:
+        written: samples so far.
+        records: what they were made from, by run: plain data for the metadata, set before the end.
+
     Raises:
         Exp2procError: `missing-extra`; `sample-invalid` for a text that UTF-8 cannot spell.
         OSError: the operating system refuses.
@@ -83,6 +87,7 @@ class ParquetWriter:
         self._rows: list[dict[str, Any]] = []
         self._tokens = 0
         self._layouts: set[str] = set()
+        self.records: Mapping[str, Any] = {}
         self.written = 0
 
     def __enter__(self) -> ParquetWriter:
@@ -122,6 +127,7 @@ class ParquetWriter:
             "units": UNITS,
             "exp2proc_version": __version__,
             "versions": library_versions(),
+            "records": self.records,
         }
         return {_KEY.decode(): json.dumps(about)}
 
@@ -161,10 +167,19 @@ def _check_utf8(source: Source, piece: str) -> None:
         ) from None
 
 
-def pack(samples: Iterable[Sample], path: Path) -> int:
+def pack(
+    samples: Iterable[Sample],
+    path: Path,
+    records: Callable[[], Mapping[str, Any]] | None = None,
+) -> int:
     """Write samples (as `iter_samples` gives them) to one Parquet file; returns how many.
 
     The file appears when all is written. Without a sample there is none.
+
+    Args:
+        samples: with their source.
+        path: of the file.
+        records: asked when all samples are written for what they were made from, by run.
 
     Raises:
         Exp2procError: `missing-extra`, `sample-invalid`.
@@ -177,6 +192,8 @@ def pack(samples: Iterable[Sample], path: Path) -> int:
     with written_whole(path) as temporary, ParquetWriter(temporary) as writer:
         for sample in chain([first], remaining):
             writer.add(sample)
+        if records is not None:
+            writer.records = records()
     return writer.written
 
 

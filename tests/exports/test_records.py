@@ -1,0 +1,232 @@
+"""Records of what samples were made from: what they say, and that check holds samples to them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.arrays import records_of
+from support.cli import run_cli, run_json
+
+import exp2proc
+from exp2proc.demo.tree import DemoTree, write_broken
+from exp2proc.formats.npz import NpzReader
+
+RUN = "needles/demo-1B/ifr_multi_hop_both_n1_mfaithfulness_gen+recovery_8ex"
+RECORD = f".exp2proc/{RUN}.json"
+
+
+def _export(demo: DemoTree, out: Path, **more: Any) -> exp2proc.Report:
+    return exp2proc.convert(
+        **{
+            "traces_root": demo.traces,
+            "data_root": demo.data,
+            "tokenizer_model": demo.tokenizer,
+            "out_root": out,
+            "jobs": 1,
+            **more,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from exp2proc.demo.tree import write_tree
+
+    demo = write_tree(tmp_path_factory.mktemp("recorded"))
+    _export(demo, demo.out)
+    return demo.root
+
+
+def sum_of_samples(folder: Path) -> str:
+    """The digest as the documentation tells it, by numpy's and zipfile's own means."""
+    total = 0
+    for path in folder.iterdir():
+        with NpzReader(path) as npz:
+            lines = [path.name, *(f"{k} {d.size} {d.crc:08x}" for k, d in npz.digests().items())]
+        text = "".join(f"{line}\n" for line in lines)
+        total += int(hashlib.sha256(text.encode()).hexdigest(), 16)
+    return f"{total % 2**256:064x}"
+
+
+def test_what_a_record_says(exported: Path) -> None:
+    demo = DemoTree(exported)
+    record = json.loads((demo.out / RECORD).read_text())
+    assert list(record) == [
+        *("format", "dataset", "model_tag", "run_tag", "manifest_sha256", "datasets", "tokenizer"),
+        *("exp2proc_version", "versions", "options", "rows", "dropped", "samples_digest"),
+    ]
+    assert (record["dataset"], record["model_tag"], record["run_tag"]) == tuple(RUN.split("/"))
+    manifest = (demo.traces / RUN / "manifest.jsonl").read_bytes()
+    assert record["manifest_sha256"] == hashlib.sha256(manifest).hexdigest()
+    data = (demo.data / "needles.jsonl").read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert record["datasets"] == [{"name": "needles.jsonl", "sha256": sha256}]
+    assert record["tokenizer"]["name"] == "tokenizer"
+    assert len(record["tokenizer"]["fingerprint"]) == 40
+    assert record["options"] == {
+        "layout": "proc",
+        "allow_missing_ft_hops": False,
+        "prompt_prefix": "space",
+        "limit": None,
+    }
+    assert record["rows"] == {"manifest": 8, "samples": 8, "dropped": 0, "pending": 0}
+    assert record["samples_digest"] == sum_of_samples(demo.out / RUN)
+    assert str(exported) not in json.dumps(records_of(demo.out))
+
+
+def test_it_is_in_the_report_and_does_not_depend_on_how_it_was_made(
+    exported: Path, tmp_path: Path
+) -> None:
+    demo = DemoTree(exported)
+    words = (
+        *("convert", "--traces_root", demo.traces, "--data_root", demo.data),
+        *("--tokenizer_model", demo.tokenizer, "--out_root", tmp_path / "out"),
+    )
+    report = run_json(*words, "--jobs", "2", "--no_cache")
+    records = records_of(tmp_path / "out")
+    assert records == records_of(demo.out)
+    for run in report["runs"]:
+        below = Path(run["out_dir"]).relative_to(tmp_path / "out")
+        assert json.loads(records[f"{below}.json"]) == run["record"]
+    again = run_json(*words, "--resume")
+    assert [run["record"] for run in again["runs"]] == [run["record"] for run in report["runs"]]
+
+
+def test_rows_that_were_dropped_are_in_it(demo: DemoTree, tmp_path: Path) -> None:
+    write_broken(demo)
+    report = _export(demo, tmp_path / "out")
+    dropped = [
+        {"file": error.file, "example_idx": error.example_idx, "code": error.code}
+        for error in report.errors
+    ]
+    records = [run.record for run in report.runs if run.record is not None]
+    assert [row for record in records for row in record["dropped"]] == [
+        row for row, error in zip(dropped, report.errors, strict=True) if _some_left(report, error)
+    ]
+    assert any(record["rows"]["dropped"] for record in records)
+    assert exp2proc.check(tmp_path / "out").errors == []
+
+
+def _some_left(report: exp2proc.Report, error: exp2proc.RowError) -> bool:
+    (run,) = [run for run in report.runs if run.trace_dir == error.trace_dir]
+    return run.counts.converted > 0
+
+
+def test_where_it_is_and_where_it_is_not(demo: DemoTree, tmp_path: Path) -> None:
+    out, run = tmp_path / "some/where", demo.traces / RUN
+    _export(demo, tmp_path, traces_root=None, trace_dir=run, out_root=None, out_dir=out)
+    assert sorted(os.listdir(tmp_path / "some")) == [".exp2proc", "where"]
+    assert os.listdir(tmp_path / "some/.exp2proc") == ["where.json"]
+    assert exp2proc.check(out).recorded == 1
+    _export(demo, tmp_path / "none", provenance=False)
+    assert not (tmp_path / "none/.exp2proc").exists()
+    words = ("convert", "--traces_root", demo.traces, "--layout", "proc_1", "--no_provenance")
+    run_json(*words, "--out_root", tmp_path / "neither")
+    assert not (tmp_path / "neither/.exp2proc").exists()
+    # A run that was stopped says nothing of what it made.
+    next((demo.traces / "needles").rglob("ex_000000.npz")).write_bytes(b"")
+    stopped = _export(
+        demo, tmp_path / "stopped", fail_fast=True, traces_root=demo.traces / "needles"
+    )
+    assert stopped.stopped == "fail_fast"
+    assert any(run.record is None for run in stopped.runs if run.counts.unfinished)
+
+
+def test_one_that_cannot_be_written_costs_no_sample(demo: DemoTree, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/.exp2proc").write_text("in its place")
+    report = _export(demo, tmp_path / "out")
+    assert (report.counts.converted, report.exit_code) == (96, 0)
+    for run in report.runs:
+        (warning,) = run.warnings
+        assert warning.code == "record-unwritable"
+        assert ".exp2proc" in warning.message
+
+
+def _swap(folder: Path) -> None:
+    one, other = folder / "ex_000001.npz", folder / "ex_000002.npz"
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+
+
+def _edit(folder: Path) -> None:
+    path = folder / "ex_000001.npz"
+    with np.load(path) as npz:
+        arrays = dict(npz)
+    arrays["mas"] = np.float64(0.5)
+    np.savez_compressed(path, **arrays)
+
+
+def _add(folder: Path) -> None:
+    shutil.copy(folder / "ex_000001.npz", folder / "ex_000009.npz")
+
+
+def _pack_again(folder: Path) -> None:
+    """As another program writes the same arrays: that is no other sample."""
+    for path in folder.iterdir():
+        with np.load(path) as npz:
+            arrays = dict(npz)
+        np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_swap, "its 8 samples are not those that were made"),
+        (_edit, "its 8 samples are not those that were made"),
+        (lambda folder: (folder / "ex_000001.npz").unlink(), "7 samples are there, 8 were made"),
+        (_add, "9 samples are there, 8 were made"),
+        (_pack_again, ""),
+    ],
+)
+def test_check_says_when_samples_no_longer_match(
+    exported: Path, tmp_path: Path, change: Callable[[Path], None], told: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(DemoTree(exported).out, out)
+    change(out / RUN)
+    report = exp2proc.check(out)
+    assert report.recorded == 12
+    found = [(error.code, error.trace_dir, error.message) for error in report.errors]
+    if told:
+        assert found == [("record-mismatch", str(out / RUN), f"{told} when its record was written")]
+    else:
+        assert found == []
+    assert exp2proc.check(out / RUN / "ex_000003.npz").recorded == 0
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 1}', '{"format": 2}', "\x00\xff"])
+def test_a_record_that_is_none(exported: Path, tmp_path: Path, content: str) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(DemoTree(exported).out, out)
+    (out / RECORD).write_text(content, encoding="latin-1")
+    done = run_cli("check", out)
+    assert done.returncode == 1
+    assert "record-mismatch (1)" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert "11 of 12 folders have a record" in done.stdout
+
+
+def test_parquet_carries_it_on(exported: Path, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    out = tmp_path / "out"
+    shutil.copytree(DemoTree(exported).out, out)
+    _edit(out / RUN)
+    assert run_cli("pack", out, "-o", tmp_path / "all.parquet").returncode == 0
+    about = json.loads(pq.ParquetFile(tmp_path / "all.parquet").metadata.metadata[b"exp2proc"])
+    written = {
+        name.removesuffix(".json"): json.loads(text) for name, text in records_of(out).items()
+    }
+    assert len(about["records"]) == len(written) == 12
+    for name, found in about["records"].items():
+        assert found["record"]["samples_digest"] in {r["samples_digest"] for r in written.values()}
+        assert bool(found["mismatch"]) == (name == RUN)
