@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +21,8 @@ from typing import Final, NamedTuple
 from ..engines import Engine
 from ..errors import Exp2procError, PlanError, first_line
 from ..planning.plan import Plan
+from ..results import Outcome
+from ..system.leftovers import temporary_in
 from ..tokens.aligner import TokenizerSource
 from ..tokens.tokenizer import fingerprint
 from ..traces.manifest import NAME
@@ -201,15 +206,108 @@ def check_tokenizer(planner: Environment, source: TokenizerSource) -> None:
         raise _differs(planner, ", ".join(differences))
 
 
-def check_folders(planner: Environment, folders: Iterable[str]) -> None:
-    """Check that this machine sees these folders.
+class Mark(NamedTuple):
+    """A file that the planner puts into each output folder: who sees it sees the same folder.
+
+    A folder of the same name on a disk of its own looks the same and takes all that is written.
+
+    Attributes:
+        name: of the file; a temporary one, which whoever comes next sweeps when a kill leaves it.
+        content: of nobody else.
+    """
+
+    name: str
+    content: str
+
+    def put(self, folder: Path) -> None:
+        """Mark a folder.
+
+        Raises:
+            OSError: it cannot be written to.
+        """
+        (folder / self.name).write_text(self.content)
+
+    def remove(self, folder: Path) -> None:
+        """Take it away again, where it is."""
+        with suppress(OSError):
+            (folder / self.name).unlink()
+
+
+def new_mark() -> Mark:
+    """A mark that no other run has."""
+    return Mark(os.path.basename(temporary_in("")), uuid.uuid4().hex)
+
+
+def check_folders(planner: Environment, folders: tuple[str, str], mark: Mark | None) -> None:
+    """Check that this machine sees the trace folder and the very output folder of a run.
+
+    Args:
+        planner: the planning machine.
+        folders: (trace_dir, out_dir).
+        mark: in the output folder; None: nothing is written there.
 
     Raises:
         Exp2procError: `worker-environment`.
     """
-    for folder in folders:
+    for folder in folders[: 1 if mark is None else 2]:
         if not os.path.isdir(folder):
             raise _differs(planner, f"no folder {folder}")
+    if mark is not None:
+        content = ""
+        with suppress(OSError):
+            content = Path(folders[1], mark.name).read_text()
+        if content != mark.content:
+            raise _differs(planner, f"another folder at {folders[1]}")
+
+
+class Unseen:
+    """Samples that a cluster's workers reported, and this machine does not see yet.
+
+    Args:
+        plan: of the conversion.
+    """
+
+    _PATIENCE: Final = 10.0
+    """Seconds until a network file system shows what another machine has written."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._waiting: list[Outcome] = []
+
+    def holds(self, outcome: Outcome) -> bool:
+        """Keep back the outcome of a sample that is not seen here; says whether it did."""
+        made = outcome.status in ("converted", "replaced")
+        if made and not os.path.lexists(self._path(outcome)):
+            self._waiting.append(outcome)
+            return True
+        return False
+
+    def settled(self) -> Iterator[Outcome]:
+        """What became of those that were kept back: seen after all, or failed."""
+        until = time.monotonic() + self._PATIENCE
+        for outcome in self._waiting:
+            path = self._path(outcome)
+            while not (seen := _is_listed(path)) and time.monotonic() < until:
+                time.sleep(0.1)
+            if seen:
+                yield outcome
+                continue
+            row = self._plan.runs[outcome.run].row(outcome.number)
+            said = f"a worker wrote {path}, but this machine, which planned, does not see it"
+            yield Outcome.failed(row, Exp2procError("worker-environment", said))
+        self._waiting.clear()
+
+    def _path(self, outcome: Outcome) -> str:
+        planned = self._plan.runs[outcome.run]
+        return f"{planned.run.out_dir}/{planned.row(outcome.number).file}"
+
+
+def _is_listed(path: str) -> bool:
+    """Asks the folder, too: that a file was not there may be remembered by a network's client."""
+    folder, name = os.path.split(path)
+    with suppress(OSError):
+        return os.path.lexists(path) or name in os.listdir(folder)
+    return False
 
 
 def _differs(planner: Environment, what: str) -> Exp2procError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from ..system.signals import Terminated, undisturbed
 from ..tokens.cache import cache_folder
 from ..traces.manifest import Row
 from .align_ahead import aligned_ahead, pays
-from .cluster import check_workers, this_environment, tokenizer_path
+from .cluster import Mark, Unseen, check_workers, new_mark, this_environment, tokenizer_path
 from .explain_lengths import explain_lengths
 from .record import write_records
 from .row import with_leftover
@@ -103,18 +103,19 @@ def run_plan(
     began = time.monotonic()
     check_workers(plan, engine)
     tally = Tally(plan, on_progress)
+    mark = new_mark() if engine.remote and write else None
     _count_settled(plan, tally)
     stopped: StopReason | None = None
     try:
         if plan.options.fail_fast and tally.failed:
             stopped = "fail_fast"
         else:
-            barred = _prepare_outputs(plan) if write else []
+            barred = _prepare_outputs(plan, mark) if write else []
             for row, error in barred:
                 tally.add(Outcome.failed(row, error))
             barred_rows = {row.number for row, _ in barred}
             rules = evolve(plan.options.rules, write=write)
-            stopped = _execute(plan, tally, barred_rows, engine, rules)
+            stopped = _execute(plan, tally, barred_rows, engine, rules, mark)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except Terminated:
@@ -126,6 +127,8 @@ def run_plan(
     finally:
         with undisturbed():
             for planned in plan.runs if write else ():
+                if mark is not None:
+                    mark.remove(planned.run.out_dir)
                 sweep(str(planned.run.out_dir))
     report = tally.report(stopped)
     if write and plan.options.provenance:
@@ -149,7 +152,7 @@ def _count_settled(plan: Plan, tally: Tally) -> None:
                 tally.add(Outcome(row.number, row.run, "pending"))
 
 
-def _prepare_outputs(plan: Plan) -> list[tuple[Row, Exp2procError]]:
+def _prepare_outputs(plan: Plan, mark: Mark | None) -> list[tuple[Row, Exp2procError]]:
     """Make the output folders; returns the rows of those that cannot be made, and why."""
     barred: dict[int, Exp2procError] = {}
     for number, planned in enumerate(plan.runs):
@@ -159,6 +162,8 @@ def _prepare_outputs(plan: Plan) -> list[tuple[Row, Exp2procError]]:
         try:
             out.mkdir(parents=True, exist_ok=True)
             sweep(str(out))
+            if mark is not None:
+                mark.put(out)
         except OSError as err:
             barred[number] = Exp2procError("output-unwritable", f"{out}: {err.strerror or err}")
     rows = (row for text in plan.texts for row in text.rows) if barred else ()
@@ -166,7 +171,12 @@ def _prepare_outputs(plan: Plan) -> list[tuple[Row, Exp2procError]]:
 
 
 def _execute(
-    plan: Plan, tally: Tally, barred: set[int], engine: Engine, rules: Rules
+    plan: Plan,
+    tally: Tally,
+    barred: set[int],
+    engine: Engine,
+    rules: Rules,
+    mark: Mark | None,
 ) -> StopReason | None:
     """Hand out the work, count what comes back; returns why it ended early, or None."""
     options = plan.options
@@ -176,7 +186,7 @@ def _execute(
     workers = max(1, min(workers, len(shards)))
     align_ahead = not engine.remote and pays(texts, workers)
     with scratch_folder() as scratch:
-        settings = settings_of(plan, engine, scratch, workers, rules)
+        settings = replace(settings_of(plan, engine, scratch, workers, rules), mark=mark)
         tokenizers = plan.open_tokenizers()
         work: Iterable[Shard] = shards
         cache = settings.cache_folder
@@ -185,33 +195,43 @@ def _execute(
             settings = replace(settings, cache_folder=folder)
             work = aligned_ahead(shards, tokenizers, folder, options.prompt_prefix)
         execution = Execution(work, settings, engine, workers, scratch)
+        unseen = Unseen(plan) if mark is not None else None
+
+        def count(outcome: Outcome) -> None:
+            if unseen is None or not unseen.holds(outcome):
+                tally.add(outcome)
+
         enter(settings.run_id, tokenizers)
         try:
-            stopped = _follow(execution, tally, fail_fast=options.fail_fast)
+            stopped = _follow(execution, count, fail_fast=options.fail_fast)
         except BaseException:
-            _cut_short(execution, tally)
+            _cut_short(execution, count)
             raise
         else:
             if stopped is not None:
-                _cut_short(execution, tally)
+                _cut_short(execution, count)
         finally:
             leave(settings.run_id)
+            for outcome in unseen.settled() if unseen is not None else ():
+                tally.add(outcome)
         if stopped != "unwritable" and tally.failed:
             explain_lengths(plan, tally, tokenizers, cache)
         return stopped
 
 
-def _cut_short(execution: Execution, tally: Tally) -> None:
+def _cut_short(execution: Execution, count: Callable[[Outcome], None]) -> None:
     with undisturbed():
         execution.close()
         for outcome in execution.salvage():
-            tally.add(outcome)
+            count(outcome)
 
 
-def _follow(execution: Execution, tally: Tally, *, fail_fast: bool) -> StopReason | None:
+def _follow(
+    execution: Execution, count: Callable[[Outcome], None], *, fail_fast: bool
+) -> StopReason | None:
     unwritable = 0
     for outcome in execution.outcomes():
-        tally.add(outcome)
+        count(outcome)
         unwritable = unwritable + 1 if is_unwritable(outcome) else 0
         if unwritable >= UNWRITABLE_LIMIT:
             return "unwritable"

@@ -20,7 +20,7 @@ from ..planning.shards import Shard, TextWork
 from ..results import Outcome
 from ..tokens.aligner import Aligner, Tokenizers, TokenizerSource
 from ..traces.manifest import Row
-from .cluster import Environment, check_folders, check_tokenizer
+from .cluster import Environment, Mark, check_folders, check_tokenizer
 from .journal import Journal
 from .row import convert_row
 
@@ -42,6 +42,7 @@ class Settings:
         cache_folder: of the alignment cache, or None.
         journal: folder where each worker process notes what it does, or None.
         planner: the planning machine, which workers must equal; None: they are on it.
+        mark: in the output folders, which workers on other machines must see.
     """
 
     run_id: str
@@ -50,6 +51,7 @@ class Settings:
     cache_folder: str | None = None
     journal: str | None = None
     planner: Environment | None = None
+    mark: Mark | None = None
 
 
 class ShardResult(NamedTuple):
@@ -85,10 +87,10 @@ class Workplace:
                     self._journals[folder] = Journal(folder)
             return self._journals[folder]
 
-    def see(self, planner: Environment, folders: tuple[str, str]) -> None:
+    def see(self, settings: Settings, folders: tuple[str, str]) -> None:
         """Once a run folder: workers that join late were not asked when the run began."""
-        if folders not in self._visible:
-            check_folders(planner, folders)
+        if settings.planner is not None and folders not in self._visible:
+            check_folders(settings.planner, folders, settings.mark)
             self._visible.add(folders)
 
 
@@ -149,8 +151,7 @@ def convert_rows(shard: Shard, settings: Settings) -> Iterator[Outcome]:
 
     def convert(row: Row) -> Outcome:
         folders = shard.folders[row.run]
-        if settings.planner is not None:
-            place.see(settings.planner, folders)
+        place.see(settings, folders)
         return convert_row(row, folders, settings.rules, partial(aligner.of, text))
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -73,6 +74,68 @@ def test_a_cluster_gives_what_one_process_gives(
     assert (again["counts"]["kept"], again["counts"]["failed"]) == (86, 10)
     fast = run_json(*_all(demo, tmp_path / "fast"), *_on(cluster), "--fail_fast", code=1)
     assert fast["stopped"] == "fail_fast"
+
+
+# Folders that have the right name and are not the same
+
+
+@pytest.fixture
+def mounts() -> None:
+    """Machines with disks of their own: a mount namespace for each worker."""
+    words = ["unshare", "--mount", "--map-root-user", "true"]
+    try:
+        if subprocess.run(words, capture_output=True, check=False).returncode:
+            pytest.skip("no mount namespaces here")
+    except FileNotFoundError:
+        pytest.skip("unshare is not installed")
+
+
+_SCRATCH_DISK = """
+find "{out}" -type d > "{list}"
+mount -t tmpfs none "{out}"
+xargs -d '\\n' mkdir -p < "{list}"
+"""
+"""Every output folder is there, on a disk that nobody else sees."""
+
+_OVERLAY = """
+mount -t tmpfs none "{scratch}"
+mkdir "{scratch}/upper" "{scratch}/work"
+mount -t overlay none -o "lowerdir={out},upperdir={scratch}/upper,workdir={scratch}/work" "{out}"
+"""
+"""What the planner writes is seen, what is written here stays here."""
+
+
+@pytest.mark.usefixtures("mounts")
+def test_an_output_folder_that_is_another_one_on_a_worker(demo: DemoTree, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_json(*_all(demo, out), "--jobs", "1")
+    for path in out.rglob("ex_*.npz"):
+        path.unlink()
+    script = _SCRATCH_DISK.format(out=out, list=tmp_path / "list")
+    with dask_cluster(tmp_path, workers=0) as cluster:
+        cluster.add_workers(before=script)
+        report = run_json(*_all(demo, out), *_on(cluster), code=1)
+        assert set(codes(report)) == {"worker-environment"}
+        assert report["counts"]["failed"] == 96
+        assert "another folder at" in report["errors"][0]["message"]
+    assert not list(out.rglob("*.exp2proc-tmp"))
+
+
+@pytest.mark.usefixtures("mounts")
+def test_samples_that_the_planner_does_not_see(demo: DemoTree, tmp_path: Path) -> None:
+    out, scratch = tmp_path / "out", tmp_path / "scratch"
+    scratch.mkdir()
+    run = next((demo.traces / "needles").rglob("ifr_in_all_gen*"))
+    words = ("convert", "--trace_dir", run, "--layout", "proc_1", "--out_dir", out)
+    out.mkdir()
+    with dask_cluster(tmp_path, workers=0) as cluster:
+        # The folder is overlaid when the worker has started: what is put there later is seen.
+        cluster.add_workers(before=_OVERLAY.format(out=out, scratch=scratch))
+        report = run_json(*words, *_on(cluster), code=1)
+    assert codes(report) == ["worker-environment"] * 8
+    assert "does not see it" in report["errors"][0]["message"]
+    assert not list(out.iterdir())
+    assert not (tmp_path / ".exp2proc").exists()
 
 
 def test_checking_on_a_cluster(demo: DemoTree, tmp_path: Path, cluster: DaskCluster) -> None:

@@ -39,11 +39,15 @@ class DaskCluster:
         self.address = str(json.loads(self._file.read_text())["address"])
 
     def add_workers(
-        self, count: int = 1, env: dict[str, str] | None = None
+        self,
+        count: int = 1,
+        env: dict[str, str] | None = None,
+        before: str | None = None,
     ) -> list[subprocess.Popen[bytes]]:
         """Start workers, and wait until the scheduler knows them all.
 
-        They do not start again when they are killed.
+        They do not start again when they are killed. With `before` each is in a mount namespace of
+        its own, in which this shell script has run.
         """
         started = []
         for _ in range(count):
@@ -51,6 +55,7 @@ class DaskCluster:
             process = self._start(
                 *("worker", "--no-nanny", "--nthreads", "1", "--no-dashboard"),
                 *("--host", "127.0.0.1", "--local-directory", str(folder)),
+                before=before,
                 **(env or {}),
             )
             started.append(process)
@@ -64,10 +69,16 @@ class DaskCluster:
         self.workers.remove(process)
         self._wait_for_workers()
 
-    def _start(self, command: str, *words: str, **env: str) -> subprocess.Popen[bytes]:
+    def _start(
+        self, command: str, *words: str, before: str | None = None, **env: str
+    ) -> subprocess.Popen[bytes]:
+        started = [*_DASK, command, "--scheduler-file", str(self._file), *words]
+        if before is not None:
+            script = f'{before}\nexec "$@"'
+            started = ["unshare", "--mount", "--map-root-user", "sh", "-ec", script, "sh", *started]
         with open(self._folder / "log", "ab") as log:
             process = subprocess.Popen(
-                [*_DASK, command, "--scheduler-file", str(self._file), *words],
+                started,
                 cwd=self._folder,
                 env={**os.environ, **env},
                 stdout=log,
