@@ -17,7 +17,9 @@ from . import formats
 from .versions import __version__ as __version__
 
 if TYPE_CHECKING:
+    from .conversion.follow import follow
     from .conversion.run import Interrupted, convert
+    from .conversion.standing import Standing, standing
     from .doctor.examination import diagnose
     from .doctor.findings import Diagnosis
     from .errors import Exp2procError, PlanError
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from .formats.sample import Sample, load_sample
     from .formats.shares import TopToken
     from .gallery.build import Gallery, build_gallery
-    from .options import Options
+    from .options import Following, Options
     from .planning.forecast import Forecast, forecast
     from .planning.forecast import forecast as plan
     from .planning.plan import Plan
@@ -40,6 +42,7 @@ _HOME = {
     "Counts": "results",
     "Diagnosis": "doctor.findings",
     "Exp2procError": "errors",
+    "Following": "options",
     "Forecast": "planning.forecast",
     "Gallery": "gallery.build",
     "Interrupted": "conversion.run",
@@ -52,16 +55,19 @@ _HOME = {
     "RunReport": "results",
     "Sample": "formats.sample",
     "SampleDataset": "exports.dataset",
+    "Standing": "conversion.standing",
     "Source": "formats.names",
     "TopToken": "formats.shares",
     "build_gallery": "gallery.build",
     "check": "exports.check",
     "convert": "conversion.run",
     "diagnose": "doctor.examination",
+    "follow": "conversion.follow",
     "iter_samples": "exports.read",
     "load_sample": "formats.sample",
     "forecast": "planning.forecast",
     "make_plan": "planning.planner",
+    "standing": "conversion.standing",
 }
 
 __all__ = [
@@ -69,6 +75,7 @@ __all__ = [
     "Counts",
     "Diagnosis",
     "Exp2procError",
+    "Following",
     "Forecast",
     "Gallery",
     "Interrupted",
@@ -82,16 +89,19 @@ __all__ = [
     "Sample",
     "SampleDataset",
     "Source",
+    "Standing",
     "TopToken",
     "build_gallery",
     "check",
     "convert",
     "diagnose",
+    "follow",
     "forecast",
     "iter_samples",
     "load_sample",
     "make_plan",
     "plan",
+    "standing",
 ]
 
 

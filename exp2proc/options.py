@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import os
 import re
 import textwrap
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import (
@@ -119,6 +120,7 @@ _runs = functools.partial(option, group="runs")
 _texts = functools.partial(option, group="texts and tokenizers (layout proc)")
 _outputs = functools.partial(option, group="where to and how")
 _workers = functools.partial(option, group="workers")
+_following = functools.partial(option, group="following a run that is still being written")
 
 
 # The options.
@@ -154,6 +156,18 @@ def _prefix_rule(prefix: str) -> str:
 
 def _limit_rule(limit: int | None) -> str:
     return f"limit is {limit}: it counts rows" if limit is not None and limit < 0 else ""
+
+
+def _seconds_rule(seconds: float) -> str:
+    said = f"{seconds} seconds: it may be a number above 0"
+    return "" if 0 < seconds < math.inf else said
+
+
+def _values_amiss(options: object) -> Iterator[str]:
+    """What is wrong with single values, by the rules that their declarations give."""
+    for one in declared(type(options)):
+        if one.rule is not None and (told := one.rule(getattr(options, one.name))):
+            yield told
 
 
 @frozen(kw_only=True)
@@ -342,7 +356,7 @@ class Options:
             for one, value in given
             if one.excludes and value and getattr(self, one.excludes)
         ]
-        found += filter(None, (one.rule(value) for one, value in given if one.rule is not None))
+        found += _values_amiss(self)
         return [Exp2procError("usage", message) for message in found] + self.engine.problems()
 
 
@@ -354,6 +368,41 @@ class ConvertOptions(Options):
         default=None,
         metadata=option(python="called in this process whenever rows have ended."),
     )
+
+
+@frozen(kw_only=True)
+class Following:
+    """How `exp2proc.follow` goes on in rounds while exp2 still writes.
+
+    >>> to_argv(Following(follow=True, every=5))
+    ['--follow', '--every', '5']
+    """
+
+    follow: bool = field(
+        default=False,
+        metadata=_following(
+            "go on in rounds while exp2 still writes: until every run has the rows that its name"
+            " promises, or nothing has changed for --patience"
+        ),
+    )
+    every: float = field(
+        default=30.0,
+        metadata=_following(
+            "between two rounds (default: 30)", metavar="SECONDS", rule=_seconds_rule
+        ),
+    )
+    patience: float = field(
+        default=1800.0,
+        metadata=_following(
+            "without any change, after which it ends (default: 1800)",
+            metavar="SECONDS",
+            rule=_seconds_rule,
+        ),
+    )
+
+    def problems(self) -> list[Exp2procError]:
+        """Values that may not be."""
+        return [Exp2procError("usage", told) for told in _values_amiss(self)]
 
 
 # What the declarations give.

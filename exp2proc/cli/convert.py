@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from ..errors import Exp2procError, PlanError
-from ..options import Options, to_argv
+from ..options import Following, Options, to_argv
 from . import plan
 from .reports import Telling, refuse, unwritable, write_report
 from .selection import add_groups, options_of
@@ -29,6 +29,8 @@ examples:
         --tokenizer_model llama-8B=models/Llama-3.1-8B --out_root OUT
   go on after an interruption:
     exp2proc convert --traces_root traces --tokenizer_model models/Qwen3-8B --resume
+  while exp2 still writes:
+    exp2proc convert --traces_root traces --tokenizer_model models/Qwen3-8B --follow
   on a cluster (extras dask and ray):
     exp2proc convert --traces_root traces --tokenizer_model models/Qwen3-8B \\
         --backend dask --scheduler tcp://head:8786
@@ -44,6 +46,7 @@ written; 130 interrupted (Ctrl-C); 143 terminated.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc convert`."""
     add_groups(parser)
+    add_groups(parser, Following)
     add_groups(parser, Telling)
     parser.add_argument(
         "--dry_run", action="store_true", help="write nothing: the same as exp2proc plan"
@@ -63,23 +66,42 @@ def run(args: argparse.Namespace) -> int:
     hear_sigterm()
     try:
         options = options_of(args, Options)
+        if args.follow:
+            return _follow(options, args)
         with open_engine(options.engine) as engine:
             return carry_out(make_plan(options), args, engine)
     except PlanError as err:
         return refuse(err, args)
 
 
+def _follow(options: Options, args: argparse.Namespace) -> int:
+    """Convert in rounds, a line for each, then report."""
+    from ..conversion.follow import follow
+    from ..terminal.progress import say_round
+
+    following = options_of(args, Following)
+    if problems := following.problems():
+        raise PlanError(problems)
+    return _end(follow(options, following, None if args.quiet else say_round), options, args)
+
+
 def carry_out(made: Plan, args: argparse.Namespace, engine: Engine | None = None) -> int:
     """Carry a plan out with progress, then report."""
     from ..conversion.run import run_plan
-    from ..system.signals import ignore_stops
     from ..terminal import progress
 
     with progress.reporter(made.row_count, quiet=args.quiet) as on_progress:
         report = run_plan(made, on_progress, engine)
+    return _end(report, made.options, args)
+
+
+def _end(report: Report, options: Options, args: argparse.Namespace) -> int:
+    """Report, and undisturbed from now on."""
+    from ..system.signals import ignore_stops
+
     if report.exit_code in (130, 143):
         ignore_stops()
-    written = _deliver(report, made.options, args)
+    written = _deliver(report, options, args)
     ignore_stops()  # all is done and told: the exit code stands
     return report.exit_code if written else max(report.exit_code, 1)
 

@@ -35,5 +35,18 @@ def positive_or_auto(value: str) -> int | str:
         raise argparse.ArgumentTypeError("it may be auto or a number from 1") from None
 
 
-READERS: Final[dict[Any, Callable[[str], Any]]] = {Path: path, int: int, Jobs: positive_or_auto}
+def seconds(value: str) -> float:
+    """A time; whether it may be so long, or so short, its option says."""
+    try:
+        return float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError("it may be a number of seconds") from None
+
+
+READERS: Final[dict[Any, Callable[[str], Any]]] = {
+    Path: path,
+    int: int,
+    float: seconds,
+    Jobs: positive_or_auto,
+}
 """How a value of a declared option is read, by its type; text as it is."""

@@ -6,9 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..results import OnProgress, Progress
+
+if TYPE_CHECKING:
+    from ..conversion.follow import Round
 
 _LINE_SECONDS: Final = 5.0
 
@@ -25,6 +28,20 @@ def reporter(
             yield callback
     else:
         yield _Lines(what).update
+
+
+def say_round(done: Round) -> None:
+    """A line on stderr about a round of following, as it ends."""
+    if done.report is None:
+        told = "no run yet"
+    else:
+        counts = done.report.counts
+        told = f"{counts.planned} rows of {len(done.report.runs)} runs, {done.made} made"
+        for name in ("failed", "pending"):
+            if number := getattr(counts, name):
+                told += f", {number} {name}"
+    after = f"; next in {done.rest:g} s" if done.rest else "; the last one"
+    print(f"exp2proc: round {done.number}: {told}{after}", file=sys.stderr, flush=True)
 
 
 def _ignore(progress: Progress) -> None:

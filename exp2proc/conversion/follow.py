@@ -1,0 +1,162 @@
+"""Converting while exp2 still writes: in rounds, each of which goes on where the last one ended.
+
+A round is a conversion with `--resume`: what is there is kept when it is what would be written. It
+is over when every run has the rows that its name promises, or when nothing has changed for long.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from attrs import evolve
+
+from ..engines import Engine, open_engine
+from ..errors import PlanError
+from ..options import Following, Options
+from ..planning.plan import Plan
+from ..planning.planner import make_plan
+from ..results import Counts, Report
+from ..traces.runs import promised_rows
+from .run import run_plan
+
+
+class Round(NamedTuple):
+    """One round, when it has ended.
+
+    Attributes:
+        number: from 1.
+        report: of all that is there; None where there is no run yet.
+        made: samples that this round wrote.
+        rest: seconds until the next round; 0 when this was the last one.
+    """
+
+    number: int
+    report: Report | None
+    made: int
+    rest: float
+
+
+OnRound = Callable[[Round], None]
+
+
+class _Seen(NamedTuple):
+    """What a round found, as far as it can change.
+
+    Attributes:
+        report: of the conversion; None where there is no run.
+        state: differs when something has changed.
+        complete: whether every run has the rows that its name promises.
+    """
+
+    report: Report | None
+    state: object
+    complete: bool
+
+
+def follow(
+    options: Options, following: Following | None = None, on_round: OnRound | None = None
+) -> Report:
+    """Convert in rounds while runs are being written.
+
+    >>> report = follow(Options(traces_root=demo.traces, layout="proc_1", out_root=folder))
+    >>> report.counts.converted, report.exit_code  # all rows are there: one round
+    (96, 0)
+
+    Args:
+        options: of each round; all but the first go on where the last one ended.
+        following: how often to look, and for how long nothing may change; by default half a minute
+            and half an hour.
+        on_round: told of each round when it has ended.
+
+    Returns:
+        The report of the last round, in which what earlier rounds made counts as made.
+
+    Raises:
+        PlanError: a round could not start; where there was no run yet, after patience was lost.
+    """
+    following = following or Following()
+    began = changed = time.monotonic()
+    state: object = None
+    earlier: dict[str, Counts] = {}
+    with open_engine(options.engine) as engine:
+        for number in itertools.count(1):
+            seen = _round(options, engine)
+            if seen.state != state:
+                state, changed = seen.state, time.monotonic()
+            patient = time.monotonic() - changed < following.patience
+            if seen.report is None and not patient:
+                make_plan(options)  # says why
+            made = 0
+            if seen.report is not None:
+                options = evolve(options, resume=True, overwrite=False)
+                made = _made(seen.report)
+                _count_as_made(seen.report, earlier)
+            over = seen.report is not None and (
+                seen.complete or seen.report.stopped is not None or not patient
+            )
+            rest = 0.0 if over else following.every
+            if on_round is not None:
+                on_round(Round(number, seen.report, made, rest))
+            if seen.report is not None:
+                seen.report.seconds = time.monotonic() - began
+                if over or _interrupted(rest):
+                    if not over:
+                        seen.report.stopped = "interrupted"
+                    return seen.report
+            else:
+                time.sleep(rest)
+    raise AssertionError("rounds end by themselves")
+
+
+def _interrupted(seconds: float) -> bool:
+    """Rest; whether Ctrl-C ended it. What is done can still be told."""
+    try:
+        time.sleep(seconds)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _round(options: Options, engine: Engine) -> _Seen:
+    try:
+        plan = make_plan(options)
+    except PlanError as err:
+        if {problem.code for problem in err.problems} != {"no-runs"}:
+            raise
+        return _Seen(None, (), complete=False)
+    report = run_plan(plan, None, engine)
+    state = [
+        (run.trace_dir, planned.sha256, run.record and run.record["samples_digest"])
+        for planned, run in zip(plan.runs, report.runs, strict=True)
+    ]
+    complete = _is_complete(plan) and not report.counts.pending
+    return _Seen(report, state, complete)
+
+
+def _is_complete(plan: Plan) -> bool:
+    limit = plan.options.limit
+    for planned in plan.runs:
+        promised = promised_rows(planned.run.run_tag)
+        if promised is None:
+            return False
+        if len(planned.rows) < (promised if limit is None else min(promised, limit)):
+            return False
+    return True
+
+
+def _made(report: Report) -> int:
+    return report.counts.converted + report.counts.replaced
+
+
+def _count_as_made(report: Report, earlier: dict[str, Counts]) -> None:
+    """Let what earlier rounds made, and this one kept, count as made."""
+    for run in report.runs:
+        counts, before = run.counts, earlier.get(run.trace_dir, Counts())
+        for name in ("converted", "replaced"):
+            moved = min(getattr(before, name), counts.kept)
+            counts.kept -= moved
+            setattr(counts, name, getattr(counts, name) + moved)
+        earlier[run.trace_dir] = counts

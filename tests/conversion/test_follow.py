@@ -1,0 +1,183 @@
+"""convert --follow: runs that grow while it looks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support.arrays import assert_same_tree
+from support.cli import COMMAND, run_json
+
+import exp2proc
+from exp2proc.conversion.follow import Round, follow
+from exp2proc.demo.tree import DemoTree
+
+NEEDLES = "needles/demo-1B"
+
+
+def _options(demo: DemoTree, traces: Path, out: Path) -> exp2proc.Options:
+    return exp2proc.Options(
+        traces_root=traces,
+        data_root=demo.data,
+        tokenizer_model=demo.tokenizer,
+        out_root=out,
+        jobs=1,
+    )
+
+
+def _write(source: Path, run: Path, rows: range, pause: float = 0.0) -> None:
+    """As exp2 does: a trace, then its line in the manifest."""
+    run.mkdir(parents=True, exist_ok=True)
+    lines = (source / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    for number in rows:
+        name = json.loads(lines[number])["file"]
+        shutil.copy(source / name, run / name)
+        with (run / "manifest.jsonl").open("ab") as manifest:
+            manifest.write(lines[number])
+        time.sleep(pause)
+
+
+def _start(*words: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.process
+def test_until_all_rows_are_there(demo: DemoTree, tmp_path: Path) -> None:
+    """The command starts before there is any run, and ends by itself when the last row is there."""
+    growing, out = tmp_path / "traces", tmp_path / "out"
+    runs = sorted(path.parent for path in (demo.traces / NEEDLES).rglob("manifest.jsonl"))[:2]
+    growing.mkdir()
+
+    def job() -> None:
+        for run in runs:
+            _write(run, growing / NEEDLES / run.name, range(8), pause=0.05)
+
+    writing = threading.Thread(target=job)
+    words = (
+        *("convert", "--traces_root", growing, "--data_root", demo.data, "--jobs", "1"),
+        *("--tokenizer_model", demo.tokenizer, "--out_root", out),
+        *("--follow", "--every", "0.2", "--patience", "60", "--json"),
+    )
+    # Both runs are promised from the start, or the first one would be all there is.
+    (growing / NEEDLES / runs[1].name).mkdir(parents=True)
+    (growing / NEEDLES / runs[1].name / "manifest.jsonl").touch()
+    process = _start(*words)
+    assert process.stderr is not None
+    lines = [process.stderr.readline()]
+    writing.start()
+    stdout, stderr = process.communicate(timeout=120)
+    writing.join()
+    assert process.returncode == 0, stderr
+    report = json.loads(stdout)
+    assert report["counts"]["planned"] == report["counts"]["converted"] == 16
+    assert report["counts"]["kept"] == 0, "what earlier rounds made is not forgotten"
+    lines += stderr.splitlines()
+    assert len(lines) >= 3
+    assert lines[-1].endswith("the last one")
+    assert all("round" in line and "next in 0.2 s" in line for line in lines[:-1])
+    fresh = tmp_path / "fresh"
+    run_json(*words[:-8], *("--out_root", fresh))
+    assert assert_same_tree(out, fresh) == 16
+
+
+def test_until_nothing_has_changed_for_long(demo: DemoTree, tmp_path: Path) -> None:
+    """A run that was cut: three rows less than its name promises."""
+    growing = tmp_path / "traces"
+    source = next((demo.traces / NEEDLES).glob("ifr_in_all_gen*"))
+    run = growing / NEEDLES / source.name
+    _write(source, run, range(3))
+    rounds: list[Round] = []
+
+    def told(done: Round) -> None:
+        rounds.append(done)
+        if done.number == 2:
+            _write(source, run, range(3, 5))
+
+    following = exp2proc.Following(follow=True, every=0.1, patience=0.5)
+    began = time.monotonic()
+    report = follow(_options(demo, growing, tmp_path / "out"), following, told)
+    assert time.monotonic() - began > 0.6
+    assert (report.counts.planned, report.counts.converted) == (5, 5)
+    assert [done.made for done in rounds][:3] == [3, 0, 2]
+    assert not any(done.made for done in rounds[3:])
+    assert [done.rest for done in rounds] == [0.1] * (len(rounds) - 1) + [0.0]
+    (warning,) = report.runs[0].warnings
+    assert warning.code == "fewer-rows"
+
+
+def test_a_trace_that_is_edited_meanwhile_is_made_again(demo: DemoTree, tmp_path: Path) -> None:
+    growing = tmp_path / "traces"
+    source = next((demo.traces / NEEDLES).glob("attnlrp*"))
+    run = growing / NEEDLES / source.name
+    _write(source, run, range(4))
+
+    def told(done: Round) -> None:
+        if done.number == 1:
+            other = next((demo.traces / NEEDLES).glob("ifr_in_all_gen*")) / "ex_000001.npz"
+            shutil.copy(other, run / "ex_000001.npz")
+            _write(source, run, range(4, 8))
+
+    following = exp2proc.Following(follow=True, every=0.05, patience=60)
+    report = follow(_options(demo, growing, tmp_path / "out"), following, told)
+    assert [one.file for one in report.replaced] == ["ex_000001.npz"]
+    counts = report.counts
+    assert (counts.planned, counts.converted, counts.replaced, counts.kept) == (8, 7, 1, 0)
+    fresh = exp2proc.convert(
+        traces_root=growing,
+        data_root=demo.data,
+        tokenizer_model=demo.tokenizer,
+        out_root=tmp_path / "fresh",
+    )
+    assert fresh.counts.converted == 8
+    assert assert_same_tree(tmp_path / "out", tmp_path / "fresh") == 8
+
+
+def test_what_keeps_it_from_starting(demo: DemoTree, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    words = ("convert", "--traces_root", tmp_path / "none", "--layout", "proc_1", "--follow")
+    quick = ("--every", "0.1", "--patience", "0.3")
+    report = run_json(*words, *quick, "--out_root", tmp_path / "out", code=2)
+    assert [problem["code"] for problem in report["problems"]] == ["no-runs"]
+    for value in ("0", "-1", "inf", "nan"):
+        report = run_json(*words, f"--every={value}", code=2)
+        assert [problem["code"] for problem in report["problems"]] == ["usage"]
+    there = ("convert", "--traces_root", demo.traces, "--layout", "proc_1", "--out_root")
+    run_json(*there, tmp_path / "there")
+    report = run_json(*there, tmp_path / "there", "--follow", code=2)
+    assert {problem["code"] for problem in report["problems"]} == {"outputs-exist"}
+
+
+@pytest.mark.process
+def test_ctrl_c_between_two_rounds(demo: DemoTree, tmp_path: Path) -> None:
+    growing = tmp_path / "traces"
+    source = next((demo.traces / NEEDLES).glob("ifr_in_all_gen*"))
+    _write(source, growing / NEEDLES / source.name, range(3))
+    words = (
+        *(
+            "convert",
+            "--traces_root",
+            growing,
+            "--layout",
+            "proc_1",
+            "--out_root",
+            tmp_path / "out",
+        ),
+        *("--follow", "--every", "60", "--json"),
+    )
+    process = _start(*words)
+    assert process.stderr is not None
+    assert "round 1: 3 rows of 1 runs, 3 made" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    report = json.loads(stdout)
+    assert (report["stopped"], report["counts"]["converted"]) == ("interrupted", 3)
