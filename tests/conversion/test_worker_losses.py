@@ -303,3 +303,15 @@ def test_what_was_ended_and_not_told_is_counted(
     assert report.counts.converted == written
     assert 1 < written < ROWS
     assert report.counts.unfinished == ROWS - written
+
+
+def test_what_was_ended_when_fail_fast_stopped_the_run_is_counted(
+    demo: DemoTree, engine: Mortal
+) -> None:
+    """The engine has done everything when the failure is told."""
+    sorted(demo.traces.rglob("ex_*.npz"))[0].write_bytes(b"PK")
+    engine.asks_for = 99
+    report = _convert(demo, fail_fast=True)
+    assert report.stopped == "fail_fast"
+    written = len(list((demo.root / "out").rglob("*.npz")))
+    assert (written, report.counts.converted, report.counts.failed) == (ROWS - 1, ROWS - 1, 1)
