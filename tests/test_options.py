@@ -26,6 +26,7 @@ from exp2proc.errors import Exp2procError, PlanError
 from exp2proc.formats.layouts import LAYOUTS
 from exp2proc.options import (
     ConvertOptions,
+    Following,
     Options,
     Rules,
     declared,
@@ -101,7 +102,7 @@ def test_the_default_needs_no_words() -> None:
     assert to_argv(Options()) == to_argv(ConvertOptions(on_progress=print)) == []
 
 
-@pytest.mark.parametrize("kind", [Options, Telling])
+@pytest.mark.parametrize("kind", [Options, Following, Telling])
 def test_every_option_is_explained(kind: type) -> None:
     for one in declared(kind):
         assert one.help and one.group, one.name
@@ -282,7 +283,7 @@ of `exp2proc.convert` too, except the report, which it returns (`--no_cache` is 
 
 def _page() -> str:
     page = _PAGE
-    tables: dict[str, Any] = {**table(Options), **table(Telling)}
+    tables: dict[str, Any] = {**table(Options), **table(Following), **table(Telling)}
     for heading, rows in tables.items():
         page += f"\n## {heading.capitalize()}\n\n| option | what it does |\n| --- | --- |\n"
         for spelled, text in rows:
