@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_options(
         parser.add_argument_group("token pieces, with --against (from texts, by tokenizers)"),
-        *("tokenizer_model", "dataset_jsonl", "data_root", "cache"),
+        *("tokenizer_model", "dataset_jsonl", "data_root", "prompt_prefix", "cache"),
     )
     add_options(
         parser,
@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
                 tokenizer_model=args.tokenizer_model,
                 dataset_jsonl=args.dataset_jsonl,
                 data_root=args.data_root,
+                prompt_prefix=args.prompt_prefix,
                 cache=args.cache,
                 jobs=args.jobs,
                 backend=args.backend,

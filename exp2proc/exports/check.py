@@ -31,6 +31,7 @@ from ..formats.spans import NONE
 from ..options import Options, PathLike, paths
 from ..results import OnProgress, Progress, RowError
 from ..system.files import absolute
+from ..tokens.prefixes import DEFAULT_PREFIX
 from .again import Align, TextSamples, aligned, aligning
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
 from .records import Records, digest_of
@@ -92,6 +93,7 @@ def check(
     tokenizer_model: PathLike | Sequence[PathLike] = (),
     dataset_jsonl: PathLike | Sequence[PathLike] = (),
     data_root: PathLike | None = None,
+    prompt_prefix: str = DEFAULT_PREFIX,
     cache: bool = True,
     jobs: int | Literal["auto"] = "auto",
     backend: Backend | None = None,
@@ -114,8 +116,8 @@ def check(
         out: output folders, roots of them, or single samples.
         against: a traces_root; its runs are matched with output folders by their paths, and every
             row must have its sample. Where `out` is the root of an export, every run must be there.
-        tokenizer_model, dataset_jsonl, data_root, cache: as of `convert`; with a tokenizer the
-            token pieces are compared, too.
+        tokenizer_model, dataset_jsonl, data_root, prompt_prefix, cache: as of `convert`; with a
+            tokenizer the token pieces are compared, too.
         jobs: workers, or "auto": by estimated work.
         backend, scheduler, address: as of `convert`.
         on_progress: called in this process whenever samples have been checked.
@@ -130,13 +132,14 @@ def check(
         tokenizer_model=tokenizer_model,
         dataset_jsonl=dataset_jsonl,
         data_root=data_root,
+        prompt_prefix=prompt_prefix,
         cache=cache,
         jobs=jobs,
         backend=backend,
         scheduler=scheduler,
         address=address,
     )
-    problems = options.engine.problems()
+    problems = options.engine.problems() if against is None else options.problems()
     if options.tokenizer_model and against is None:
         problems.append(Exp2procError("usage", "--tokenizer_model goes with --against"))
     if problems:

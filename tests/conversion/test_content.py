@@ -70,6 +70,7 @@ class Place:
             against=self.run,
             data_root=self.tree.data,
             tokenizer_model=self.tree.tokenizer,
+            prompt_prefix=self.more.get("prompt_prefix", "space"),
             jobs=1,
         )
 
@@ -291,6 +292,11 @@ def by_numpy(place: Place) -> None:
         rewrite(place.sample(number), lambda arrays: None)
 
 
+def another_prefix(place: Place) -> None:
+    """The prompts were tokenized without the leading space, which no length tells here."""
+    place.more["prompt_prefix"] = "none"
+
+
 ALL = set(NAMES)
 ONE = {NAMES[2]}
 TWO = {NAMES[2], NAMES[3]}
@@ -323,6 +329,7 @@ TABLE: list[tuple[Callable[[Place], None], set[str], str, set[str]]] = [
     (all_empty, ONE, "tok differs", set()),
     (of_another_layout, ALL, "of layout proc_1", set()),
     (for_another_layout, ALL, "of layout proc", set()),
+    (another_prefix, ALL, "tok differs", set()),
     (gone, ONE, "", set()),
 ]
 
