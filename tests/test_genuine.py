@@ -79,6 +79,35 @@ def test_layout_proc(genuine: Path, qwen3: Path, tmp_path: Path, how: Words) -> 
     }
 
 
+def test_what_the_scripts_wrote_is_kept_and_checked(
+    genuine: Path, qwen3: Path, tmp_path: Path
+) -> None:
+    """Their archives count by their arrays; only what they refused is made, or cannot be."""
+    traces = genuine / _TRACES
+    texts = ("--tokenizer_model", qwen3)
+    for layout, made, missing in (("proc", 124, 5), ("proc_1", 129, 0)):
+        out = tmp_path / layout
+        shutil.copytree(genuine / "expected" / layout, out)
+        before = {path: path.read_bytes() for path in out.rglob("*.npz")}
+        assert len(before) == made
+        how = ("--layout", layout, *(texts if layout == "proc" else ()), "--out_root", out)
+        checked = ("check", out, "--against", traces, *texts)
+        report = run_json(*checked, code=bool(missing))
+        assert report["tok_compared"] == (made if layout == "proc" else 0)
+        assert {(e["code"], e["file"] is None) for e in report["errors"]} <= {
+            ("sample-missing", False),
+            ("sample-missing", True),
+        }
+        report = run_json("convert", "--traces_root", traces, *how, "--resume", code=bool(missing))
+        assert (report["counts"]["kept"], report["counts"]["replaced"]) == (made, 0)
+        assert report["counts"]["converted"] == max(0, missing - 1)
+        assert {path: path.read_bytes() for path in before} == before
+        errors = run_json(*checked, code=bool(missing))["errors"]
+        assert [(e["code"], e["file"]) for e in errors] == (
+            [("sample-missing", "ex_000000.npz")] if missing else []
+        )
+
+
 def test_texts_that_stand_there_twice(genuine: Path, qwen3: Path, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
