@@ -99,10 +99,16 @@ def _how(key: Key, have: Any, want: Any) -> str:
         return f"{key.name} has shape {list(have.shape)}, {list(want.shape)} by the {source}"
     if key.kind == "text":
         at = np.flatnonzero(have != want)
-        first = f": piece {at[0]} is {str(have[at[0]])!r}, not {str(want[at[0]])!r}" * bool(at.size)
-        return f"tok differs from the text in {at.size} of {have.size} pieces{first}"
+        if not at.size:  # equal pieces in strings of another width
+            return f"{key.name} is {_dtype(have)}, {_dtype(want)} by the text"
+        first = f"piece {at[0]} is {str(have[at[0]])!r}, not {str(want[at[0]])!r}"
+        return f"{key.name} differs from the text in {at.size} of {have.size} pieces: {first}"
     count = int((_bits(have) != _bits(want)).sum())
     return f"{key.name} differs from the trace in {count} of {have.size} numbers"
+
+
+def _dtype(array: Any) -> str:
+    return f"{'<>'[array.dtype.byteorder == '>']}U{array.dtype.itemsize // 4}"
 
 
 def _bits(array: Any) -> Any:

@@ -139,3 +139,14 @@ def test_a_better_hint_goes_to_one_run_and_to_what_it_explains(two_runs: Plan) -
     assert tally.failed_by([]) == set()
     tally.rehint(1, ["missing-hops"], "new")
     assert [error.hint for error in tally.report(None).errors] == ["old", "new", "old"]
+
+
+def test_what_is_written_so_far_is_known_by_run(plan: Plan) -> None:
+    tally = Tally(plan, None)
+    tally.add(Outcome(2, 0, "converted"))
+    tally.add(Outcome(3, 0, "failed", error=Exp2procError("trace-missing", "x")))
+    tally.add(Outcome(5, 0, "kept"))
+    tally.add(Outcome(9, 1, "replaced"))
+    assert tally.written(0) == ("ex_000002.npz", "ex_000005.npz")
+    assert tally.written(1) == ("ex_000001.npz",)
+    assert tally.written(2) == ()

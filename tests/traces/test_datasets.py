@@ -207,3 +207,13 @@ def test_a_text_that_changed_is_not_taken(tmp_path: Path, now: bytes | None, why
     assert caught.value.code == "dataset-no-match"
     assert f"byte {len(before)} of {path} changed" in caught.value.message
     assert caught.value.message.endswith(f"({why})")
+
+
+def test_wanted_prompts_without_a_target_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "some.jsonl"
+    lines = [{"prompt": "one", "target": None}, {"prompt": "two", "target": "2"}, {"prompt": "x"}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    wanted = [(text_sha1(prompt), text_sha1("gone")) for prompt in ("one", "two")]
+    index = index_dataset(path, wanted)
+    assert index.targetless == {text_sha1("one")}
+    assert index.rows == 1
