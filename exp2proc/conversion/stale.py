@@ -100,15 +100,11 @@ def _how(key: Key, have: Any, want: Any) -> str:
     if key.kind == "text":
         at = np.flatnonzero(have != want)
         if not at.size:  # equal pieces in strings of another width
-            return f"{key.name} is {_dtype(have)}, {_dtype(want)} by the text"
+            return f"{key.name} is {have.dtype.str}, {want.dtype.str} by the text"
         first = f"piece {at[0]} is {str(have[at[0]])!r}, not {str(want[at[0]])!r}"
         return f"{key.name} differs from the text in {at.size} of {have.size} pieces: {first}"
     count = int((_bits(have) != _bits(want)).sum())
     return f"{key.name} differs from the trace in {count} of {have.size} numbers"
-
-
-def _dtype(array: Any) -> str:
-    return f"{'<>'[array.dtype.byteorder == '>']}U{array.dtype.itemsize // 4}"
 
 
 def _bits(array: Any) -> Any:
