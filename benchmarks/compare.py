@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from .support import assert_same_npz
+from .support import assert_same_npz, files_below
 
 
 class Comparison:
@@ -15,12 +15,12 @@ class Comparison:
         self._equal: set[tuple[bytes, bytes]] = set()
 
     def check(self, actual: Path, expected: Path) -> None:
-        """Compare every file of two trees.
+        """Compare every sample of two trees, and see that there is no other file but records.
 
         Raises:
             AssertionError: a file is missing or too many, or an array differs.
         """
-        have, want = _files(actual), _files(expected)
+        have, want = files_below(actual), files_below(expected)
         assert have == want, sorted(map(str, have ^ want))[:10]
         assert want, f"{expected} holds no sample"
         for name in sorted(want):
@@ -28,10 +28,6 @@ class Comparison:
             if pair not in self._equal:
                 assert_same_npz(actual / name, expected / name)
                 self._equal.add(pair)
-
-
-def _files(folder: Path) -> set[Path]:
-    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
 
 
 def _digest(path: Path) -> bytes:

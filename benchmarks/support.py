@@ -8,6 +8,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support import plain
-from support.arrays import assert_same_npz
+from support.arrays import assert_same_npz, files_below
 
-__all__ = ["assert_same_npz", "plain"]
+__all__ = ["assert_same_npz", "files_below", "plain"]

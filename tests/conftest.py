@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import compileall
+import fcntl
 import importlib.util
+import os
+import pickle
 import shutil
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +26,12 @@ _SHARED = Path(__file__).resolve().parents[2] / "shared" / "reference"
 collect_ignore = ["recipes", "typed"]
 """Scripts that tests run and check; not to be imported in search of examples."""
 
+_LONGEST = (
+    *("engines/test_dask.py", "conversion/test_signals.py", "conversion/test_kills.py"),
+    *("tests/test_benchmarks.py", "engines/test_ray.py", "gallery/test_browser.py"),
+)
+"""The files that take longest, in that order: begun last, they would keep one core busy alone."""
+
 # Hundreds of processes are started: where Python keeps no bytecode, each would compile everything.
 sys.dont_write_bytecode = False
 
@@ -29,6 +39,13 @@ sys.dont_write_bytecode = False
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(Path(exp2proc.__file__).parent, quiet=2)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Half as many again as there are cores: a third of the time tests wait for processes."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (cores or 1) * 3 // 2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,6 +67,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(skip)
+    _longest_first(items)
+
+
+def _longest_first(items: list[pytest.Item]) -> None:
+    """Files go to whichever process is free; those go first that start most processes."""
+    processes = Counter(item.path for item in items if "process" in item.keywords)
+
+    def order(item: pytest.Item) -> tuple[int, int]:
+        name = "/".join(item.path.parts[-2:])
+        known = _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
+        return known, -processes[item.path]
+
+    items.sort(key=order)
 
 
 @pytest.fixture(autouse=True)
@@ -101,5 +131,18 @@ def demo(_demo_template: DemoTree, tmp_path: Path) -> DemoTree:
 
 @pytest.fixture(scope="session")
 def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
-    """Rows enough to be interrupted, and their undisturbed export. Not to be written to."""
-    return many_rows(tmp_path_factory.mktemp("many"))
+    """Rows enough to be interrupted, and their undisturbed export. Not to be written to.
+
+    Made once for all processes that run tests; who comes meanwhile waits.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    made = folder / "many.pickle"
+    with open(folder / "many.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            made.write_bytes(pickle.dumps(many_rows(folder / "many")))
+    found = pickle.loads(made.read_bytes())
+    assert isinstance(found, Workload)
+    return found

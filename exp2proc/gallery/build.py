@@ -79,7 +79,7 @@ def build_gallery(
 ) -> Gallery:
     """Build the site of all samples below one or more output folders.
 
-    >>> built = build_gallery(next(demo.out.rglob("attnlrp*")), folder / "site")
+    >>> built = build_gallery(next(demo.out.glob("*/*/attnlrp*")), folder / "site")
     >>> built.samples, built.index.name
     (8, 'index.html')
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.arrays import assert_same_tree
-from support.cli import codes, import_first, run_cli, run_json
+from support.cli import codes, import_first, preload, run_cli, run_json
 from support.cluster import DaskCluster, dask_cluster, needs
 
 import exp2proc
@@ -29,6 +29,11 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.filterwarnings("default"),  # other libraries' own warnings
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _preloaded() -> None:
+    preload("distributed")
 
 
 @pytest.fixture(scope="module")

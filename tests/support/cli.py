@@ -58,10 +58,23 @@ def start(
             cwd=cwd,
             start_new_session=True,
         )
+    fds = [stream.fileno() for stream in streams]
+    return _server(env).start(texts, env, str(cwd or Path.cwd()), fds)
+
+
+def _server(env: Mapping[str, str]) -> Server:
+    common = at_start(env)
     if common not in _servers:
         _servers[common] = Server(env)
-    fds = [stream.fileno() for stream in streams]
-    return _servers[common].start(texts, env, str(cwd or Path.cwd()), fds)
+    return _servers[common]
+
+
+def preload(module: str) -> None:
+    """Import a module once for all commands that are run from now on in this environment.
+
+    For a library that takes longer to import than what most commands do with it.
+    """
+    _server(os.environ).load(module)
 
 
 def run_bytes(

@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 _SET_PER_TEST = ("EXP2PROC_CACHE_DIR", "EXP2PROC_CACHE_MB", "PYTEST_CURRENT_TEST", "TMPDIR")
@@ -101,6 +102,11 @@ class Server:
             self._codes[answer[1]] = answer[2]
         return Forked(words, answer[1], self)
 
+    def load(self, module: str) -> None:
+        """Let the processes that are forked from now on have a module imported already."""
+        request = json.dumps({"load": module}).encode()
+        self._socket.sendall(struct.pack("!I", len(request)) + request)
+
     def ended(self, pid: int, seconds: float) -> int | None:
         """The exit code of a process, waiting for it at most this long."""
         while pid not in self._codes:
@@ -153,6 +159,10 @@ def _serve(connection: socket.socket) -> list[str]:
             os._exit(0)
         head += _receive(connection, 4 - len(head))
         request = json.loads(_receive(connection, *struct.unpack("!I", head)))
+        if "load" in request:
+            import_module(request["load"])
+            gc.freeze()
+            continue
         pid = os.fork()
         if not pid:
             signal.set_wakeup_fd(-1)
@@ -188,8 +198,6 @@ def _become(request: dict[str, Any], fds: Sequence[int]) -> list[str]:
 
 def _import_all() -> None:
     """What the commands import, the slowest first."""
-    from importlib import import_module
-
     from exp2proc.cli import COMMANDS
     from exp2proc.tokens.tokenizer import quiet_transformers
 
