@@ -20,8 +20,11 @@ from ..formats.sample import DigestSum
 from ..planning.plan import Plan, PlannedRun
 from ..results import Counts, Report, RowError, RunWarning
 from ..system.atomic_write import written_whole
-from ..system.files import absolute
+from ..system.files import absolute, open_regular
 from ..versions import __version__, library_versions
+
+_LARGEST: Final = 1 << 26
+"""Bytes of a record that is read (64 MiB): a dropped row takes about a hundred."""
 
 FORMAT: Final = 1
 """Of the record: goes up when a key changes its meaning."""
@@ -30,7 +33,7 @@ FORMAT: Final = 1
 def make_record(
     plan: Plan, planned: PlannedRun, counts: Counts, digest: DigestSum, dropped: Sequence[RowError]
 ) -> dict[str, Any] | None:
-    """The record of a run; None where rows were not reached, or no sample is there.
+    """The record of a run; None where rows were left out or not reached, or no sample is there.
 
     Args:
         plan: of the conversion.
@@ -39,9 +42,9 @@ def make_record(
         digest: of its samples.
         dropped: its rows that failed.
     """
-    if counts.unfinished or not digest.count:
-        return None
     run, options = planned.run, plan.options
+    if counts.unfinished or not digest.count or planned.cut:
+        return None
     tokenizer = None
     if planned.tokenizer >= 0:
         of = plan.tokenizers[planned.tokenizer]
@@ -66,7 +69,6 @@ def make_record(
             "layout": options.layout,
             "allow_missing_ft_hops": options.allow_missing_ft_hops,
             "prompt_prefix": options.prompt_prefix if needs_text else None,
-            "limit": options.limit,
         },
         "rows": {
             "manifest": counts.planned,
@@ -109,12 +111,20 @@ def read_record(path: Path) -> dict[str, Any]:
         OSError: it cannot be read.
         ValueError: it is not a record.
     """
-    record = json.loads(path.read_bytes())
+    with open_regular(path) as stream:
+        content = stream.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError(f"longer than {_LARGEST} bytes")
+    try:
+        record = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ValueError("not JSON") from None
     try:
         whole = (
             record["format"] == FORMAT
             and isinstance(record["samples_digest"], str)
             and type(record["rows"]["samples"]) is int
+            and 0 <= record["rows"]["samples"] < 1 << 32
             and all(type(row["file"]) in (str, NoneType) for row in record["dropped"])
         )
     except (TypeError, KeyError):

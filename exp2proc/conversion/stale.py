@@ -60,7 +60,7 @@ def stale(path: str, layout: Layout, wanted: Mapping[str, Any]) -> Stale | None:
 def _as_written(path: str, layout: Layout, wanted: Mapping[str, Any]) -> bool:
     """Whether the file is an archive of just these arrays, every byte of them whole."""
     with NpzReader(path) as npz:
-        if list(npz.digests().items()) != list(digests(layout, wanted).items()):
+        if npz.others or list(npz.digests().items()) != list(digests(layout, wanted).items()):
             return False
         for key in npz.keys:
             value = wanted[key]
@@ -101,10 +101,15 @@ def _how(key: Key, have: Any, want: Any) -> str:
         at = np.flatnonzero(have != want)
         if not at.size:  # equal pieces in strings of another width
             return f"{key.name} is {have.dtype.str}, {want.dtype.str} by the text"
-        first = f"piece {at[0]} is {str(have[at[0]])!r}, not {str(want[at[0]])!r}"
+        first = f"piece {at[0]} is {_short(have[at[0]])}, not {_short(want[at[0]])}"
         return f"{key.name} differs from the text in {at.size} of {have.size} pieces: {first}"
     count = int((_bits(have) != _bits(want)).sum())
     return f"{key.name} differs from the trace in {count} of {have.size} numbers"
+
+
+def _short(piece: Any) -> str:
+    text = repr(str(piece))
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _bits(array: Any) -> Any:

@@ -122,6 +122,11 @@ class NpzReader:
         """The names of the arrays, in the order of the archive."""
         return tuple(name[:-4] for name in self._entries if name.endswith(".npy"))
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The names of members that are no arrays; numpy takes one named `x` for the array x."""
+        return tuple(name for name in self._entries if not name.endswith(".npy"))
+
     def __contains__(self, key: str) -> bool:
         return f"{key}.npy" in self._entries
 

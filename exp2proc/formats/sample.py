@@ -23,7 +23,7 @@ from ..errors import Exp2procError
 from . import deflate, npz, shares
 from .layouts import LAYOUTS, SCORES, Kind, Layout
 from .names import Source
-from .npz import Digest, Member, NpzError, NpzReader
+from .npz import Digest, Member, NpzError, NpzReader, shown
 from .shares import Part, SpanName, TopToken
 from .spans import NONE, SampleSpans, Span, size
 
@@ -366,10 +366,12 @@ def _reading(path: str | Path) -> Iterator[NpzReader]:
 
 def _layout(reader: NpzReader) -> Layout:
     keys = reader.keys
+    if reader.others:
+        raise NpzError(f"it holds {shown(reader.others)}, which is no array of a sample")
     for layout in LAYOUTS.values():
         if layout.fits(keys):
             return layout
-    raise NpzError(f"its keys are {', '.join(keys) or 'none'}: not those of a sample")
+    raise NpzError(f"its keys are {shown(keys)}: not those of a sample")
 
 
 def schema_problem(arrays: Arrays, layout: Layout) -> str | None:
@@ -415,7 +417,7 @@ def _lengths_problem(name: str, arrays: Arrays) -> str | None:
     array = arrays[name]
     wanted = [size((s[0], s[1])) for s in (arrays[k].tolist() for k in SampleSpans._fields)]
     if array.dtype != np.int64 or array.shape != (3,) or array.tolist() != wanted:
-        return f"{name} is {_kind(array)} {array.tolist()}, not int64[3] {wanted}"
+        return f"{name} is {_kind(array)} {shown(array.tolist())}, not int64[3] {wanted}"
     return None
 
 
@@ -435,4 +437,5 @@ _CHECK: Final[dict[Kind, Callable[[str, Arrays], str | None]]] = {
 
 
 def _kind(array: npt.NDArray[Any]) -> str:
-    return f"{array.dtype.name}{list(array.shape)}"
+    native = array.dtype.isnative or array.dtype.itemsize < 2
+    return f"{array.dtype.name if native else array.dtype.str}{shown(array.shape)}"

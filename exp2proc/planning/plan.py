@@ -23,6 +23,7 @@ class PlannedRun:
         run: folders and names.
         rows: one per manifest row, in order; a `BadLine` for one that cannot be used.
         sha256: of its manifest, hex.
+        cut: whether `limit` left some of its rows out.
         first: number in the plan of the first row.
         datasets: the dataset caches its texts are looked up in.
         tokenizer: number in `Plan.tokenizers`, -1 when none is needed.
@@ -35,6 +36,7 @@ class PlannedRun:
     run: Run
     rows: list[Row | BadLine]
     sha256: str = ""
+    cut: bool = False
     first: int = 0
     datasets: tuple[str, ...] = ()
     tokenizer: int = -1

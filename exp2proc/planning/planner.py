@@ -109,7 +109,7 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
                 Exp2procError("manifest-unreadable", f"{folder / NAME}: {err.strerror or err}")
             )
             continue
-        planned = PlannedRun(run, manifest.rows, manifest.sha256, first, young=young)
+        planned = PlannedRun(run, manifest.rows, manifest.sha256, manifest.cut, first, young=young)
         _look_for_all_rows(planned, options, problems)
         plan.row_count += len(planned.rows)
         plan.runs.append(planned)

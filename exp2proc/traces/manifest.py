@@ -107,10 +107,12 @@ class Manifest(NamedTuple):
     Attributes:
         rows: at most as many as were asked for.
         sha256: hex, of the whole file.
+        cut: whether there are more.
     """
 
     rows: list[Row | BadLine]
     sha256: str
+    cut: bool
 
 
 def load_manifest(
@@ -123,7 +125,10 @@ def load_manifest(
     """
     with open_regular(path) as stream:
         hashed = Hashed(stream)
-        return Manifest(list(_rows(hashed, limit, run, first)), hashed.hexdigest())
+        # One row more than asked for tells whether that was all.
+        rows = list(_rows(hashed, None if limit is None else limit + 1, run, first))
+        cut = limit is not None and len(rows) > limit
+        return Manifest(rows[:limit] if cut else rows, hashed.hexdigest(), cut)
 
 
 def _rows(

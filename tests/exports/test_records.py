@@ -75,7 +75,6 @@ def test_what_a_record_says(exported: Path) -> None:
         "layout": "proc",
         "allow_missing_ft_hops": False,
         "prompt_prefix": "space",
-        "limit": None,
     }
     assert record["rows"] == {"manifest": 8, "samples": 8, "dropped": 0, "pending": 0}
     assert record["samples_digest"] == sum_of_samples(demo.out / RUN)
