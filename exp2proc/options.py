@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import os
 import re
 import textwrap
@@ -158,9 +157,12 @@ def _limit_rule(limit: int | None) -> str:
     return f"limit is {limit}: it counts rows" if limit is not None and limit < 0 else ""
 
 
+_MONTH: Final = 31 * 86400
+
+
 def _seconds_rule(seconds: float) -> str:
-    said = f"{seconds} seconds: it may be a number above 0"
-    return "" if 0 < seconds < math.inf else said
+    said = f"{seconds} seconds: it may be a number above 0, and a month at most"
+    return "" if 0 < seconds <= _MONTH else said
 
 
 def _values_amiss(options: object) -> Iterator[str]:

@@ -11,7 +11,9 @@ from .errors import Exp2procError
 from .versions import __version__, library_versions
 
 Status = Literal["converted", "replaced", "kept", "failed", "pending"]
-StopReason = Literal["interrupted", "terminated", "fail_fast", "unwritable", "cluster_lost"]
+StopReason = Literal[
+    "interrupted", "terminated", "fail_fast", "unwritable", "cluster_lost", "blocked"
+]
 
 _STOP_CODES: dict[str, int] = {"interrupted": 130, "terminated": 143}
 
@@ -223,6 +225,7 @@ class Report:
         runs: one per trace run.
         errors: one per failed row.
         replaced: one per row that was made again.
+        problems: why a later round of following could not start, when it was `blocked`.
         stopped: why it ended early, or None.
         counts: over all runs.
     """
@@ -233,6 +236,7 @@ class Report:
     seconds: float = 0.0
     stopped: StopReason | None = None
     replaced: list[Replaced] = field(default_factory=list)
+    problems: list[Exp2procError] = field(default_factory=list)
 
     @property
     def counts(self) -> Counts:
@@ -262,6 +266,7 @@ class Report:
             "runs": [asdict(run) for run in self.runs],
             "replaced": [asdict(one) for one in self.replaced],
             "errors": [error.to_dict() for error in self.errors],
+            **({"problems": [one.to_dict() for one in self.problems]} if self.problems else {}),
         }
 
 

@@ -114,12 +114,19 @@ def _deliver(report: Report, options: Options, args: argparse.Namespace) -> bool
     if args.json:
         print(json.dumps(report.to_dict(), indent=2))
         return written
-    again = shlex.join(_go_on(options, options_of(args, Telling)))
+    again = shlex.join(_go_on(options, options_of(args, Telling), options_of(args, Following)))
     print_report(report, quiet=args.quiet, verbose=args.verbose, resume=again)
     return written
 
 
-def _go_on(options: Options, telling: Telling) -> list[str]:
+def _go_on(options: Options, telling: Telling, following: Following | None = None) -> list[str]:
     """The command that keeps what is done and makes the rest."""
     rest = evolve(options, overwrite=False, resume=False)
-    return ["exp2proc", "convert", *to_argv(rest), *to_argv(telling), "--resume"]
+    return [
+        "exp2proc",
+        "convert",
+        *to_argv(rest),
+        *to_argv(following or Following()),
+        *to_argv(telling),
+        "--resume",
+    ]

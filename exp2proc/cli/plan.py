@@ -1,4 +1,4 @@
-"""Show what convert would do and what stands in its way. Nothing is written."""
+"""Show what convert would do and what stands in its way. No output is written."""
 
 from __future__ import annotations
 
@@ -63,8 +63,11 @@ def run(args: argparse.Namespace) -> int:
 def _compare(options: Options, made: Forecast, args: argparse.Namespace) -> int:
     """Say how the outputs that are there stand."""
     from ..conversion.standing import standing
+    from ..system.signals import hear_sigterm
     from ..terminal.progress import reporter
     from ..terminal.standing import print_standing
+
+    hear_sigterm()
 
     try:
         rows = made.total("rows")
@@ -73,7 +76,8 @@ def _compare(options: Options, made: Forecast, args: argparse.Namespace) -> int:
     except PlanError as err:
         return refuse(err, args)
     if args.json:
-        print(json.dumps({**made.to_dict(), "deep": found.to_dict()}, indent=2))
+        told = {**made.to_dict(), "exit_code": found.report.exit_code, "deep": found.to_dict()}
+        print(json.dumps(told, indent=2))
     else:
         print_standing(found)
     return found.report.exit_code

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from attrs import evolve
 
@@ -18,7 +18,8 @@ from ..errors import PlanError
 from ..options import Following, Options
 from ..planning.plan import Plan
 from ..planning.planner import make_plan
-from ..results import Counts, Report
+from ..results import Counts, Replaced, Report, StopReason
+from ..system.signals import Terminated
 from ..traces.runs import promised_rows
 from .run import run_plan
 
@@ -38,6 +39,8 @@ class Round(NamedTuple):
     made: int
     rest: float
 
+
+_UNFINISHED: Final = frozenset({"trace-missing", "trace-corrupt"})
 
 OnRound = Callable[[Round], None]
 
@@ -81,43 +84,53 @@ def follow(
     began = changed = time.monotonic()
     state: object = None
     earlier: dict[str, Counts] = {}
+    replaced: dict[tuple[str, str], Replaced] = {}
+    last: Report | None = None
     with open_engine(options.engine) as engine:
         for number in itertools.count(1):
-            seen = _round(options, engine)
-            if seen.state != state:
-                state, changed = seen.state, time.monotonic()
-            patient = time.monotonic() - changed < following.patience
-            if seen.report is None and not patient:
-                make_plan(options)  # says why
-            made = 0
+            try:
+                seen = _round(options, engine)
+                if seen.state != state:
+                    state, changed = seen.state, time.monotonic()
+                patient = time.monotonic() - changed < following.patience
+                if seen.report is None and not patient:
+                    make_plan(options)  # says why
+            except PlanError as err:
+                if last is None:
+                    raise
+                last.stopped, last.problems = "blocked", list(err.problems)
+                return last
+            made, over = 0, False
             if seen.report is not None:
+                last = seen.report
                 options = evolve(options, resume=True, overwrite=False)
-                made = _made(seen.report)
-                _count_as_made(seen.report, earlier)
-            over = seen.report is not None and (
-                seen.complete or seen.report.stopped is not None or not patient
-            )
-            rest = 0.0 if over else following.every
-            if on_round is not None:
-                on_round(Round(number, seen.report, made, rest))
-            if seen.report is not None:
-                seen.report.seconds = time.monotonic() - began
-                if over or _interrupted(rest):
-                    if not over:
-                        seen.report.stopped = "interrupted"
-                    return seen.report
-            else:
-                time.sleep(rest)
+                made = _made(last)
+                _count_as_made(last, earlier)
+                replaced.update(((one.trace_dir, one.file), one) for one in last.replaced)
+                last.replaced = list(replaced.values())
+                last.seconds = time.monotonic() - began
+                over = seen.complete or last.stopped is not None or not patient
+            done = Round(number, seen.report, made, 0.0 if over else following.every)
+            stopped = _tell_and_rest(done, on_round)
+            if last is not None and (over or stopped is not None):
+                last.stopped = last.stopped or stopped
+                return last
+            if stopped is not None:
+                raise KeyboardInterrupt if stopped == "interrupted" else Terminated
     raise AssertionError("rounds end by themselves")
 
 
-def _interrupted(seconds: float) -> bool:
-    """Rest; whether Ctrl-C ended it. What is done can still be told."""
+def _tell_and_rest(done: Round, on_round: OnRound | None) -> StopReason | None:
+    """Say that a round has ended; what ended the rest after it early, if anything did."""
     try:
-        time.sleep(seconds)
+        if on_round is not None:
+            on_round(done)
+        time.sleep(done.rest)
     except KeyboardInterrupt:
-        return True
-    return False
+        return "interrupted"
+    except Terminated:
+        return "terminated"
+    return None
 
 
 def _round(options: Options, engine: Engine) -> _Seen:
@@ -132,7 +145,9 @@ def _round(options: Options, engine: Engine) -> _Seen:
         (run.trace_dir, planned.sha256, run.record and run.record["samples_digest"])
         for planned, run in zip(plan.runs, report.runs, strict=True)
     ]
-    complete = _is_complete(plan) and not report.counts.pending
+    # A trace that cannot be read may be one that is still being written.
+    unread = any(error.code in _UNFINISHED for error in report.errors)
+    complete = _is_complete(plan) and not report.counts.pending and not unread
     return _Seen(report, state, complete)
 
 

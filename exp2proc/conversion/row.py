@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from typing import Any
@@ -75,6 +76,9 @@ def _convert(
             digest = sample_digest(row.file, digests(layout, values))
             return Outcome(row.number, row.run, "kept", *facts, digest=digest)
         status, reason = "replaced", found.reason
+        if os.path.isdir(out_path):
+            said = f"{out_path}: {os.strerror(errno.EISDIR)}"
+            raise Exp2procError("output-unwritable", said, "Move the folder away.")
     digest = ""
     if rules.write:
         members = pack_members(layout, values)

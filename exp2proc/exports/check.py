@@ -8,10 +8,12 @@ too, from the texts.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -34,7 +36,7 @@ from ..system.files import absolute
 from ..tokens.prefixes import DEFAULT_PREFIX
 from .again import Align, TextSamples, aligned, aligning
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
-from .records import Records, digest_of
+from .records import Records, digest_of, orphans
 
 _BATCH: Final = 4
 _FEW_PIECES: Final = 8
@@ -165,6 +167,7 @@ def _check(
     if options.jobs == "auto":
         seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work.path) for work in works)
     done = 0
+    layouts: dict[str, set[str]] = defaultdict(set)
     named = [absolute(out) for out in outs]
     whole = [folder for folder in folders if any(map(Path(folder).is_relative_to, named))]
     records = Records(whole)  # a single sample says nothing of its folder's
@@ -184,12 +187,22 @@ def _check(
             report.errors += found.errors
             report.tok_compared += found.tok_compared
             report.tok_left_out += found.tok_left_out
-            for path, digest in found.digests:
+            for path, layout, digest in found.digests:
                 records.add(path, digest)
+                layouts[os.path.dirname(path)].add(layout)
             done += len(item.works)
             if on_progress is not None:
                 on_progress(Progress(done, len(works), len(report.errors)))
     _hold_against(records, report)
+    amiss = {error.trace_dir for error in report.errors}
+    for folder, made in chain.from_iterable(orphans(out, folders) for out in named):
+        if str(folder) not in amiss:
+            said = f"0 samples are there, {made} were made when its record was written"
+            report.errors.append(sample_error("record-mismatch", f"{folder}/", said))
+    for where, several in layouts.items():
+        if len(several) > 1:
+            said = f"samples of layouts {' and '.join(sorted(several))} lie in it together"
+            report.errors.append(sample_error("sample-unexpected", f"{where}/", said))
     report.errors.sort(key=lambda error: (error.trace_dir, error.file or ""))
     return report
 
@@ -222,7 +235,7 @@ class _Found(NamedTuple):
     errors: list[RowError]
     tok_compared: int
     tok_left_out: int
-    digests: list[tuple[str, str]]
+    digests: list[tuple[str, str, str]]
 
 
 def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
@@ -232,26 +245,36 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
         align = cache(partial(aligned, item.text, settings))
     errors: list[RowError] = []
     compared = left_out = 0
-    digests: list[tuple[str, str]] = []
+    digests: list[tuple[str, str, str]] = []
     for work in item.works:
         try:
             sample = load_sample(work.path)
-            digests.append((work.path, digest_of(os.path.basename(work.path), sample)))
+            digest = digest_of(os.path.basename(work.path), sample)
+            digests.append((work.path, sample.layout, digest))
             if work.row is not None and sample.tok is not None:
                 compared += align is not None
                 left_out += align is None
-            if problem := contradiction(sample):
-                errors.append(sample_error("sample-inconsistent", work.path, problem))
-            elif work.row is not None and (problem := difference(sample, work, align)):
-                errors.append(sample_error("sample-differs", work.path, problem))
+            said, problem = contradiction(sample), None
+            if work.row is not None and not (said and contradiction(sample, scores=False)):
+                problem = difference(sample, work, align)
+                said = said if problem else None  # infinite scores that its trace has are right
+            if said:
+                errors.append(sample_error("sample-inconsistent", work.path, said))
+            elif problem:
+                errors.append(sample_error("sample-differs", work.path, *problem))
         except Exp2procError as err:
             why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
             errors.append(sample_error("sample-invalid", work.path, why))
     return _Found(errors, compared, left_out, digests)
 
 
-def contradiction(sample: Sample) -> str | None:
-    """What in a sample that fits its schema cannot be, or None."""
+def contradiction(sample: Sample, *, scores: bool = True) -> str | None:
+    """What in a sample that fits its schema cannot be, or None.
+
+    Args:
+        sample: as it is.
+        scores: whether infinite ones count.
+    """
     if sample.span_in != NONE and sample.span_in[0] != 0:
         return f"span_in starts at {sample.span_in[0]}, not at 0"
     for name in ("span_cot", "span_out"):  # of the generation; these two often share tokens
@@ -259,7 +282,7 @@ def contradiction(sample: Sample) -> str | None:
         if NONE not in (sample.span_in, span) and span[0] <= sample.span_in[1]:
             return f"{name} {list(span)} begins in span_in {list(sample.span_in)}"
     for name, score in sample.scores.items():
-        if np.isinf(score):
+        if scores and np.isinf(score):
             return f"{name} is {score}"
     return None if sample.tok is None else _tok_problem(sample.tok)
 
@@ -280,8 +303,15 @@ def _tok_problem(tok: np.ndarray[Any, np.dtype[np.str_]]) -> str | None:
     return None
 
 
-def difference(sample: Sample, work: SampleWork, align: Align | None) -> str | None:
-    """How a sample differs from what its row gives, bit for bit; None when it does not.
+class Problem(NamedTuple):
+    """What is wrong with a sample, and what to do where it is not to make it again."""
+
+    message: str
+    hint: str = ""
+
+
+def difference(sample: Sample, work: SampleWork, align: Align | None) -> Problem | None:
+    """How a sample differs from what its row gives; None when it does not.
 
     Args:
         sample: as it is.
@@ -293,12 +323,12 @@ def difference(sample: Sample, work: SampleWork, align: Align | None) -> str | N
     try:
         trace = read_row(f"{work.trace_dir}/{row.file}", row, layout)
     except Exp2procError as err:
-        return f"its trace cannot be read: {err}"
+        return Problem(f"its trace cannot be read: {err}", err.hint)
     wanted = trace_values(trace, row)
     if align is not None and layout.needs_text:
         try:
             wanted["tok"] = pieces_of(row, align())
         except Exp2procError as err:
-            return f"its token pieces cannot be made again: {err}"
+            return Problem(f"its token pieces cannot be made again: {err}", err.hint)
     found = differences(sample, layout, wanted)
-    return "; ".join(how for _, how in found) or None
+    return Problem("; ".join(how for _, how in found)) if found else None

@@ -31,10 +31,13 @@ class SampleWork(NamedTuple):
     trace_dir: str = ""
 
 
-def sample_error(code: str, path: str, message: str) -> RowError:
-    """What is wrong with the sample (or, where it ends with a slash, the folder) at `path`."""
+def sample_error(code: str, path: str, message: str, hint: str = "") -> RowError:
+    """What is wrong with the sample (or, where it ends with a slash, the folder) at `path`.
+
+    The hint is that of the code, unless another one is given.
+    """
     folder, name = os.path.split(path)
-    return RowError(folder, name or None, None, code, message, CATALOGUE[code].hint)
+    return RowError(folder, name or None, None, code, message, hint or CATALOGUE[code].hint)
 
 
 def find_samples(outs: Sequence[Path], errors: list[RowError]) -> dict[str, list[str]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..conversion.record import read_record
 from ..formats.layouts import LAYOUTS
-from ..formats.names import Source, record_path
+from ..formats.names import RECORDS, Source, record_path
 from ..formats.sample import DigestSum, Sample, digests, sample_digest, values_of
+from ..system.walk import walk
 
 
 class Verdict(NamedTuple):
@@ -37,45 +39,77 @@ class Records:
 
     def __init__(self, folders: Collection[str]) -> None:
         self.invalid: list[tuple[Path, str]] = []
-        self._records: dict[str, dict[str, Any]] = {}
-        self._sums: dict[str, DigestSum] = {}
-        self._dropped: dict[str, set[str]] = {}
-        for folder in folders:
-            record = self._find(Path(folder))
-            if record is not None:
-                self._records[folder] = record
-                self._sums[folder] = DigestSum()
-                self._dropped[folder] = {
-                    row["file"] for row in record["dropped"] if row["file"] is not None
-                }
+        found = {folder: list(self._find(Path(folder))) for folder in folders}
+        self._held = {folder: some for folder, some in found.items() if some}
 
-    def _find(self, folder: Path) -> dict[str, Any] | None:
+    def _find(self, folder: Path) -> Iterator[_Held]:
+        """The nearest first: a folder may have been written under several roots."""
         for root in folder.parents:
             path = record_path(root, folder)
             try:
-                return read_record(path)
+                yield _Held(read_record(path))
             except OSError:
                 continue
             except ValueError as err:
                 self.invalid.append((path, str(err)))
-        return None
 
     def __contains__(self, folder: str) -> bool:
-        return folder in self._records
+        return folder in self._held
 
     def add(self, path: str, digest: str) -> None:
         """Count a sample, by what `digest_of` gives."""
         folder, name = os.path.split(path)
-        # A sample that an earlier run left in the place of a row that failed is no part of it.
-        if folder in self._sums and name not in self._dropped[folder]:
-            self._sums[folder].add(digest)
+        for held in self._held.get(folder, ()):
+            held.add(name, digest)
 
     def verdicts(self) -> dict[str, Verdict]:
-        """What the records are worth, by folder, when all samples of the folders are counted."""
-        return {
-            folder: Verdict(record, _mismatch(record, self._sums[folder]))
-            for folder, record in self._records.items()
-        }
+        """What the records are worth, by folder, when all samples of the folders are counted.
+
+        Of several the one that matches, else the nearest.
+        """
+        found: dict[str, Verdict] = {}
+        for folder, some in self._held.items():
+            verdicts = [Verdict(held.record, held.mismatch()) for held in some]
+            found[folder] = next((one for one in verdicts if not one.mismatch), verdicts[0])
+        return found
+
+
+class _Held:
+    """A record, and the samples that are held against it."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self.record = record
+        self._dropped = {row["file"] for row in record["dropped"]}
+        self._sum = DigestSum()
+
+    def add(self, name: str, digest: str) -> None:
+        # A sample that an earlier run left in the place of a row that failed is no part of it.
+        if name not in self._dropped:
+            self._sum.add(digest)
+
+    def mismatch(self) -> str:
+        samples = self.record["rows"]["samples"]
+        if self._sum.count != samples:
+            return f"{self._sum.count} samples are there, {samples} were made"
+        if self._sum.hexdigest() != self.record["samples_digest"]:
+            return f"its {samples} samples are not those that were made"
+        return ""
+
+
+def orphans(root: Path, folders: Collection[str]) -> Iterator[tuple[Path, int]]:
+    """Records below an output root whose folder holds no sample, and how many were made.
+
+    Args:
+        root: absolute.
+        folders: that hold samples.
+    """
+    for found in walk(root / RECORDS) if (root / RECORDS).is_dir() else ():
+        below = Path(found.path).relative_to(root / RECORDS)
+        for name in found.files:
+            folder = root / below / name.removesuffix(".json")
+            if name.endswith(".json") and not name.startswith(".") and str(folder) not in folders:
+                with suppress(OSError, ValueError):
+                    yield folder, read_record(Path(found.path, name))["rows"]["samples"]
 
 
 def with_records(
@@ -110,12 +144,3 @@ def with_records(
 def digest_of(name: str, sample: Sample) -> str:
     """What a sample amounts to, as its record counts it."""
     return sample_digest(name, digests(LAYOUTS[sample.layout], values_of(sample)))
-
-
-def _mismatch(record: dict[str, Any], found: DigestSum) -> str:
-    samples = record["rows"]["samples"]
-    if found.count != samples:
-        return f"{found.count} samples are there, {samples} were made"
-    if found.hexdigest() != record["samples_digest"]:
-        return f"its {samples} samples are not those that were made"
-    return ""

@@ -69,6 +69,8 @@ def _left(report: Report, resume: str) -> Iterator[Text]:
     counts = report.counts
     if report.stopped:
         yield Text(f"{_STOPPED[report.stopped]}: {counts.unfinished} rows left", style="red")
+    for problem in report.problems:
+        yield Text(f"{problem.code}: {printable(problem.message)}", style="red")
     if report.stopped or counts.failed:
         yield Text(f"to go on: {printable(resume)}")
 
@@ -77,9 +79,10 @@ def _done(report: Report) -> Text:
     counts = report.counts
     made = counts.converted + counts.replaced
     rate = made / report.seconds if report.seconds else 0.0
+    how = "made" if counts.replaced else "converted"
     return Text(
         f"{made + counts.kept} of {counts.planned} rows done in"
-        f" {report.seconds:.1f} s ({made} converted, {rate:.0f}/s)"
+        f" {report.seconds:.1f} s ({made} {how}, {rate:.0f}/s)"
     )
 
 
@@ -89,6 +92,7 @@ _STOPPED: Final[dict[str, str]] = {
     "fail_fast": "stopped at the first failure (--fail_fast)",
     "unwritable": "stopped: outputs cannot be written, several in a row",
     "cluster_lost": "stopped: the cluster went away",
+    "blocked": "stopped: the next round could not start",
 }
 
 

@@ -7,9 +7,11 @@ would be written; after `--resume` every sample that can be made equals a fresh 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -273,6 +275,25 @@ def for_another_layout(place: Place) -> None:
     place.more["layout"] = "proc_1"
 
 
+def named_as_numpy_prefers(place: Place) -> None:
+    """A member named attr beside attr.npy is what np.load gives for attr."""
+    stream = io.BytesIO()
+    np.save(stream, np.zeros(3, np.float32))
+    with zipfile.ZipFile(place.sample(), "a") as archive:
+        archive.writestr("attr", stream.getvalue())
+    with np.load(place.sample()) as npz:
+        assert npz["attr"].shape == (3,)
+
+
+def with_a_note(place: Place) -> None:
+    with zipfile.ZipFile(place.sample(), "a") as archive:
+        archive.writestr("note.txt", "not of the sample")
+
+
+def wider_strings(place: Place) -> None:
+    rewrite(place.sample(), lambda arrays: {**arrays, "tok": arrays["tok"].astype("U99")})
+
+
 def gone(place: Place) -> None:
     place.sample().unlink()
 
@@ -327,6 +348,9 @@ TABLE: list[tuple[Callable[[Place], None], set[str], str, set[str]]] = [
     (member_swapped, ONE, "attr differs", set()),
     (score_swapped, ONE, "rise and mas differ", set()),
     (all_empty, ONE, "tok differs", set()),
+    (named_as_numpy_prefers, ONE, "damaged", set()),
+    (with_a_note, ONE, "damaged", set()),
+    (wider_strings, ONE, "tok differs", set()),
     (of_another_layout, ALL, "of layout proc_1", set()),
     (for_another_layout, ALL, "of layout proc", set()),
     (another_prefix, ALL, "tok differs", set()),

@@ -181,3 +181,65 @@ def test_ctrl_c_between_two_rounds(demo: DemoTree, tmp_path: Path) -> None:
     assert "Traceback" not in stderr
     report = json.loads(stdout)
     assert (report["stopped"], report["counts"]["converted"]) == ("interrupted", 3)
+
+
+@pytest.mark.process
+def test_sigterm_between_two_rounds(demo: DemoTree, tmp_path: Path) -> None:
+    growing = tmp_path / "traces"
+    source = next((demo.traces / NEEDLES).glob("ifr_in_all_gen*"))
+    _write(source, growing / NEEDLES / source.name, range(3))
+    process = _start(
+        *(
+            "convert",
+            "--traces_root",
+            growing,
+            "--layout",
+            "proc_1",
+            "--out_root",
+            tmp_path / "out",
+        ),
+        *("--follow", "--every", "60"),
+    )
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Traceback" not in stderr
+    assert "3 of 3 rows done" in stdout
+    assert "--follow --every 60.0" in stdout
+
+
+def test_a_last_trace_that_is_half_written_is_waited_for(demo: DemoTree, tmp_path: Path) -> None:
+    growing = tmp_path / "traces"
+    source = next((demo.traces / NEEDLES).glob("attnlrp*"))
+    run = growing / NEEDLES / source.name
+    _write(source, run, range(8))
+    content = (run / "ex_000007.npz").read_bytes()
+    (run / "ex_000007.npz").write_bytes(content[:300])
+
+    def told(done: Round) -> None:
+        if done.number == 2:
+            (run / "ex_000007.npz").write_bytes(content)
+
+    following = exp2proc.Following(follow=True, every=0.05, patience=60)
+    report = follow(_options(demo, growing, tmp_path / "out"), following, told)
+    assert (report.counts.converted, report.errors) == (8, [])
+
+
+def test_a_later_round_that_cannot_start_leaves_the_report(demo: DemoTree, tmp_path: Path) -> None:
+    growing = tmp_path / "traces"
+    source = next((demo.traces / NEEDLES).glob("attnlrp*"))
+    run = growing / NEEDLES / source.name
+    _write(source, run, range(3))
+
+    def told(done: Round) -> None:
+        if done.number == 1:
+            (run / "manifest.jsonl").unlink()
+            (run / "manifest.jsonl").mkdir()
+
+    following = exp2proc.Following(follow=True, every=0.05, patience=0.2)
+    report = follow(_options(demo, growing, tmp_path / "out"), following, told)
+    assert (report.stopped, report.exit_code, report.counts.converted) == ("blocked", 1, 3)
+    assert [problem.code for problem in report.problems]
+    assert report.to_dict()["problems"]

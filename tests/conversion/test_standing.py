@@ -87,3 +87,21 @@ def test_two_runs_of_a_method_are_told_apart(demo: DemoTree, tmp_path: Path) -> 
     }
     assert Combination("needles", "demo-1B", run.name) in found.matrix()
     assert found.absent() == []
+
+
+def test_what_it_says_is_what_resume_does(demo: DemoTree, tmp_path: Path) -> None:
+    """Also of a folder that stands where a sample should be; and the exit codes are those."""
+    out = tmp_path / "out"
+    _damage(demo, out)
+    blocked = next((out / "multihop_zh").rglob("ex_000004.npz"))
+    blocked.unlink()
+    blocked.mkdir()
+    report = run_json(*_words(demo, out), code=1)
+    assert report["exit_code"] == 1
+    deep = report["deep"]
+    done = run_json("convert", *_words(demo, out)[1:-1], "--resume", code=1)
+    assert deep["stale"] == done["replaced"]
+    assert deep["cannot"] == done["errors"]
+    names = {"made": "kept", "stale": "replaced", "missing": "converted", "cannot": "failed"}
+    for said, did in names.items():
+        assert sum(cell[said] for cell in deep["matrix"]) == done["counts"][did]

@@ -331,3 +331,26 @@ def test_the_command(clean: Export, tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout
     assert run_cli("check", tmp_path / "nowhere").returncode == 1
     assert run_cli("check", out, "--against", tmp_path / "nowhere").returncode == 2
+
+
+def test_layouts_that_lie_together(clean: Export, tmp_path: Path) -> None:
+    shutil.copytree(clean.out["proc"] / RUN, tmp_path / RUN)
+    shutil.copy(clean.out["proc_1"] / RUN / NAME, tmp_path / RUN / NAME)
+    (error,) = exp2proc.check(tmp_path).errors
+    assert error.code == "sample-unexpected"
+    assert "proc and proc_1 lie in it together" in error.message
+
+
+def test_an_infinite_score_that_its_trace_has(tmp_path: Path) -> None:
+    """It is what convert writes, and nothing to make again; alone it cannot be."""
+    tree = write_tree(tmp_path / "tree")
+    run, out = tree.traces / RUN, tmp_path / "out"
+    rewrite(run / NAME, _infinite)
+    exp2proc.convert(trace_dir=run, layout="proc_1", out_dir=out)
+    assert exp2proc.check(out, against=run).errors == []
+    (error,) = exp2proc.check(out).errors
+    assert error.code == "sample-inconsistent"
+
+
+def _infinite(arrays: Arrays) -> None:
+    arrays["faithfulness_scores"][1, 0] = np.inf

@@ -215,6 +215,77 @@ def test_a_record_that_is_none(exported: Path, tmp_path: Path, content: str) -> 
     assert "11 of 12 folders have a record" in done.stdout
 
 
+@pytest.mark.parametrize("kind", ["fifo", "nested", "long number", "folder"])
+def test_what_stands_in_a_records_place_costs_a_line(
+    exported: Path, tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(DemoTree(exported).out, out)
+    path = out / RECORD
+    record = json.loads(path.read_text())
+    path.unlink()
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "nested":
+        path.write_text("[" * 100_000 + "]" * 100_000)
+    else:
+        record["rows"]["samples"] = 10**30
+        path.write_text(json.dumps(record))
+    done = run_cli("check", out, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert "11 of 12 folders have a record" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) < 1000
+    assert done.returncode == (0 if kind in ("fifo", "folder") else 1)
+
+
+def test_a_part_of_a_run_leaves_no_record(demo: DemoTree, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report = _export(demo, out, limit=3)
+    assert [run.record for run in report.runs] == [None] * 12
+    assert not (out / ".exp2proc").exists()
+    _export(demo, out, resume=True)
+    _export(demo, out, resume=True, limit=3)
+    report_of = exp2proc.check(out)
+    assert (report_of.recorded, report_of.errors) == (12, [])
+    assert all(run.record for run in _export(demo, out, resume=True, limit=8).runs)
+
+
+def test_of_several_records_one_that_matches_counts(demo: DemoTree, tmp_path: Path) -> None:
+    out, run = tmp_path / "out", demo.traces / RUN
+    _export(demo, out, traces_root=None, trace_dir=run, out_root=None, out_dir=out / RUN)
+    nearest = (out / RUN).parent / ".exp2proc" / f"{Path(RUN).name}.json"
+    assert nearest.exists()
+    trace = run / "ex_000001.npz"
+    with np.load(trace) as npz:
+        arrays = dict(npz)
+    arrays["v_row_all"] = arrays["v_row_all"] * 2
+    np.savez_compressed(trace, **arrays)
+    _export(demo, out, traces_root=None, trace_dir=run, resume=True)
+    assert (out / RECORD).exists()
+    assert exp2proc.check(out).errors == []
+    (out / RECORD).unlink()
+    assert [error.code for error in exp2proc.check(out).errors] == ["record-mismatch"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_run_that_is_gone_is_missed_by_its_record(
+    exported: Path, tmp_path: Path, whole: bool
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(DemoTree(exported).out, out)
+    if whole:
+        shutil.rmtree(out / "needles")
+    else:
+        for path in (out / RUN).iterdir():
+            path.unlink()
+    errors = exp2proc.check(out).errors
+    assert {error.code for error in errors} == {"record-mismatch"}
+    assert len(errors) == (4 if whole else 1)
+    assert all(error.message.startswith("0 samples are there, 8 were made") for error in errors)
+
+
 def test_parquet_carries_it_on(exported: Path, tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     out = tmp_path / "out"
