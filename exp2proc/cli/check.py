@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against",
         metavar="TRACES_ROOT",
-        help="compare attr, hop, spans and scores bit for bit with what these traces give, and"
+        help="compare attr, hop, spans and scores, array by array, with what these traces give, and"
         " expect a sample for every row",
     )
     add_options(
