@@ -1,8 +1,8 @@
 """Checking samples after the fact: each against its schema and itself, and against its trace.
 
 Without traces a sample proves that it is whole and consistent. With `against`, everything but the
-token pieces is derived from its trace again and compared, array by array; with a tokenizer the pieces,
-too, from the texts.
+token pieces is derived from its trace again and compared, array by array; with a tokenizer the
+pieces, too, from the texts.
 """
 
 from __future__ import annotations
