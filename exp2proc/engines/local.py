@@ -12,8 +12,8 @@ from .engine import T, Task, Work, WorkersLost
 from .processes import (
     available_cores,
     children_ignore_ctrl_c,
-    end_results,
     end_workers,
+    expect_early_end,
     follow_parent,
     start_trackers,
 )
@@ -74,6 +74,7 @@ class LocalEngine:
             pre_dispatch="2*n_jobs",
             **followers,
         )
+        expect_early_end()
         try:
             with children_ignore_ctrl_c():
                 self._running = pool(delayed(task)(work) for work in works)
@@ -90,7 +91,7 @@ class LocalEngine:
     def stop(self) -> list[Any]:
         """See `Engine.stop`; worker processes are killed, which costs no finished file."""
         if self._running is not None:
-            end_results(self._running)
+            self._running.close()
             self._running = None
         if self._backend == "loky":
             end_workers()
