@@ -15,12 +15,12 @@ from attrs import evolve
 
 from ..engines import Engine, open_engine
 from ..errors import PlanError
+from ..formats.names import promised_by
 from ..options import Following, Options
 from ..planning.plan import Plan
 from ..planning.planner import make_plan
 from ..results import Counts, Replaced, Report, StopReason
 from ..system.signals import Terminated
-from ..traces.runs import promised_rows
 from .run import run_plan
 
 
@@ -154,7 +154,7 @@ def _round(options: Options, engine: Engine) -> _Seen:
 def _is_complete(plan: Plan) -> bool:
     limit = plan.options.limit
     for planned in plan.runs:
-        promised = promised_rows(planned.run.run_tag)
+        promised = promised_by(planned.run.run_tag)
         if promised is None:
             return False
         if len(planned.rows) < (promised if limit is None else min(promised, limit)):

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from ..errors import Exp2procError
 from ..formats.layouts import FT_IFR_METHODS
+from ..formats.names import promised_by
 from ..formats.npz import NpzError
 from ..traces.manifest import NAME, BadLine, Row
-from ..traces.runs import promised_rows
 from ..traces.trace import open_trace, read_trace
 
 _COPIES: Final = (
@@ -103,7 +103,7 @@ def inspect_run(folder: Path, rows: list[Row | BadLine]) -> Wholeness:
         copies_differ=differ,
         strays=_strays(folder, lines.keys() | {row.file for row in rows if row.file}),
         duplicates=tuple(number for number, count in numbers.items() if count > 1),
-        promised=promised_rows(folder.name),
+        promised=promised_by(folder.name),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 # Where the method ends in a run_tag: hops (n1), modes of LRP (negdrop, normnorm), what was measured
 # (mfaithfulness_gen), how many (100ex).
 _SETTINGS: Final = re.compile(r"_(?=n\d+(?:_|$)|neg[a-z]+(?:_|$)|norm[a-z]+|mfaith|mrecov|\d+ex$)")
-_SIZE: Final = re.compile(r"_(\d{1,9})ex$")
+_SIZE: Final = re.compile(r"(?:^|_)([0-9]{1,9})ex$")
 # Methods whose published folders say no settings. Others are known by these.
 _METHODS: Final = re.compile(r"(?:ft_)?(?:ifr|attnlrp|perturbation)(?:_|$)|IG$")
 
@@ -72,7 +72,7 @@ def method_of(run_tag: str) -> str:
 
 
 def promised_by(run_tag: str) -> int | None:
-    """How many samples a run_tag promises, None when it does not say.
+    """How many rows, and so samples, a run_tag says were asked for; None when it does not say.
 
     >>> promised_by("ifr_multi_hop_both_n1_mfaithfulness_gen_100ex"), promised_by("attnlrp")
     (100, None)

@@ -12,12 +12,13 @@ from collections import defaultdict
 
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
+from ..formats.names import promised_by
 from ..options import Options, TokenizerChoice, parse_tokenizers
 from ..results import RunWarning
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, load_manifest
-from ..traces.runs import describe_run, find_runs, promised_rows
+from ..traces.runs import describe_run, find_runs
 from .matching import choose_tokenizers, group_by_text, match_texts, name_runs
 from .plan import Plan, PlannedRun
 from .shards import without_rows
@@ -120,7 +121,7 @@ def _look_for_all_rows(
     planned: PlannedRun, options: Options, problems: list[Exp2procError]
 ) -> None:
     """Say so where a manifest is empty, or shorter than the run's name promises."""
-    run, count, promised = planned.run, len(planned.rows), promised_rows(planned.run.run_tag)
+    run, count, promised = planned.run, len(planned.rows), promised_by(planned.run.run_tag)
     if count == options.limit or (count and (promised is None or count >= promised)):
         return
     where = f" where the run's name promises {promised}" if promised else ""

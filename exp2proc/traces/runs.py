@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -87,16 +86,6 @@ def describe_run(trace_dir: Path, out_root: Path, out_dir: Path | None) -> Run:
     )
 
 
-def promised_rows(run_tag: str) -> int | None:
-    """How many rows a run's name says were asked for.
-
-    >>> promised_rows("attnlrp_negdrop_normnorm_mfaithfulness_gen_100ex"), promised_rows("run")
-    (100, None)
-    """
-    size = _SIZE.search(run_tag)
-    return int(size[1]) if size else None
-
-
 def _after_traces(parts: tuple[str, ...]) -> tuple[str, ...]:
     if "traces" not in parts:
         return ()
@@ -106,7 +95,6 @@ def _after_traces(parts: tuple[str, ...]) -> tuple[str, ...]:
 DEFAULT_DATA_ROOT: Final = "exp/exp2/data"
 """Where exp2 keeps its dataset caches, relative to the folder that it runs in."""
 
-_SIZE: Final = re.compile(r"(?:^|_)([0-9]{1,9})ex$")
 
 _MODEL_PARTS: Final = 2
 """Most parts of a path that a model_tag has: a hub name's, `Qwen/Qwen3-8B`."""
