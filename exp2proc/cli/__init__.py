@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
-from ..system.signals import Terminated
+from ..system.signals import Terminated, hear_stops, ignore_stops
+from ..system.streams import StandardStreams
 from ..versions import __version__
 
 COMMANDS = {
@@ -68,20 +67,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Most of what a command makes stays until its end: look for garbage less often.
     gc.set_threshold(50_000, 20, 100)
-    _tolerant_streams()
+    streams = StandardStreams()
     try:
-        return _run(words)
+        hear_stops()
+        code = _run(words)
+    except SystemExit as end:  # of argparse
+        code = int(end.code or 0)
     except KeyboardInterrupt:
         print("exp2proc: interrupted", file=sys.stderr)
-        return 130
+        code = 130
     except Terminated:
         print("exp2proc: terminated", file=sys.stderr)
-        return 143
-    except BrokenPipeError:
-        # The reader of our output went away (| head): not an error, and nothing more to say.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        code = 143
+    if argv is None:
+        ignore_stops()  # all is done: the exit code of this process stands
+    return streams.settle(code)
 
 
 def _run(words: list[str]) -> int:
@@ -137,10 +137,3 @@ def _underscored(words: list[str]) -> list[str]:
             word = "--" + name[2:].replace("-", "_") + equals + value
         spelled.append(word)
     return spelled
-
-
-def _tolerant_streams() -> None:
-    """A terminal that cannot show a character shows its escape instead of a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

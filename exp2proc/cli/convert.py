@@ -61,9 +61,7 @@ def run(args: argparse.Namespace) -> int:
         return plan.run(args)
     from ..engines import open_engine
     from ..planning.planner import make_plan
-    from ..system.signals import hear_sigterm
 
-    hear_sigterm()
     try:
         options = options_of(args, Options)
         if args.follow:

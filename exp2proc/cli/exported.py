@@ -51,8 +51,6 @@ def guarded(run: Run) -> Run:
         except KeyboardInterrupt:
             print("exp2proc: interrupted; run it again to complete", file=sys.stderr)
             return 130
-        except BrokenPipeError:
-            raise
         except OSError as err:
             from ..formats.names import printable
 

@@ -292,9 +292,9 @@ def test_an_empty_value_is_not_the_current_folder(option: str, tmp_path: Path) -
 def test_a_lost_terminal_ends_a_run_as_sigterm_does() -> None:
     script = (
         "import os, signal, sys\n"
-        "from exp2proc.system.signals import Terminated, hear_sigterm\n"
+        "from exp2proc.system.signals import Terminated, hear_stops\n"
         "if 'nohup' in sys.argv: signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "hear_sigterm()\n"
+        "hear_stops()\n"
         "try: os.kill(os.getpid(), signal.SIGHUP); print('goes on')\n"
         "except Terminated: print('ends')\n"
     )
