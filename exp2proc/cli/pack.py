@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .exported import add_outs, check_target, guarded, read_all
+from .exported import add_outs, guarded, read_all
 from .values import path
 
 EXAMPLES = """\
@@ -33,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
     from ..exports.read import load_source
     from ..exports.records import with_records
     from ..formats.parquet import pack
+    from .targets import PARQUET, check_target
 
-    check_target(args.output, overwrite=args.overwrite)
+    check_target(args.output, PARQUET, overwrite=args.overwrite)
     with read_all(args, load_source) as reading:
         samples, records = with_records(reading.items(), reading.sources)
         count = pack(samples, args.output, records)

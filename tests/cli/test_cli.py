@@ -257,10 +257,10 @@ def test_a_report_that_cannot_be_written_is_found_before_the_start(
     demo: DemoTree, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    for path, why in ((tmp_path / "file" / "r.json", "file"), (tmp_path, "it is a folder")):
+    for path, why in ((tmp_path / "file" / "r.json", "file"), (tmp_path, "is a folder")):
         done = run_cli(*_all(demo, tmp_path / "out"), "--report", path)
         assert (done.returncode, done.stdout) == (2, "")
-        assert f"the report {path}: " in done.stderr
+        assert str(path) in done.stderr
         assert why in done.stderr
     assert not (tmp_path / "out").exists()
 
