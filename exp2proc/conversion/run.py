@@ -131,7 +131,7 @@ def run_plan(
                     mark.remove(planned.run.out_dir)
                 sweep(str(planned.run.out_dir))
     report = tally.report(stopped)
-    if write and plan.options.provenance:
+    if write:
         with undisturbed():
             write_records(plan, report)
     report.seconds = time.monotonic() - began

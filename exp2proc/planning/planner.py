@@ -104,7 +104,8 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
         number, first = len(plan.runs), plan.row_count
         try:
             manifest = load_manifest(folder / NAME, options.limit, run=number, first=first)
-            young = time.time() - (folder / NAME).stat().st_mtime < _YOUNG
+            # A date far ahead says nothing: a clock was set back, or was another machine's.
+            young = abs(time.time() - (folder / NAME).stat().st_mtime) < _YOUNG
         except OSError as err:
             problems.append(
                 Exp2procError("manifest-unreadable", f"{folder / NAME}: {err.strerror or err}")

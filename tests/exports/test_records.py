@@ -300,3 +300,21 @@ def test_parquet_carries_it_on(exported: Path, tmp_path: Path) -> None:
     for name, found in about["records"].items():
         assert found["record"]["samples_digest"] in {r["samples_digest"] for r in written.values()}
         assert bool(found["mismatch"]) == (name == RUN)
+
+
+@pytest.mark.parametrize("more", [{"limit": 3}, {"provenance": False}], ids=str)
+def test_a_run_that_leaves_no_record_leaves_none_of_other_samples(
+    demo: DemoTree, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    out = tmp_path / "out"
+    _export(demo, out)
+    first = records_of(out)
+    _export(demo, out, resume=True, **more)
+    assert records_of(out) == first  # nothing was written: it still describes what is there
+    trace = next((demo.traces / "needles").rglob("ifr_multi_hop_both*/ex_000001.npz"))
+    with np.load(trace) as npz:
+        arrays = dict(npz)
+    np.savez(trace, **{**arrays, "v_row_all": arrays["v_row_all"] * 2})
+    assert _export(demo, out, resume=True, **more).counts.replaced == 1
+    assert records_of(out) == {path: one for path, one in first.items() if path != RECORD[10:]}
+    assert exp2proc.check(out, against=demo.traces).errors == []
