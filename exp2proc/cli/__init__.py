@@ -12,8 +12,9 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from ..system.signals import Terminated, hear_stops, ignore_stops
 from ..system.streams import StandardStreams
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     streams = StandardStreams()
     try:
         hear_stops()
+        _stand_somewhere()
         code = _run(words)
     except SystemExit as end:  # of argparse
         code = int(end.code or 0)
@@ -108,6 +110,21 @@ def _run(words: list[str]) -> int:
     if why := _wrong_environment():
         parser.exit(2, f"{parser.prog}: {why}\n")
     return int(module.run(args))
+
+
+_NOWHERE: Final = "/proc/sys"
+"""A folder in which nothing can be made, and no name of ours is found."""
+
+
+def _stand_somewhere() -> None:
+    """Leave a working directory that was removed: the libraries need one, full paths do not."""
+    try:
+        os.getcwd()
+    except OSError:
+        said = "exp2proc: the working directory was removed: only full paths can work"
+        print(said, file=sys.stderr)
+        with suppress(OSError):
+            os.chdir(_NOWHERE)
 
 
 def _wrong_environment() -> str | None:
