@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from attrs import evolve
 
 from ..engines import Engine, open_engine
-from ..errors import PlanError
+from ..errors import Exp2procError, PlanError
 from ..formats.names import promised_by
 from ..options import Following, Options
 from ..planning.plan import Plan
-from ..planning.planner import make_plan
+from ..planning.planner import existing_outputs, make_plan
 from ..results import Counts, Replaced, Report, StopReason
 from ..system.signals import Terminated
 from .run import run_plan
@@ -83,13 +83,15 @@ def follow(
     following = following or Following()
     began = changed = time.monotonic()
     state: object = None
+    careful = not (options.resume or options.overwrite)
     earlier: dict[str, Counts] = {}
+    most: dict[str, int] = {}
     replaced: dict[tuple[str, str], Replaced] = {}
     last: Report | None = None
     with open_engine(options.engine) as engine:
         for number in itertools.count(1):
             try:
-                seen = _round(options, engine)
+                seen = _round(options, engine, most if careful else None)
                 if seen.state != state:
                     state, changed = seen.state, time.monotonic()
                 patient = time.monotonic() - changed < following.patience
@@ -104,12 +106,19 @@ def follow(
             if seen.report is not None:
                 last = seen.report
                 options = evolve(options, resume=True, overwrite=False)
-                made = _made(last)
+                made = _made(last.counts)
                 _count_as_made(last, earlier)
+                for trace_dir, counts in earlier.items():
+                    most[trace_dir] = max(most.get(trace_dir, 0), _made(counts))
                 replaced.update(((one.trace_dir, one.file), one) for one in last.replaced)
                 last.replaced = list(replaced.values())
                 last.seconds = time.monotonic() - began
-                over = seen.complete or last.stopped is not None or not patient
+                gone = sorted(earlier.keys() - {run.trace_dir for run in last.runs})
+                complete = seen.complete and not gone
+                over = complete or last.stopped is not None or not patient
+                if over and gone:
+                    last.stopped = last.stopped or "blocked"
+                    last.problems = [Exp2procError("no-runs", f"{one} is gone") for one in gone]
             done = Round(number, seen.report, made, 0.0 if over else following.every)
             stopped = _tell_and_rest(done, on_round)
             if last is not None and (over or stopped is not None):
@@ -133,9 +142,19 @@ def _tell_and_rest(done: Round, on_round: OnRound | None) -> StopReason | None:
     return None
 
 
-def _round(options: Options, engine: Engine) -> _Seen:
+def _round(options: Options, engine: Engine, made: Mapping[str, int] | None) -> _Seen:
+    """One round.
+
+    Args:
+        options: of the round.
+        engine: where the workers are.
+        made: how many samples of each run are there by this following's own doing, where others
+            are refused.
+    """
     try:
         plan = make_plan(options)
+        if made is not None and (problems := existing_outputs(plan, made)):
+            raise PlanError(problems)
     except PlanError as err:
         if {problem.code for problem in err.problems} != {"no-runs"}:
             raise
@@ -162,8 +181,8 @@ def _is_complete(plan: Plan) -> bool:
     return True
 
 
-def _made(report: Report) -> int:
-    return report.counts.converted + report.counts.replaced
+def _made(counts: Counts) -> int:
+    return counts.converted + counts.replaced
 
 
 def _count_as_made(report: Report, earlier: dict[str, Counts]) -> None:

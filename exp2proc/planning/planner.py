@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
@@ -183,15 +184,25 @@ def _check_outputs(plan: Plan, problems: list[Exp2procError]) -> None:
     for shared in owners.values():
         _check_collision(plan, shared, problems)
     if not (plan.options.overwrite or plan.options.resume):
-        problems.extend(
-            Exp2procError(
-                "outputs-exist",
-                f"{planned.existing} of {len(planned.rows)} outputs are already in"
-                f" {planned.run.out_dir}",
-            )
-            for planned in plan.runs
-            if planned.existing
+        problems += existing_outputs(plan, {})
+
+
+def existing_outputs(plan: Plan, made: Mapping[str, int]) -> list[Exp2procError]:
+    """A problem for each run that has more outputs than were made of it so far.
+
+    Args:
+        plan: of all rows.
+        made: how many, by trace_dir.
+    """
+    return [
+        Exp2procError(
+            "outputs-exist",
+            f"{planned.existing} of {len(planned.rows)} outputs are already in"
+            f" {planned.run.out_dir}",
         )
+        for planned in plan.runs
+        if planned.existing > made.get(str(planned.run.trace_dir), 0)
+    ]
 
 
 def _count_existing(plan: Plan, planned: PlannedRun) -> None:
