@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
     check_target(args.output, PARQUET, overwrite=args.overwrite)
     with read_all(args, load_source) as reading:
-        samples, records = with_records(reading.items(), reading.sources)
+        samples, records = with_records(reading.items(), reading.sources, args.outs)
         count = pack(samples, args.output, records)
     print(f"{args.output}: {count} samples, {args.output.stat().st_size / 1e6:.1f} MB")
     return reading.exit_code

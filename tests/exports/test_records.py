@@ -300,6 +300,10 @@ def test_parquet_carries_it_on(exported: Path, tmp_path: Path) -> None:
     for name, found in about["records"].items():
         assert found["record"]["samples_digest"] in {r["samples_digest"] for r in written.values()}
         assert bool(found["mismatch"]) == (name == RUN)
+    one = next((out / RUN).iterdir())  # which says nothing of its run
+    assert run_cli("pack", one, "-o", tmp_path / "one.parquet").returncode == 0
+    about = json.loads(pq.ParquetFile(tmp_path / "one.parquet").metadata.metadata[b"exp2proc"])
+    assert about["records"] == {}
 
 
 @pytest.mark.parametrize("more", [{"limit": 3}, {"provenance": False}], ids=str)
