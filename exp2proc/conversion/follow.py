@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from attrs import evolve
@@ -18,7 +18,7 @@ from ..errors import Exp2procError, PlanError
 from ..formats.names import promised_by
 from ..options import Following, Options
 from ..planning.plan import Plan
-from ..planning.planner import existing_outputs, make_plan
+from ..planning.planner import existing, make_plan, outputs_exist
 from ..results import Counts, Replaced, Report, StopReason
 from ..system.signals import Terminated
 from .run import run_plan
@@ -83,15 +83,14 @@ def follow(
     following = following or Following()
     began = changed = time.monotonic()
     state: object = None
-    careful = not (options.resume or options.overwrite)
     earlier: dict[str, Counts] = {}
-    most: dict[str, int] = {}
+    own: dict[str, set[str]] | None = None if options.resume or options.overwrite else {}
     replaced: dict[tuple[str, str], Replaced] = {}
     last: Report | None = None
     with open_engine(options.engine) as engine:
         for number in itertools.count(1):
             try:
-                seen = _round(options, engine, most if careful else None)
+                seen = _round(options, engine, own)
                 if seen.state != state:
                     state, changed = seen.state, time.monotonic()
                 patient = time.monotonic() - changed < following.patience
@@ -108,8 +107,6 @@ def follow(
                 options = evolve(options, resume=True, overwrite=False)
                 made = _made(last.counts)
                 _count_as_made(last, earlier)
-                for trace_dir, counts in earlier.items():
-                    most[trace_dir] = max(most.get(trace_dir, 0), _made(counts))
                 replaced.update(((one.trace_dir, one.file), one) for one in last.replaced)
                 last.replaced = list(replaced.values())
                 last.seconds = time.monotonic() - began
@@ -142,24 +139,26 @@ def _tell_and_rest(done: Round, on_round: OnRound | None) -> StopReason | None:
     return None
 
 
-def _round(options: Options, engine: Engine, made: Mapping[str, int] | None) -> _Seen:
+def _round(options: Options, engine: Engine, own: dict[str, set[str]] | None) -> _Seen:
     """One round.
 
     Args:
         options: of the round.
         engine: where the workers are.
-        made: how many samples of each run are there by this following's own doing, where others
-            are refused.
+        own: names of the outputs of each run, by trace_dir, that are there by this following's own
+            doing, where others are refused; the round's are added.
     """
     try:
         plan = make_plan(options)
-        if made is not None and (problems := existing_outputs(plan, made)):
-            raise PlanError(problems)
+        if own is not None:
+            _refuse_others(plan, own)
     except PlanError as err:
         if {problem.code for problem in err.problems} != {"no-runs"}:
             raise
         return _Seen(None, (), complete=False)
     report = run_plan(plan, None, engine)
+    for planned in plan.runs if own is not None else ():
+        own.setdefault(str(planned.run.trace_dir), set()).update(existing(plan, planned))
     state = [
         (run.trace_dir, planned.sha256, run.record and run.record["samples_digest"])
         for planned, run in zip(plan.runs, report.runs, strict=True)
@@ -168,6 +167,15 @@ def _round(options: Options, engine: Engine, made: Mapping[str, int] | None) -> 
     unread = any(error.code in _UNFINISHED for error in report.errors)
     complete = _is_complete(plan) and not report.counts.pending and not unread
     return _Seen(report, state, complete)
+
+
+def _refuse_others(plan: Plan, own: dict[str, set[str]]) -> None:
+    others = (
+        (planned, len(existing(plan, planned) - own.get(str(planned.run.trace_dir), set())))
+        for planned in plan.runs
+    )
+    if problems := outputs_exist(others):
+        raise PlanError(problems)
 
 
 def _is_complete(plan: Plan) -> bool:

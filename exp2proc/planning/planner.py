@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
@@ -180,38 +180,36 @@ def _check_outputs(plan: Plan, problems: list[Exp2procError]) -> None:
                 Exp2procError("output-is-trace", f"the output folder {out} is a trace run")
             )
             continue
-        _count_existing(plan, planned)
+        planned.existing = len(existing(plan, planned))
     for shared in owners.values():
         _check_collision(plan, shared, problems)
     if not (plan.options.overwrite or plan.options.resume):
-        problems += existing_outputs(plan, {})
+        problems += outputs_exist((planned, planned.existing) for planned in plan.runs)
 
 
-def existing_outputs(plan: Plan, made: Mapping[str, int]) -> list[Exp2procError]:
-    """A problem for each run that has more outputs than were made of it so far.
+def outputs_exist(counts: Iterable[tuple[PlannedRun, int]]) -> list[Exp2procError]:
+    """A problem for each run that has outputs which may not be replaced.
 
     Args:
-        plan: of all rows.
-        made: how many, by trace_dir.
+        counts: runs, and how many such outputs each has.
     """
     return [
         Exp2procError(
             "outputs-exist",
-            f"{planned.existing} of {len(planned.rows)} outputs are already in"
-            f" {planned.run.out_dir}",
+            f"{count} of {len(planned.rows)} outputs are already in {planned.run.out_dir}",
         )
-        for planned in plan.runs
-        if planned.existing > made.get(str(planned.run.trace_dir), 0)
+        for planned, count in counts
+        if count
     ]
 
 
-def _count_existing(plan: Plan, planned: PlannedRun) -> None:
+def existing(plan: Plan, planned: PlannedRun) -> set[str]:
+    """The names of a run's outputs that are there."""
     try:
         there = set(os.listdir(planned.run.out_dir))
     except OSError:
-        return
-    if there:
-        planned.existing = sum(row.file in there for row in plan.usable(planned))
+        return set()
+    return {row.file for row in plan.usable(planned) if row.file in there} if there else set()
 
 
 def _check_collision(plan: Plan, shared: list[PlannedRun], problems: list[Exp2procError]) -> None:

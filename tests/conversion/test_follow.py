@@ -310,3 +310,20 @@ def test_outputs_of_a_run_that_comes_later(demo: DemoTree, tmp_path: Path, resum
         assert [one.code for one in report.problems] == ["outputs-exist"]
         assert (report.stopped, report.exit_code) == ("blocked", 1)
         assert there.read_bytes() == b"somebody else's"
+
+
+def test_a_manifest_that_is_written_anew(demo: DemoTree, tmp_path: Path) -> None:
+    """What this following made is its own, whatever the manifest names at the time."""
+    run = tmp_path / "traces" / NEEDLES / (source := _runs(demo)[0]).name
+    shutil.copytree(source, run)
+    lines = (source / "manifest.jsonl").read_text().splitlines(keepends=True)
+    rounds = {0: lines[:5], 1: lines[5:], 2: lines}
+    (run / "manifest.jsonl").write_text("".join(rounds[0]))
+
+    def change(done: Round) -> None:
+        (run / "manifest.jsonl").write_text("".join(rounds.get(done.number, lines)))
+
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
+    report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
+    assert (report.stopped, report.exit_code, report.counts.planned) == (None, 0, 8)
+    assert report.problems == []
