@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ _UNASKED: Final = 1 << 24
 """Up to this size arrays are inflated first and looked at then."""
 _MAX_ITEMS: Final = MAX_BYTES // 4
 _FEW: Final = 16
+_MAX_CODE: Final = sys.maxunicode
 
 
 @dataclass(frozen=True, eq=False)
@@ -454,8 +456,13 @@ def _hops_problem(name: str, arrays: Outlines) -> str | None:
 
 def _text_problem(name: str, arrays: Outlines) -> str | None:
     array, length = arrays[name], arrays["attr"].shape[0]
-    fits = array.dtype.kind == "U" and array.shape == (length,)
-    return None if fits else f"{name} is {_kind(array)}, not str[{length}]"
+    if array.dtype.kind != "U" or array.shape != (length,):
+        return f"{name} is {_kind(array)}, not str[{length}]"
+    if isinstance(array, Outline) or not array.nbytes:
+        return None
+    codes = array.view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    highest = int(codes.max())
+    return f"{name} holds {highest:#x}, which is no character" if highest > _MAX_CODE else None
 
 
 def _span_problem(name: str, arrays: Arrays) -> str | None:
