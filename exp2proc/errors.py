@@ -174,7 +174,7 @@ PLAN_ERRORS: Final = _catalogue(
     ErrorKind(
         "output-is-trace",
         "an output folder is a trace run",
-        "Choose another --out_dir or --out_root: traces are never written to.",
+        "Choose another folder (--out_dir, --out_root, -o): traces are never written to.",
     ),
     ErrorKind(
         "output-collision",

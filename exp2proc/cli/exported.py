@@ -64,13 +64,15 @@ def guarded(run: Run) -> Run:
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file that is there.
+    """Refuse to replace a file that is there, and to write one to a trace run.
 
     Raises:
-        Exp2procError: `target-exists`.
+        Exp2procError: `target-exists`, `output-is-trace`.
     """
     from ..errors import Exp2procError
+    from ..traces.runs import refuse_traces
 
+    refuse_traces(path.parent)
     if path.is_dir() or (path.exists() and not overwrite):
         what = "a folder" if path.is_dir() else "already there"
         raise Exp2procError("target-exists", f"{path} is {what}")

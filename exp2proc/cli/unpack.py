@@ -34,12 +34,19 @@ def run(args: argparse.Namespace) -> int:
     from ..formats.parquet import ParquetReader, unpack
     from ..results import Progress
     from ..terminal import progress
+    from ..traces.runs import refuse_traces
 
     failures: list[Exp2procError] = []
     with ParquetReader(args.file) as reader:
         done = 0
         with progress.reporter(reader.count, what="samples", doing="writing") as on_progress:
-            paths = unpack(reader, args.output, overwrite=args.overwrite, on_error=failures.append)
+            paths = unpack(
+                reader,
+                args.output,
+                overwrite=args.overwrite,
+                check=refuse_traces,
+                on_error=failures.append,
+            )
             for done, _ in enumerate(paths, 1):
                 on_progress(Progress(done + len(failures), reader.count, len(failures)))
     tell_failures([(err.code, err) for err in failures])

@@ -359,7 +359,12 @@ def _floats(values: Any) -> npt.NDArray[np.float32]:
 
 
 def unpack(
-    reader: ParquetReader, out: Path, *, overwrite: bool = False, on_error: OnError | None = None
+    reader: ParquetReader,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    check: Callable[[Path], object] | None = None,
+    on_error: OnError | None = None,
 ) -> Iterator[Path]:
     """Write the npz files of a packed file below `out`; gives each path once it is written.
 
@@ -367,6 +372,8 @@ def unpack(
         reader: of the packed file.
         out: the output folder.
         overwrite: whether files that are there may be replaced.
+        check: is asked for every folder that gets a sample before anything is written; it raises
+            where there may be none.
         on_error: is told of each row that is no sample, or whose name this file system does not
             take; it is then left out. Without it the first such row raises.
 
@@ -375,6 +382,9 @@ def unpack(
             there, unless `overwrite`.
         OSError: the operating system refuses.
     """
+    if check is not None:
+        for folder in reader.folders():
+            check(out / folder)
     swept: set[Path] = set()
     for name, content in reader.files(on_error):
         path = out / name

@@ -34,6 +34,7 @@ from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS, both
 from ..results import OnProgress, Progress
 from ..system.atomic_write import claim_folder
+from ..traces.runs import refuse_traces
 from .cells import sample_cells
 from .heatmap import number, render, sections, visible
 from .index import Entry, write_index
@@ -91,7 +92,7 @@ def build_gallery(
         on_progress: told after each sample.
 
     Raises:
-        Exp2procError: `no-samples`, `samples-collide`, `target-exists`.
+        Exp2procError: `no-samples`, `samples-collide`, `target-exists`, `output-is-trace`.
         OSError: the operating system refuses.
     """
     root = Path(target)
@@ -131,7 +132,11 @@ def _digest(*parts: str | bytes) -> str:
 
 
 def _make_ready(root: Path) -> None:
-    """Make the folder of the site ready, unless somebody else's files are there."""
+    """Make the folder of the site ready, unless somebody else's files are there.
+
+    All that could stand in the way is seen before anything is changed; links are not followed.
+    """
+    refuse_traces(root)
     if root.exists() and not root.is_dir():
         raise Exp2procError("target-exists", f"{root} is not a folder")
     if not claim_folder(root, MARKER):

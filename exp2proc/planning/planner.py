@@ -18,7 +18,7 @@ from ..results import RunWarning
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, load_manifest
-from ..traces.runs import describe_run, find_runs
+from ..traces.runs import describe_run, find_runs, refuse_traces
 from .matching import choose_tokenizers, group_by_text, match_texts, name_runs
 from .plan import Plan, PlannedRun
 from .shards import without_rows
@@ -167,18 +167,15 @@ def _identity(row: Row) -> tuple[object, ...]:
 
 
 def _check_outputs(plan: Plan, problems: list[Exp2procError]) -> None:
-    traces = {os.path.realpath(planned.run.trace_dir) for planned in plan.runs}
     owners: dict[str, list[PlannedRun]] = defaultdict(list)
     for planned in plan.runs:
-        out = planned.run.out_dir
-        real = os.path.realpath(out)
-        owners[real].append(planned)
-        if real in traces or os.path.exists(out / NAME):
-            problems.append(
-                Exp2procError("output-is-trace", f"the output folder {out} is a trace run")
-            )
-            continue
-        _count_existing(plan, planned)
+        owners[os.path.realpath(planned.run.out_dir)].append(planned)
+        try:
+            refuse_traces(planned.run.out_dir)
+        except Exp2procError as err:
+            problems.append(err)
+        else:
+            _count_existing(plan, planned)
     for shared in owners.values():
         _check_collision(plan, shared, problems)
     if not (plan.options.overwrite or plan.options.resume):
