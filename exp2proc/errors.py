@@ -177,6 +177,11 @@ PLAN_ERRORS: Final = _catalogue(
         "Choose another folder (--out_dir, --out_root, -o): traces are never written to.",
     ),
     ErrorKind(
+        "output-hidden",
+        "an output folder would begin with a dot, which readers of samples pass by",
+        "Rename the folder of the traces, or name the place with --out_dir.",
+    ),
+    ErrorKind(
         "output-collision",
         "two runs would write the same file",
         "Convert them one at a time with their own --out_dir, or put the runs below a folder named"

@@ -254,6 +254,14 @@ class ParquetReader:
         self._file.close()
         self._stream.close()
 
+    def is_read_from(self, path: Path) -> bool:
+        """Whether a file that is put at `path` takes the place of the packed file, or of a link."""
+        return any(
+            path.name == os.path.basename(name)
+            and os.path.realpath(path.parent) == os.path.realpath(os.path.dirname(name) or ".")
+            for name in (os.fspath(self._path), os.path.realpath(self._path))
+        )
+
     def folders(self) -> list[str]:
         """The paths below the output folder of all folders that get samples, sorted.
 
@@ -388,6 +396,8 @@ def unpack(
     swept: set[Path] = set()
     for name, content in reader.files(on_error):
         path = out / name
+        if reader.is_read_from(path):
+            raise Exp2procError("target-exists", f"{path} is the file that is read")
         try:
             if path.parent not in swept:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -40,6 +41,7 @@ from .heatmap import number, render, sections, visible
 from .index import Entry, write_index
 
 MARKER: Final = ".exp2proc-gallery"
+_FOLDERS: Final = ("pages", "data", "static")
 _SNIPPET: Final = 120
 _SNIPPET_CELLS: Final = 200
 
@@ -110,7 +112,7 @@ def build_gallery(
         if on_progress is not None:
             on_progress(Progress(done, len(pages), len(failures)))
     if not entries:
-        shutil.rmtree(root)
+        _take_away(root)
         raise Exp2procError("no-samples", f"none of {len(pages)} npz files is a sample")
     _write_texts(root, entries)
     write_index(root, entries, failed=len(failures))
@@ -137,8 +139,11 @@ def _make_ready(root: Path) -> None:
     All that could stand in the way is seen before anything is changed; links are not followed.
     """
     refuse_traces(root)
-    if root.exists() and not root.is_dir():
-        raise Exp2procError("target-exists", f"{root} is not a folder")
+    for folder in (root, *(root / name for name in _FOLDERS)):
+        is_link = folder != root and folder.is_symlink()
+        if is_link or (folder.exists() and not folder.is_dir()):
+            what = "a link" if is_link else "not a folder"
+            raise Exp2procError("target-exists", f"{folder} is {what}", "Move it away.")
     if not claim_folder(root, MARKER):
         raise Exp2procError(
             "target-exists",
@@ -146,12 +151,21 @@ def _make_ready(root: Path) -> None:
             "Name a new or empty folder with -o; only an earlier gallery is replaced.",
         )
     (root / "index.html").unlink(missing_ok=True)  # written last: a cut build has none
-    for name in ("pages", "data", "static"):
+    for name in _FOLDERS:
         shutil.rmtree(root / name, ignore_errors=True)
         (root / name).mkdir(parents=True)
     for resource in files("exp2proc.gallery").joinpath("static").iterdir():
         (root / "static" / resource.name).write_bytes(resource.read_bytes())
     _write(root / "static/heat.css", "heat.css")
+
+
+def _take_away(root: Path) -> None:
+    """Remove what was made ready, and the folder itself unless there is more in it."""
+    for name in _FOLDERS:
+        shutil.rmtree(root / name)
+    (root / MARKER).unlink()
+    with suppress(OSError):
+        root.rmdir()
 
 
 def _write(path: Path, template: str, **values: Any) -> None:

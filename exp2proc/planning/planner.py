@@ -15,6 +15,7 @@ from ..formats.layouts import LAYOUTS
 from ..formats.names import promised_by
 from ..options import Options, TokenizerChoice, parse_tokenizers
 from ..results import RunWarning
+from ..system.files import absolute
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, load_manifest
@@ -71,10 +72,10 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
         choose_tokenizers(plan, tokenizers)
         group_by_text(plan, places)
         _ready_tokenizers(plan)
-        _leave_out_runs(plan, problems)
     else:
         name_runs(plan)
         group_by_text(plan, [])
+    _leave_out_runs(plan, problems)
     return plan, problems
 
 
@@ -112,6 +113,7 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
             continue
         planned = PlannedRun(run, manifest.rows, manifest.sha256, manifest.cut, first, young=young)
         _look_for_all_rows(planned, options, problems)
+        _refuse_hidden(planned, options)
         plan.row_count += len(planned.rows)
         plan.runs.append(planned)
         _sort_out(plan, planned)
@@ -135,6 +137,14 @@ def _look_for_all_rows(
     else:
         said = f"{count} rows{where}: the run was cut, or is still being written"
         planned.warnings.append(RunWarning("fewer-rows", said))
+
+
+def _refuse_hidden(planned: PlannedRun, options: Options) -> None:
+    """Samples in a folder that the readers of exports pass by would be lost."""
+    out, root = planned.run.out_dir, absolute(options.output_root)
+    if options.out_dir is None and any(p.startswith(".") for p in out.relative_to(root).parts):
+        said = f"{out} would be hidden from every reader of samples"
+        planned.problems.append(Exp2procError("output-hidden", said))
 
 
 def _sort_out(plan: Plan, planned: PlannedRun) -> None:

@@ -277,6 +277,20 @@ def test_files_whose_names_are_no_utf_8(out: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 2)
 
 
+def test_the_file_that_is_read_stays(out: Path, tmp_path: Path) -> None:
+    content = packed(out).read_bytes()
+    own = tmp_path / "back" / RUN / "ex_000000.npz"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(content)
+    link = tmp_path / "link.npz"
+    link.symlink_to(own)
+    for name in (own, link):
+        done = run_cli("unpack", name, "-o", tmp_path / "back", "--overwrite")
+        assert done.returncode == 2
+        assert "is the file that is read" in done.stderr
+        assert own.read_bytes() == content
+
+
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """Ten times the samples, the same memory: read from links to one file."""
     pytest.importorskip("resource", reason="no way to ask for peak memory here")
