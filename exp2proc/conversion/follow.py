@@ -157,8 +157,9 @@ def _round(options: Options, engine: Engine, own: dict[str, set[str]] | None) ->
             raise
         return _Seen(None, (), complete=False)
     report = run_plan(plan, None, engine)
-    for planned in plan.runs if own is not None else ():
-        own.setdefault(str(planned.run.trace_dir), set()).update(existing(plan, planned))
+    if own is not None:
+        for planned in plan.runs:
+            own.setdefault(str(planned.run.trace_dir), set()).update(existing(plan, planned))
     state = [
         (run.trace_dir, planned.sha256, run.record and run.record["samples_digest"])
         for planned, run in zip(plan.runs, report.runs, strict=True)

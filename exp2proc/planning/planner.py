@@ -16,10 +16,11 @@ from ..formats.layouts import LAYOUTS
 from ..formats.names import promised_by
 from ..options import Options, TokenizerChoice, parse_tokenizers
 from ..results import RunWarning
+from ..system.files import absolute
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, load_manifest
-from ..traces.runs import describe_run, find_runs
+from ..traces.runs import describe_run, find_runs, refuse_traces
 from .matching import choose_tokenizers, group_by_text, match_texts, name_runs
 from .plan import Plan, PlannedRun
 from .shards import without_rows
@@ -72,10 +73,10 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
         choose_tokenizers(plan, tokenizers)
         group_by_text(plan, places)
         _ready_tokenizers(plan)
-        _leave_out_runs(plan, problems)
     else:
         name_runs(plan)
         group_by_text(plan, [])
+    _leave_out_runs(plan, problems)
     return plan, problems
 
 
@@ -114,6 +115,7 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
             continue
         planned = PlannedRun(run, manifest.rows, manifest.sha256, manifest.cut, first, young=young)
         _look_for_all_rows(planned, options, problems)
+        _refuse_hidden(planned, options)
         plan.row_count += len(planned.rows)
         plan.runs.append(planned)
         _sort_out(plan, planned)
@@ -137,6 +139,14 @@ def _look_for_all_rows(
     else:
         said = f"{count} rows{where}: the run was cut, or is still being written"
         planned.warnings.append(RunWarning("fewer-rows", said))
+
+
+def _refuse_hidden(planned: PlannedRun, options: Options) -> None:
+    """Samples in a folder that the readers of exports pass by would be lost."""
+    out, root = planned.run.out_dir, absolute(options.output_root)
+    if options.out_dir is None and any(p.startswith(".") for p in out.relative_to(root).parts):
+        said = f"{out} would be hidden from every reader of samples"
+        planned.problems.append(Exp2procError("output-hidden", said))
 
 
 def _sort_out(plan: Plan, planned: PlannedRun) -> None:
@@ -169,18 +179,15 @@ def _identity(row: Row) -> tuple[object, ...]:
 
 
 def _check_outputs(plan: Plan, problems: list[Exp2procError]) -> None:
-    traces = {os.path.realpath(planned.run.trace_dir) for planned in plan.runs}
     owners: dict[str, list[PlannedRun]] = defaultdict(list)
     for planned in plan.runs:
-        out = planned.run.out_dir
-        real = os.path.realpath(out)
-        owners[real].append(planned)
-        if real in traces or os.path.exists(out / NAME):
-            problems.append(
-                Exp2procError("output-is-trace", f"the output folder {out} is a trace run")
-            )
-            continue
-        planned.existing = len(existing(plan, planned))
+        owners[os.path.realpath(planned.run.out_dir)].append(planned)
+        try:
+            refuse_traces(planned.run.out_dir)
+        except Exp2procError as err:
+            problems.append(err)
+        else:
+            planned.existing = len(existing(plan, planned))
     for shared in owners.values():
         _check_collision(plan, shared, problems)
     if not (plan.options.overwrite or plan.options.resume):
