@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
-
 __version__ = "0.1.0"
 
 
 def library_versions() -> dict[str, str]:
     """The versions of what decides the result, without importing any of it."""
+    import platform  # here: where a working directory goes first on the path, this module is read
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"python": platform.python_version()}
     for name in ("numpy", "tokenizers", "transformers", "joblib"):
         try:

@@ -13,7 +13,7 @@ from ..errors import Exp2procError, PlanError
 from .active import active_backend
 from .choice import BACKENDS, ENGINES, EngineChoice
 from .engine import Engine, Lost, Task, Work, WorkersLost
-from .processes import kept_handlers
+from .processes import children_off_working_directory, kept_handlers
 
 __all__ = ["Engine", "Lost", "Task", "Work", "WorkersLost", "open_engine"]
 
@@ -38,16 +38,17 @@ def open_engine(choice: EngineChoice) -> Iterator[Engine]:
         raise PlanError(problems)  # not after minutes of planning; planning finds the others
     if active is not None and active.engine != name:
         active = None
-    try:
-        with kept_handlers():
-            engine = (kind or ENGINES["loky"]).connect(choice, active)
-    except Exp2procError as err:
-        raise PlanError([err]) from None
-    try:
-        yield engine
-    finally:
-        with kept_handlers():
-            engine.close()
+    with children_off_working_directory():
+        try:
+            with kept_handlers():
+                engine = (kind or ENGINES["loky"]).connect(choice, active)
+        except Exp2procError as err:
+            raise PlanError([err]) from None
+        try:
+            yield engine
+        finally:
+            with kept_handlers():
+                engine.close()
 
 
 def _unserved(joblib: str) -> Exp2procError:

@@ -46,6 +46,53 @@ def children_ignore_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class _SafePath:
+    """`PYTHONSAFEPATH` in this process's environment, as long as anybody needs it."""
+
+    name = "PYTHONSAFEPATH"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before: str | None = None
+
+    def enter(self) -> None:
+        """One more needs it."""
+        with self._lock:
+            if not self._users:
+                self._before = os.environ.get(self.name)
+                os.environ[self.name] = self._before or "1"
+            self._users += 1
+
+    def leave(self) -> None:
+        """One fewer; after the last it is what it was before the first."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                if self._before is None:
+                    os.environ.pop(self.name, None)
+                else:
+                    os.environ[self.name] = self._before
+
+
+_safe_path = _SafePath()
+
+
+@contextmanager
+def children_off_working_directory() -> Iterator[None]:
+    """Python processes started inside do not look for modules in the working directory.
+
+    They are started by `python -m` and `-c`, which look there first: a `token.py` of the user's
+    would be run in place of Python's own. Where this process does look there, workers do, too, once
+    they have started: they are sent its path. Python 3.10 knows no way to ask for this.
+    """
+    _safe_path.enter()
+    try:
+        yield
+    finally:
+        _safe_path.leave()
+
+
 @contextmanager
 def kept_handlers() -> Iterator[None]:
     """Undo what a library does to SIGTERM: Ray takes it when it is imported, and on connecting."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Final
@@ -46,7 +47,13 @@ def connect(choice: EngineChoice, active: Active | None) -> RayEngine:
             _start(ray, jobs or available_cores())
             return RayEngine(ray, None, owned=True)
         _check_address(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            # What a client sends is read where exp2proc may not be installed.
+            job_config=None if address.startswith("ray://") else _job(ray),
+        )
     except Exception as err:
         raise Exp2procError("no-cluster", f"ray {address}: {first_line(err)}") from None
     return RayEngine(ray, jobs, owned=True)
@@ -61,7 +68,21 @@ def _start(ray: Any, cpus: int) -> None:
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
+            job_config=_job(ray),
         )
+
+
+def _job(ray: Any) -> Any:
+    """Workers look for modules where this process does, not always in its working directory."""
+
+    class Job(ray.job_config.JobConfig):  # type: ignore[misc]
+        def _serialize(self) -> Any:
+            here = set(map(os.path.abspath, sys.path))
+            found: list[str] = self._py_driver_sys_path
+            found[:] = [folder for folder in found if folder in here]
+            return super()._serialize()
+
+    return Job()
 
 
 def _check_address(address: str) -> None:
