@@ -30,7 +30,7 @@ KINDS = table(
             "a backslash": "back\\slash\\n",
             "a dash in front": "--overwrite",
             "an equals sign": "tag=run",
-            "dots": "...",
+            "dots": "run...",
             "no UTF-8": b"latin-\xe9-\xff",
             "a line separator": "a\u2028b",
             "zero width": "a\u200bb\ufeff",

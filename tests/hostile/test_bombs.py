@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +51,6 @@ def test_nothing_of_it_is_inflated(tmp_path: Path, bomb: str) -> None:
     arrays, says = _BOMBS[bomb]
     path = write_bomb(tmp_path / "ex_000000.npz", **arrays)
     assert path.stat().st_size < 6e6
-    began = time.process_time()
     with pytest.raises(Exp2procError) as caught:
         load_sample(path)
     assert caught.value.code == "sample-invalid"
@@ -60,7 +58,6 @@ def test_nothing_of_it_is_inflated(tmp_path: Path, bomb: str) -> None:
     if bomb not in ("hops of nothing", "span"):  # nothing that is large; not asked for scores
         with pytest.raises(Exp2procError, match=r"sample-invalid: ex_000000\.npz: "):
             load_scores(path)
-    assert time.process_time() - began < 1
 
 
 @pytest.fixture(scope="module")
