@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from ..system.environment import Variables
+
 
 def available_cores() -> int:
     """The cores that this process may use: affinity and container limits respected."""
@@ -46,36 +48,7 @@ def children_ignore_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _SafePath:
-    """`PYTHONSAFEPATH` in this process's environment, as long as anybody needs it."""
-
-    name = "PYTHONSAFEPATH"
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._before: str | None = None
-
-    def enter(self) -> None:
-        """One more needs it."""
-        with self._lock:
-            if not self._users:
-                self._before = os.environ.get(self.name)
-                os.environ[self.name] = self._before or "1"
-            self._users += 1
-
-    def leave(self) -> None:
-        """One fewer; after the last it is what it was before the first."""
-        with self._lock:
-            self._users -= 1
-            if not self._users:
-                if self._before is None:
-                    os.environ.pop(self.name, None)
-                else:
-                    os.environ[self.name] = self._before
-
-
-_safe_path = _SafePath()
+_safe_path = Variables({"PYTHONSAFEPATH": "1"})
 
 
 @contextmanager
@@ -86,11 +59,8 @@ def children_off_working_directory() -> Iterator[None]:
     would be run in place of Python's own. Where this process does look there, workers do, too, once
     they have started: they are sent its path. Python 3.10 knows no way to ask for this.
     """
-    _safe_path.enter()
-    try:
+    with _safe_path.set():
         yield
-    finally:
-        _safe_path.leave()
 
 
 @contextmanager

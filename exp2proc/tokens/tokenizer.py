@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..errors import Exp2procError, first_line
+from ..system.environment import Variables
 from .pieces import Offsets, OffsetTokenizer
 
 if TYPE_CHECKING:
@@ -290,11 +291,13 @@ def fingerprint(name: str) -> str | None:
     return digest.hexdigest()
 
 
-_QUIET: Final = {
-    "TRANSFORMERS_VERBOSITY": "error",
-    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
+_quiet_variables = Variables(
+    {
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+)
 _quiet = threading.RLock()
 
 
@@ -304,7 +307,7 @@ def quiet_transformers() -> Iterator[None]:
 
     What is changed for it is this process's: one thread at a time.
     """
-    with _quiet, _quiet_environment():
+    with _quiet, _quiet_variables.set():
         logging: Any = None
         level = 0
         with suppress(Exception):  # a broken installation is reported by whoever needs it
@@ -316,17 +319,3 @@ def quiet_transformers() -> Iterator[None]:
         finally:
             if logging is not None:
                 logging.set_verbosity(level)
-
-
-@contextmanager
-def _quiet_environment() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _QUIET}
-    os.environ.update(_QUIET)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

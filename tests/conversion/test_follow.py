@@ -250,12 +250,18 @@ def _runs(demo: DemoTree) -> list[Path]:
     return sorted(path.parent for path in (demo.traces / NEEDLES).rglob("manifest.jsonl"))
 
 
-def test_a_run_that_is_away_is_waited_for(demo: DemoTree, tmp_path: Path) -> None:
-    """It was seen, so that it is gone is no end; it comes back with the rows that it lacked."""
-    growing, out = tmp_path / "traces" / NEEDLES, tmp_path / "out"
+def _one_of_two_is_cut(demo: DemoTree, tmp_path: Path) -> tuple[Path, Path]:
+    """Two runs in traces of their own, the second of 5 rows: its whole twin, and their folder."""
+    growing = tmp_path / "traces" / NEEDLES
     whole, cut = _runs(demo)[:2]
     shutil.copytree(whole, growing / whole.name)
     _write(cut, growing / cut.name, range(5))
+    return cut, growing
+
+
+def test_a_run_that_is_away_is_waited_for(demo: DemoTree, tmp_path: Path) -> None:
+    """It was seen, so that it is gone is no end; it comes back with the rows that it lacked."""
+    cut, growing = _one_of_two_is_cut(demo, tmp_path)
 
     def change(done: Round) -> None:
         if done.number == 2:
@@ -264,23 +270,20 @@ def test_a_run_that_is_away_is_waited_for(demo: DemoTree, tmp_path: Path) -> Non
             (tmp_path / "away").rename(growing / cut.name)
             _write(cut, growing / cut.name, range(5, 8))
 
-    options = _options(demo, tmp_path / "traces", out)
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
     following = exp2proc.Following(every=0.01, patience=30)
     report = follow(options, following, change)
     assert (report.counts.converted, report.stopped, report.exit_code) == (16, None, 0)
 
 
 def test_a_run_that_does_not_come_back_is_named(demo: DemoTree, tmp_path: Path) -> None:
-    growing, out = tmp_path / "traces" / NEEDLES, tmp_path / "out"
-    whole, cut = _runs(demo)[:2]
-    shutil.copytree(whole, growing / whole.name)
-    _write(cut, growing / cut.name, range(5))
+    cut, growing = _one_of_two_is_cut(demo, tmp_path)
 
     def change(done: Round) -> None:
         if done.number == 1:
             shutil.rmtree(growing / cut.name)
 
-    options = _options(demo, tmp_path / "traces", out)
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
     report = follow(options, exp2proc.Following(every=0.01, patience=0.1), change)
     assert (report.counts.converted, report.stopped, report.exit_code) == (8, "blocked", 1)
     (problem,) = report.problems

@@ -7,6 +7,8 @@ import random
 import shlex
 import signal
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -67,19 +69,36 @@ def test_stop_in_the_middle(
     workload.assert_export(out)
 
 
-def test_impatient_user(workload: Workload, tmp_path: Path) -> None:
-    """Ctrl-C again and again ends as one does."""
+def _interrupt(
+    workload: Workload, tmp_path: Path, again: Callable[[Running], object], pause: float
+) -> int:
+    """Ctrl-C, then something again and again until the end, which is a clean one: its code."""
     out = tmp_path / "out"
     with running(tmp_path / "run", *workload.into(out, "--jobs", "2")) as run:
         wait_until(lambda: any(out.rglob("ex_*.npz")))
         os.kill(run.pid, signal.SIGINT)
         while run.process.poll() is None:
-            time.sleep(0.05)
-            run.signal_all(signal.SIGINT)
-        assert run.wait() == 130
+            time.sleep(pause)
+            again(run)
+        code = run.wait()
         wait_until(lambda: not run.members(), timeout=10)
     assert "to go on: exp2proc" in run.stdout
     assert run.stderr == ""
+    return code
+
+
+def test_impatient_user(workload: Workload, tmp_path: Path) -> None:
+    """Ctrl-C again and again ends as one does."""
+    assert _interrupt(workload, tmp_path, lambda run: run.signal_all(signal.SIGINT), 0.05) == 130
+
+
+def test_a_lost_terminal_after_ctrl_c_changes_nothing(workload: Workload, tmp_path: Path) -> None:
+    def hang_up(run: Running) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(run.pid, signal.SIGHUP)
+
+    # Which of the two is heard first is a matter of luck.
+    assert _interrupt(workload, tmp_path, hang_up, 0.01) in (130, 143)
 
 
 def test_stop_at_random_moments(workload: Workload, tmp_path: Path, slow: bool) -> None:

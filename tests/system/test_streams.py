@@ -7,19 +7,17 @@ import json
 import os
 import pty
 import shlex
-import signal
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 import pytest
 from support.cli import COMMAND, start
-from support.processes import running, wait_until
+from support.processes import wait_until
 from support.workload import Workload
 
 from exp2proc.demo.tree import DemoTree, write_broken
@@ -153,18 +151,3 @@ def test_the_terminal_goes_away(
     made = report["counts"]["converted"]
     assert workload.assert_whole_files(out) >= made > 0
     assert code or made == workload.rows
-
-
-def test_a_lost_terminal_after_ctrl_c_changes_nothing(workload: Workload, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    with running(tmp_path / "run", *workload.into(out, "--jobs", "2")) as run:
-        wait_until(lambda: any(out.rglob("ex_*.npz")))
-        os.kill(run.pid, signal.SIGINT)
-        while run.process.poll() is None:
-            time.sleep(0.01)
-            with suppress(ProcessLookupError):
-                os.kill(run.pid, signal.SIGHUP)
-        assert run.wait() in (130, 143)  # which of the two is first heard is a matter of luck
-        wait_until(lambda: not run.members(), timeout=10)
-    assert "to go on: exp2proc" in run.stdout
-    assert run.stderr == ""
