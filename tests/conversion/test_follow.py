@@ -14,6 +14,7 @@ import attrs
 import pytest
 from support.arrays import assert_same_tree
 from support.cli import COMMAND, run_json
+from support.processes import unmeasured
 
 import exp2proc
 from exp2proc.conversion.follow import Round, follow
@@ -46,7 +47,11 @@ def _write(source: Path, run: Path, rows: range, pause: float = 0.0) -> None:
 
 def _start(*words: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=unmeasured(),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from support.cli import COMMAND, run_cli
 from support.exported import NAN, write_export
+from support.processes import unmeasured
 
 import exp2proc
 
@@ -163,7 +164,10 @@ def test_interrupted(out: Path) -> None:
         os.link(first, first.parent / f"ex_1{number:05d}.npz")
     site = build(out / "bare")
     process = subprocess.Popen(
-        [*COMMAND, "gallery", str(out), "-o", str(site)], stderr=subprocess.PIPE, text=True
+        [*COMMAND, "gallery", str(out), "-o", str(site)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=unmeasured(),
     )
     deadline = time.monotonic() + 60
     while len(list(site.glob("data/*"))) < 5 or (site / "index.html").exists():

@@ -89,11 +89,20 @@ class Running:
         return fields[0] not in (b"Z", b"X") and int(fields[3]) == self.pid
 
 
+def unmeasured() -> dict[str, str]:
+    """The environment of a process whose lines are not counted by coverage."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 @contextmanager
 def running(
     folder: Path, *words: str | Path, env: dict[str, str] | None = None, fresh: bool = False
 ) -> Iterator[Running]:
-    """Start `exp2proc WORDS`; whatever of it is left at the end of the block is killed."""
+    """Start `exp2proc WORDS`; whatever of it is left at the end of the block is killed.
+
+    It is not measured: coverage has a lock of its own, and a signal that comes while it is taken
+    leaves the process waiting for it for ever.
+    """
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     with (
         open(os.devnull, "rb") as nothing,
@@ -102,7 +111,7 @@ def running(
     ):
         process = start(
             *words,
-            env={**os.environ, "TMPDIR": str(folder / "tmp"), **(env or {})},
+            env={**unmeasured(), "TMPDIR": str(folder / "tmp"), **(env or {})},
             streams=(nothing, out, err),
             fresh=fresh,
         )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.arrays import files_below
 from support.cli import COMMAND, codes, run_cli, run_json
-from support.processes import needs_proc, running, wait_until
+from support.processes import needs_proc, running, unmeasured, wait_until
 from support.workload import Workload
 
 from exp2proc.formats.names import RECORDS
@@ -117,11 +117,6 @@ _LIMITED = (
 )
 
 
-def _unmeasured() -> dict[str, str]:
-    """The environment without coverage, which could not write its file either, and would say so."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-
-
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_file_size_limit(workload: Workload, tmp_path: Path, jobs: str) -> None:
     """No file may grow past 1,000 bytes: not even the notes that workers are handed."""
@@ -131,7 +126,7 @@ def test_file_size_limit(workload: Workload, tmp_path: Path, jobs: str) -> None:
             *(sys.executable, "-c", _LIMITED, *COMMAND[1:]),
             *map(str, workload.into(out, "--jobs", jobs, "--json", "--no_cache")),
         ],
-        env=_unmeasured(),
+        env=unmeasured(),  # coverage could not write its file either, and would say so
         capture_output=True,
         text=True,
         timeout=120,
@@ -147,7 +142,7 @@ def test_file_size_limit(workload: Workload, tmp_path: Path, jobs: str) -> None:
 def test_early_stop_is_said(workload: Workload, tmp_path: Path) -> None:
     done = subprocess.run(
         [*(sys.executable, "-c", _LIMITED, *COMMAND[1:]), *map(str, workload.into(tmp_path))],
-        env=_unmeasured(),
+        env=unmeasured(),  # coverage could not write its file either, and would say so
         capture_output=True,
         text=True,
         timeout=120,
