@@ -20,7 +20,7 @@ from ..errors import Exp2procError, first_line
 from ..system.extras import require
 from .choice import Active, EngineChoice
 from .engine import T, Task, Work
-from .processes import available_cores, children_ignore_ctrl_c
+from .processes import available_cores, children_apart
 from .tasks import TaskEngine
 
 _CONNECT: Final = 5.0
@@ -68,7 +68,7 @@ def _quiet() -> Iterator[None]:
 
 def _local_cluster(distributed: Any, jobs: int | None) -> Any:
     try:
-        with children_ignore_ctrl_c():
+        with children_apart():
             return distributed.LocalCluster(
                 n_workers=jobs or available_cores(),
                 threads_per_worker=1,

@@ -32,6 +32,10 @@ def die(work: Work) -> int:
     return 0
 
 
+def deaf_to(work: Work) -> set[int]:
+    return set(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+
+
 @pytest.fixture(autouse=True)
 def _ended() -> Iterator[None]:
     yield
@@ -74,6 +78,13 @@ def test_a_killed_worker_is_told() -> None:
     with pytest.raises(WorkersLost):
         list(engine.run(die, [Work(0)], 1))
     assert os.getpid() not in set(engine.run(pid, [Work(0)], 1))
+
+
+def test_workers_do_not_hear_the_terminal() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    for deaf in LocalEngine("loky", 2).run(deaf_to, [Work(n) for n in range(4)], 2):
+        assert deaf >= {signal.SIGINT, signal.SIGHUP}
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
 def test_sigterm_is_given_back() -> None:
