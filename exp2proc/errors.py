@@ -174,7 +174,12 @@ PLAN_ERRORS: Final = _catalogue(
     ErrorKind(
         "output-is-trace",
         "an output folder is a trace run",
-        "Choose another --out_dir or --out_root: traces are never written to.",
+        "Choose another folder (--out_dir, --out_root, -o): traces are never written to.",
+    ),
+    ErrorKind(
+        "output-hidden",
+        "an output folder would begin with a dot, which readers of samples pass by",
+        "Rename the folder of the traces, or name the place with --out_dir.",
     ),
     ErrorKind(
         "output-collision",

@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
-from ..system.signals import Terminated
+from ..system.signals import Terminated, hear_stops, ignore_stops
+from ..system.streams import StandardStreams
 from ..versions import __version__
 
 COMMANDS = {
@@ -68,20 +68,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Most of what a command makes stays until its end: look for garbage less often.
     gc.set_threshold(50_000, 20, 100)
-    _tolerant_streams()
+    streams = StandardStreams()
     try:
-        return _run(words)
+        hear_stops()
+        _stand_somewhere()
+        code = _run(words)
+    except SystemExit as end:  # of argparse
+        code = int(end.code or 0)
     except KeyboardInterrupt:
         print("exp2proc: interrupted", file=sys.stderr)
-        return 130
+        code = 130
     except Terminated:
         print("exp2proc: terminated", file=sys.stderr)
-        return 143
-    except BrokenPipeError:
-        # The reader of our output went away (| head): not an error, and nothing more to say.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        code = 143
+    if argv is None:
+        ignore_stops()  # all is done: the exit code of this process stands
+    return streams.settle(code)
 
 
 def _run(words: list[str]) -> int:
@@ -108,6 +110,21 @@ def _run(words: list[str]) -> int:
     if why := _wrong_environment():
         parser.exit(2, f"{parser.prog}: {why}\n")
     return int(module.run(args))
+
+
+_NOWHERE: Final = "/proc/sys"
+"""A folder in which nothing can be made, and no name of ours is found."""
+
+
+def _stand_somewhere() -> None:
+    """Leave a working directory that was removed: the libraries need one, full paths do not."""
+    try:
+        os.getcwd()
+    except OSError:
+        said = "exp2proc: the working directory was removed: only full paths can work"
+        print(said, file=sys.stderr)
+        with suppress(OSError):
+            os.chdir(_NOWHERE)
 
 
 def _wrong_environment() -> str | None:
@@ -137,10 +154,3 @@ def _underscored(words: list[str]) -> list[str]:
             word = "--" + name[2:].replace("-", "_") + equals + value
         spelled.append(word)
     return spelled
-
-
-def _tolerant_streams() -> None:
-    """A terminal that cannot show a character shows its escape instead of a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -12,7 +12,7 @@ from attrs import evolve
 from ..errors import Exp2procError, PlanError
 from ..options import Following, Options, to_argv
 from . import plan
-from .reports import Telling, refuse, unwritable, write_report
+from .reports import Telling, check_report, refuse, write_report
 from .selection import add_groups, options_of
 
 if TYPE_CHECKING:
@@ -55,15 +55,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, convert, report."""
-    if args.report is not None and (why := unwritable(args.report)) is not None:
-        return refuse(PlanError([Exp2procError("usage", why)]), args)
+    if args.report is not None:
+        try:
+            check_report(args.report)
+        except Exp2procError as err:
+            args.report = None
+            return refuse(PlanError([err]), args)
     if args.dry_run:
         return plan.run(args)
     from ..engines import open_engine
     from ..planning.planner import make_plan
-    from ..system.signals import hear_sigterm
 
-    hear_sigterm()
     try:
         options = options_of(args, Options)
         if args.follow:

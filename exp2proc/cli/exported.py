@@ -7,7 +7,6 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .values import path
@@ -51,8 +50,6 @@ def guarded(run: Run) -> Run:
         except KeyboardInterrupt:
             print("exp2proc: interrupted; run it again to complete", file=sys.stderr)
             return 130
-        except BrokenPipeError:
-            raise
         except OSError as err:
             from ..formats.names import printable
 
@@ -61,19 +58,6 @@ def guarded(run: Run) -> Run:
         return 2
 
     return guard
-
-
-def check_target(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file that is there.
-
-    Raises:
-        Exp2procError: `target-exists`.
-    """
-    from ..errors import Exp2procError
-
-    if path.is_dir() or (path.exists() and not overwrite):
-        what = "a folder" if path.is_dir() else "already there"
-        raise Exp2procError("target-exists", f"{path} is {what}")
 
 
 class Reading(Generic[T]):

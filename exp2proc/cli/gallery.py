@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build the site, say where it is."""
     from ..exports.find import find_sources
+    from ..formats.names import printable
     from ..gallery.build import build_gallery
     from ..terminal import progress
 
@@ -40,5 +41,5 @@ def run(args: argparse.Namespace) -> int:
     with progress.reporter(count, what="pages", doing="drawing") as on_progress:
         built = build_gallery(args.outs, args.output, jobs=args.jobs, on_progress=on_progress)
     tell_failures([(source.name, err) for source, err in built.failures])
-    print(f"{built.samples} samples: open {built.index}")
+    print(f"{built.samples} samples: open {printable(str(built.index))}")
     return 1 if built.failures else 0

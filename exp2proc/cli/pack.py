@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .exported import add_outs, check_target, guarded, read_all
+from .exported import add_outs, guarded, read_all
 from .values import path
 
 EXAMPLES = """\
@@ -32,11 +32,16 @@ def run(args: argparse.Namespace) -> int:
     """Read the samples, write the file."""
     from ..exports.read import load_source
     from ..exports.records import with_records
+    from ..formats.names import printable
     from ..formats.parquet import pack
+    from ..traces.runs import refuse_traces
+    from .targets import PARQUET, check_target
 
-    check_target(args.output, overwrite=args.overwrite)
+    refuse_traces(args.output.parent)
+    check_target(args.output, PARQUET, overwrite=args.overwrite)
     with read_all(args, load_source) as reading:
-        samples, records = with_records(reading.items(), reading.sources)
+        samples, records = with_records(reading.items(), reading.sources, args.outs)
         count = pack(samples, args.output, records)
-    print(f"{args.output}: {count} samples, {args.output.stat().st_size / 1e6:.1f} MB")
+    name = printable(str(args.output))
+    print(f"{name}: {count} samples, {args.output.stat().st_size / 1e6:.1f} MB")
     return reading.exit_code

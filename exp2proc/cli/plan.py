@@ -63,11 +63,8 @@ def run(args: argparse.Namespace) -> int:
 def _compare(options: Options, made: Forecast, args: argparse.Namespace) -> int:
     """Say how the outputs that are there stand."""
     from ..conversion.standing import standing
-    from ..system.signals import hear_sigterm
     from ..terminal.progress import reporter
     from ..terminal.standing import print_standing
-
-    hear_sigterm()
 
     try:
         rows = made.total("rows")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import field, frozen
 
-from ..errors import PlanError
+from ..errors import Exp2procError, PlanError
 from ..options import option, optional_path
 from ..system.atomic_write import check_writable, written_whole
+from .targets import REPORT, check_target
 
 _GROUP: Final = "report"
 
@@ -39,36 +39,42 @@ class Telling:
     )
 
 
-def unwritable(path: Path) -> str | None:
-    """Why a report could not be written to `path`, or None. Nothing is left there."""
-    if os.path.isdir(path):
-        return f"the report {path}: it is a folder"
+def check_report(path: Path) -> None:
+    """See whether a report could be written to `path`. Nothing is left there.
+
+    Raises:
+        Exp2procError: `target-exists`; `usage` when the operating system refuses.
+    """
+    check_target(path, REPORT)
     try:
         check_writable(path)
     except OSError as err:
-        return f"the report {path}: {err.strerror or err}"
-    return None
+        raise Exp2procError("usage", f"the report {path}: {err.strerror or err}") from None
 
 
 def write_report(path: Path, data: dict[str, Any]) -> bool:
-    """Write a report; False, with a line on stderr, when the operating system refuses."""
+    """Write a report; False, with a line on stderr, where that cannot be."""
     from ..formats.names import printable
 
     try:
+        check_target(path, REPORT)  # this run may have written a sample there
         with written_whole(path) as temporary:
             temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    except Exp2procError as err:
+        why = err.message
     except OSError as err:
-        print(printable(f"exp2proc: the report {path}: {err.strerror or err}"), file=sys.stderr)
-        return False
-    return True
+        why = f"{path}: {err.strerror or err}"
+    else:
+        return True
+    print(printable(f"exp2proc: the report was not written: {why}"), file=sys.stderr)
+    return False
 
 
 def refuse(err: PlanError, args: argparse.Namespace) -> int:
     """Say everything that keeps a run from starting; exit code 2."""
     data = {"exit_code": 2, "problems": [problem.to_dict() for problem in err.problems]}
-    report = getattr(args, "report", None)  # check has none
-    if report is not None and unwritable(report) is None:
-        write_report(report, data)
+    if getattr(args, "report", None) is not None:  # check has none
+        write_report(args.report, data)
     if args.json:
         print(json.dumps(data, indent=2))
     else:

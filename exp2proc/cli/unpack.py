@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .exported import guarded
+from .exported import guarded, tell_failures
 from .values import path
 
 EXAMPLES = """\
@@ -12,6 +12,8 @@ examples:
   exp2proc unpack samples.parquet -o OUT
 
 Files go to OUT/<dataset>/<model>/<run_tag>/<file>. Existing ones are refused without --overwrite.
+exit codes: 0 all written; 1 some rows are no samples or have names that this file system does not
+take, told on stderr; 2 nothing was written, or a file was already there.
 """
 
 
@@ -27,14 +29,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the file, write the samples."""
+    from ..errors import Exp2procError
+    from ..formats.names import printable
     from ..formats.parquet import ParquetReader, unpack
     from ..results import Progress
     from ..terminal import progress
+    from ..traces.runs import refuse_traces
 
+    failures: list[Exp2procError] = []
     with ParquetReader(args.file) as reader:
         done = 0
         with progress.reporter(reader.count, what="samples", doing="writing") as on_progress:
-            for done, _ in enumerate(unpack(reader, args.output, overwrite=args.overwrite), 1):
-                on_progress(Progress(done, reader.count, 0))
-    print(f"{args.output}: {done} samples")
-    return 0
+            paths = unpack(
+                reader,
+                args.output,
+                overwrite=args.overwrite,
+                check=refuse_traces,
+                on_error=failures.append,
+            )
+            for done, _ in enumerate(paths, 1):
+                on_progress(Progress(done + len(failures), reader.count, len(failures)))
+    tell_failures([(err.code, err) for err in failures])
+    if failures and not done:
+        raise Exp2procError("parquet-invalid", f"{args.file}: none of its rows is a sample")
+    print(f"{printable(str(args.output))}: {done} samples")
+    return 1 if failures else 0

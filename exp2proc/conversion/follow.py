@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 from attrs import evolve
 
 from ..engines import Engine, open_engine
-from ..errors import PlanError
+from ..errors import Exp2procError, PlanError
 from ..formats.names import promised_by
 from ..options import Following, Options
 from ..planning.plan import Plan
-from ..planning.planner import make_plan
+from ..planning.planner import existing, make_plan, outputs_exist
 from ..results import Counts, Replaced, Report, StopReason
 from ..system.signals import Terminated
 from .run import run_plan
@@ -84,12 +84,13 @@ def follow(
     began = changed = time.monotonic()
     state: object = None
     earlier: dict[str, Counts] = {}
+    own: dict[str, set[str]] | None = None if options.resume or options.overwrite else {}
     replaced: dict[tuple[str, str], Replaced] = {}
     last: Report | None = None
     with open_engine(options.engine) as engine:
         for number in itertools.count(1):
             try:
-                seen = _round(options, engine)
+                seen = _round(options, engine, own)
                 if seen.state != state:
                     state, changed = seen.state, time.monotonic()
                 patient = time.monotonic() - changed < following.patience
@@ -104,12 +105,17 @@ def follow(
             if seen.report is not None:
                 last = seen.report
                 options = evolve(options, resume=True, overwrite=False)
-                made = _made(last)
+                made = _made(last.counts)
                 _count_as_made(last, earlier)
                 replaced.update(((one.trace_dir, one.file), one) for one in last.replaced)
                 last.replaced = list(replaced.values())
                 last.seconds = time.monotonic() - began
-                over = seen.complete or last.stopped is not None or not patient
+                gone = sorted(earlier.keys() - {run.trace_dir for run in last.runs})
+                complete = seen.complete and not gone
+                over = complete or last.stopped is not None or not patient
+                if over and gone:
+                    last.stopped = last.stopped or "blocked"
+                    last.problems = [Exp2procError("no-runs", f"{one} is gone") for one in gone]
             done = Round(number, seen.report, made, 0.0 if over else following.every)
             stopped = _tell_and_rest(done, on_round)
             if last is not None and (over or stopped is not None):
@@ -133,14 +139,27 @@ def _tell_and_rest(done: Round, on_round: OnRound | None) -> StopReason | None:
     return None
 
 
-def _round(options: Options, engine: Engine) -> _Seen:
+def _round(options: Options, engine: Engine, own: dict[str, set[str]] | None) -> _Seen:
+    """One round.
+
+    Args:
+        options: of the round.
+        engine: where the workers are.
+        own: names of the outputs of each run, by trace_dir, that are there by this following's own
+            doing, where others are refused; the round's are added.
+    """
     try:
         plan = make_plan(options)
+        if own is not None:
+            _refuse_others(plan, own)
     except PlanError as err:
         if {problem.code for problem in err.problems} != {"no-runs"}:
             raise
         return _Seen(None, (), complete=False)
     report = run_plan(plan, None, engine)
+    if own is not None:
+        for planned in plan.runs:
+            own.setdefault(str(planned.run.trace_dir), set()).update(existing(plan, planned))
     state = [
         (run.trace_dir, planned.sha256, run.record and run.record["samples_digest"])
         for planned, run in zip(plan.runs, report.runs, strict=True)
@@ -149,6 +168,15 @@ def _round(options: Options, engine: Engine) -> _Seen:
     unread = any(error.code in _UNFINISHED for error in report.errors)
     complete = _is_complete(plan) and not report.counts.pending and not unread
     return _Seen(report, state, complete)
+
+
+def _refuse_others(plan: Plan, own: dict[str, set[str]]) -> None:
+    others = (
+        (planned, len(existing(plan, planned) - own.get(str(planned.run.trace_dir), set())))
+        for planned in plan.runs
+    )
+    if problems := outputs_exist(others):
+        raise PlanError(problems)
 
 
 def _is_complete(plan: Plan) -> bool:
@@ -162,8 +190,8 @@ def _is_complete(plan: Plan) -> bool:
     return True
 
 
-def _made(report: Report) -> int:
-    return report.counts.converted + report.counts.replaced
+def _made(counts: Counts) -> int:
+    return counts.converted + counts.replaced
 
 
 def _count_as_made(report: Report, earlier: dict[str, Counts]) -> None:

@@ -86,19 +86,22 @@ def make_record(
 def write_records(plan: Plan, report: Report) -> None:
     """Write the records of a report beside the samples; warn of those that cannot be written.
 
-    They lie in `.exp2proc` in the output root, or with `out_dir` in the folder above it.
+    They lie in `.exp2proc` in the output root, or with `out_dir` in the folder above it. Where
+    samples were written and there is no record of them, an earlier one is removed: it describes
+    others.
     """
     options = plan.options
     for planned, run in zip(plan.runs, report.runs, strict=True):
-        if run.record is None:
-            continue
         out = planned.run.out_dir
         root = out.parent if options.out_dir is not None else absolute(options.output_root)
         path = record_path(root, out)
         try:
-            with written_whole(path) as temporary:
-                text = json.dumps(run.record, indent=1)
-                temporary.write_text(text + "\n", encoding="utf-8")
+            if run.record is not None and options.provenance:
+                with written_whole(path) as temporary:
+                    text = json.dumps(run.record, indent=1)
+                    temporary.write_text(text + "\n", encoding="utf-8")
+            elif run.counts.converted or run.counts.replaced:
+                path.unlink(missing_ok=True)
         except OSError as err:
             why = f"its record was not written: {path}: {err.strerror or err}"
             run.warnings.append(RunWarning("record-unwritable", why))

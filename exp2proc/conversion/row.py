@@ -81,7 +81,10 @@ def _convert(
             raise Exp2procError("output-unwritable", said, "Move the folder away.")
     digest = ""
     if rules.write:
-        members = pack_members(layout, values)
+        try:
+            members = pack_members(layout, values)
+        except ValueError as err:
+            raise Exp2procError("trace-shape-mismatch", f"no such sample: {err}") from None
         digest = sample_digest(row.file, {key: one.digest for key, one in members.items()})
         try:
             write_whole(out_path, archive(members.items()), replace=rules.existing != "refuse")

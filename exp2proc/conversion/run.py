@@ -131,7 +131,7 @@ def run_plan(
                     mark.remove(planned.run.out_dir)
                 sweep(str(planned.run.out_dir))
     report = tally.report(stopped)
-    if write and plan.options.provenance:
+    if write:
         with undisturbed():
             write_records(plan, report)
     report.seconds = time.monotonic() - began
@@ -141,10 +141,11 @@ def run_plan(
 def _count_settled(plan: Plan, tally: Tally) -> None:
     """Count the rows whose outcome planning knows."""
     for planned in plan.runs if plan.failures or plan.pending else ():
+        sound = {row.file for row in planned.rows if row.number not in plan.failures}
         for row in planned.rows:
             if row.number in plan.failures:
                 error = plan.failures[row.number]
-                if row.file and is_plain_name(row.file):
+                if row.file and row.file not in sound and is_plain_name(row.file):
                     place = f"{planned.run.out_dir}/{row.file}"
                     error = with_leftover(error, place, plan.options.rules)
                 tally.add(Outcome.failed(row, error))

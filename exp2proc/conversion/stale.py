@@ -8,14 +8,18 @@ directory says of them. An archive that was written by another program counts by
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from ..errors import Exp2procError
 from ..formats.layouts import Key, Layout
-from ..formats.npz import Member, NpzError, NpzReader, unpack
+from ..formats.npz import Digest, Member, NpzError, NpzReader, unpack
 from ..formats.sample import Sample, digests, load_sample, values_of
+
+# A file of more bytes than both allow is no longer looked into to tell what is wrong with it.
+_ROOM: Final = 4
+_LITTLE: Final = 1 << 22
 
 
 class Stale(NamedTuple):
@@ -38,9 +42,15 @@ def stale(path: str, layout: Layout, wanted: Mapping[str, Any]) -> Stale | None:
         layout: of the sample that would be written.
         wanted: its values, as `encode` takes them.
     """
+    expected = digests(layout, wanted)
+    size = sum(one.size for one in expected.values())
     try:
-        if _as_written(path, layout, wanted):
-            return None
+        with NpzReader(path) as npz:
+            if npz.claimed > _ROOM * size + _LITTLE:
+                said = f"its arrays claim {npz.claimed} bytes, those to be written have {size}"
+                return Stale("too large", said)
+            if _as_written(npz, expected, wanted):
+                return None
     except (NpzError, OSError):
         pass  # what is wrong with it is said below
     try:
@@ -57,16 +67,15 @@ def stale(path: str, layout: Layout, wanted: Mapping[str, Any]) -> Stale | None:
     return Stale(reason, "; ".join(message for _, message in found))
 
 
-def _as_written(path: str, layout: Layout, wanted: Mapping[str, Any]) -> bool:
+def _as_written(npz: NpzReader, expected: Mapping[str, Digest], wanted: Mapping[str, Any]) -> bool:
     """Whether the file is an archive of just these arrays, every byte of them whole."""
-    with NpzReader(path) as npz:
-        if npz.others or list(npz.digests().items()) != list(digests(layout, wanted).items()):
-            return False
-        for key in npz.keys:
-            value = wanted[key]
-            # Equal packed bytes need no inflating: those of the pieces are most of a sample.
-            if not isinstance(value, Member) or npz.packed(key) != value.data:
-                npz.raw(key)
+    if npz.others or list(npz.digests().items()) != list(expected.items()):
+        return False
+    for key in npz.keys:
+        value = wanted[key]
+        # Equal packed bytes need no inflating: those of the pieces are most of a sample.
+        if not isinstance(value, Member) or npz.packed(key) != value.data:
+            npz.raw(key)
     return True
 
 

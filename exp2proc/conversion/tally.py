@@ -99,10 +99,13 @@ class Tally:
         dropped: dict[str, list[RowError]] = defaultdict(list)
         for error in errors:
             dropped[error.trace_dir].append(error)
-        for planned, report, digest in zip(
-            self._plan.runs, self._reports, self._digests, strict=True
+        for number, (planned, report, digest) in enumerate(
+            zip(self._plan.runs, self._reports, self._digests, strict=True)
         ):
             failed = dropped[report.trace_dir]
+            if failed:  # a line that names another row's file left no sample out
+                made = set(self.written(number))
+                failed = [error for error in failed if error.file not in made]
             report.record = make_record(self._plan, planned, report.counts, digest, failed)
         replaced = [self._replaced[number] for number in sorted(self._replaced)]
         layout = self._plan.options.layout

@@ -169,8 +169,7 @@ def _check(
     done = 0
     layouts: dict[str, set[str]] = defaultdict(set)
     named = [absolute(out) for out in outs]
-    whole = [folder for folder in folders if any(map(Path(folder).is_relative_to, named))]
-    records = Records(whole)  # a single sample says nothing of its folder's
+    records = Records(folders, outs)
     with (
         aligning(works, options, engine, seconds) as (items, settings),
         closing(

@@ -24,7 +24,8 @@ class FoundFile(NamedTuple):
     """A file below an output folder.
 
     Attributes:
-        path: the file, absolute; or a hidden folder, which nobody looks into.
+        path: the file, absolute; or a hidden folder, which nobody looks into, or a folder that is
+            called like a sample.
         identity: the same for every path that leads to it: its folder and its name.
         is_sample: whether readers take it for a sample: a visible npz.
     """
@@ -49,6 +50,8 @@ def find_files(
         return
     for folder in walk(root, enter=lambda name: not name.startswith("."), on_error=on_error):
         path = Path(folder.path)
+        if path != root and path.name.endswith(".npz"):
+            yield FoundFile(path, (folder.identity, ""), is_sample=False)
         for name in folder.files:
             is_sample = name.endswith(".npz") and not name.startswith(".")
             yield FoundFile(path / name, (folder.identity, name), is_sample)

@@ -12,6 +12,7 @@ from ..conversion.record import read_record
 from ..formats.layouts import LAYOUTS
 from ..formats.names import RECORDS, Source, record_path
 from ..formats.sample import DigestSum, Sample, digests, sample_digest, values_of
+from ..system.files import absolute
 from ..system.walk import walk
 
 
@@ -32,14 +33,17 @@ class Records:
 
     Args:
         folders: whose records are looked for, once each, in `.exp2proc` of each folder above.
+        outs: what was asked for: a single sample says nothing of its folder's.
 
     Attributes:
         invalid: (record, why) of records that cannot be read.
     """
 
-    def __init__(self, folders: Collection[str]) -> None:
+    def __init__(self, folders: Collection[str], outs: Sequence[str | Path]) -> None:
         self.invalid: list[tuple[Path, str]] = []
-        found = {folder: list(self._find(Path(folder))) for folder in folders}
+        named = [absolute(out) for out in outs]
+        whole = [folder for folder in folders if any(map(Path(folder).is_relative_to, named))]
+        found = {folder: list(self._find(Path(folder))) for folder in whole}
         self._held = {folder: some for folder, some in found.items() if some}
 
     def _find(self, folder: Path) -> Iterator[_Held]:
@@ -113,20 +117,21 @@ def orphans(root: Path, folders: Collection[str]) -> Iterator[tuple[Path, int]]:
 
 
 def with_records(
-    samples: Iterable[Sample], sources: Sequence[Source]
+    samples: Iterable[Sample], sources: Sequence[Source], outs: Sequence[str | Path]
 ) -> tuple[Iterator[Sample], Callable[[], dict[str, Any]]]:
     """The same samples, and what tells when they are over what they were made from.
 
     Args:
         samples: with their source.
         sources: all that there are.
+        outs: below which they were found.
 
     Returns:
         The samples; and a function that gives, by the name of the run, its `record` and the
         `mismatch` of the samples with it, "" for none. Runs without a record are left out.
     """
     names = {str(source.path.parent): source.name.rpartition("/")[0] for source in sources}
-    records = Records(names)
+    records = Records(names, outs)
 
     def counted() -> Iterator[Sample]:
         for sample in samples:

@@ -1,4 +1,8 @@
-"""The table of scores as text: CSV, JSON, Markdown, LaTeX. Pure."""
+"""The table of scores as text: CSV, JSON, Markdown, LaTeX. Pure.
+
+All of it may be printed on a terminal or opened in a spreadsheet, and names are whatever folders
+are called: JSON keeps them in ASCII escapes, the others spell out what is not printable.
+"""
 
 from __future__ import annotations
 
@@ -41,15 +45,28 @@ def csv_text(rows: Sequence[ScoreRow]) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, record_fields(), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row.to_dict() for row in rows)
+    for row in rows:
+        values = row.to_dict().items()
+        writer.writerow(
+            {k: _csv(value) if isinstance(value, str) else value for k, value in values}
+        )
     return stream.getvalue()
+
+
+_FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+"""With these, the wide ones too, spreadsheets let a formula begin."""
+
+
+def _csv(name: str) -> str:
+    text = printable(name)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def json_text(rows: Sequence[ScoreRow]) -> str:
     """JSON: the direction of each score, and one object a row with absent numbers null."""
     directions = {s.key: "higher" if s.higher_is_better else "lower" for s in SCORES.values()}
     data = {"better": directions, "rows": [row.to_dict() for row in rows]}
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
 
 def markdown_text(rows: Sequence[ScoreRow]) -> str:
@@ -82,9 +99,10 @@ def _pipes(cells: Sequence[str]) -> str:
 
 
 def _markdown(text: str) -> str:
+    text = printable(text)
     for mark in "\\`*_|<>[]":
         text = text.replace(mark, f"\\{mark}")
-    return printable(text)
+    return text
 
 
 def latex_text(rows: Sequence[ScoreRow]) -> str:
@@ -125,6 +143,7 @@ def _latex_cell(row: ScoreRow, score: Score) -> str:
 _LATEX: Final = str.maketrans(
     {
         **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+        **{mark: f"{{{mark}}}" for mark in "[*"},  # behind the end of a line they belong to it
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",

@@ -17,6 +17,10 @@ FT_IFR_METHODS: Final = frozenset(
 """The FT-IFR methods: their samples carry `hop` in layout proc (contract of the sample format)."""
 
 
+MAX_HOPS: Final = 1024
+"""More hops than this are a damaged file, not an experiment."""
+
+
 class Score(NamedTuple):
     """One of the scores that a sample carries.
 

@@ -134,6 +134,19 @@ def is_plain_name(name: str) -> bool:
     )
 
 
+def is_inside(path: str) -> bool:
+    r"""Whether a path of parts between "/" leads to a place below where it begins.
+
+    A part may hold whatever a name of this system may: a colon, a backslash, a tab.
+
+    >>> is_inside("math/llama3:8b/ex_000001.npz"), is_inside(r"a\b	c")
+    (True, True)
+    >>> any(map(is_inside, ("../a", "/a", "a//b", "a/./b", "a/..", "a\0b", "")))
+    False
+    """
+    return "\0" not in path and not {"", ".", ".."} & set(path.split("/"))
+
+
 def printable(text: str) -> str:
     r"""`text` with everything that could steer a terminal spelled out.
 

@@ -68,6 +68,23 @@ class OversizeError(NpzError):
         self.shape = shape
 
 
+class Outline(NamedTuple):
+    """What the header of an array says.
+
+    Attributes:
+        dtype: of the array.
+        shape: of the array.
+    """
+
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return len(self.shape)
+
+
 class _Entry(NamedTuple):
     flags: int
     method: int
@@ -133,6 +150,22 @@ class NpzReader:
     def digests(self) -> dict[str, Digest]:
         """What the directory says of each array, in the order of the archive."""
         return {key: Digest(*self._entries[f"{key}.npy"][4:1:-2]) for key in self.keys}
+
+    @property
+    def claimed(self) -> int:
+        """The bytes that all members together inflate to, as the directory says."""
+        return sum(entry.size for entry in self._entries.values())
+
+    def outline(self, key: str) -> Outline:
+        """What the header of an array says, of which no more than the header is inflated.
+
+        Raises:
+            NpzError: the header is damaged, or says another size than the directory.
+        """
+        entry = self._entries[f"{key}.npy"]
+        dtype, _, shape, start = _parse_header(key, self._head(key, entry))
+        _check_size(key, dtype, shape, entry.size - start)
+        return Outline(dtype, shape)
 
     def packed(self, key: str) -> bytes:
         """The DEFLATE stream of an array as it lies there, unchecked; b"" if packed otherwise.
@@ -317,11 +350,7 @@ def _array(key: str, raw: Bytes, max_items: int) -> npt.NDArray[np.generic]:
     count = math.prod(shape)
     if count > max_items:
         raise OversizeError(f"{key} has {count} elements, {max_items} at most", shape)
-    if count * dtype.itemsize != len(raw) - start:
-        raise NpzError(
-            f"{key}: the header claims {dtype.name}{shown(shape)},"
-            f" {count * dtype.itemsize} bytes, but {len(raw) - start} are there"
-        )
+    _check_size(key, dtype, shape, len(raw) - start)
     try:
         if count == 0 or dtype.itemsize == 0:
             return np.zeros(shape, dtype)
@@ -329,6 +358,15 @@ def _array(key: str, raw: Bytes, max_items: int) -> npt.NDArray[np.generic]:
         return flat.reshape(shape, order="F" if fortran else "C")
     except (ValueError, TypeError) as err:  # shapes and dtypes that numpy spells but not has
         raise NpzError(f"{key}: {err}") from None
+
+
+def _check_size(key: str, dtype: np.dtype[np.generic], shape: tuple[int, ...], there: int) -> None:
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed != there:
+        raise NpzError(
+            f"{key}: the header claims {dtype.name}{shown(shape)},"
+            f" {claimed} bytes, but {there} are there"
+        )
 
 
 _Header = tuple["np.dtype[np.generic]", bool, tuple[int, ...], int]
@@ -434,9 +472,10 @@ def pack(array: npt.NDArray[np.generic], level: int) -> Member:
 
 
 def digest(array: npt.NDArray[np.generic]) -> Digest:
-    """That of the member that `pack` would make."""
-    data = _npy(array)
-    return Digest(len(data), deflate.crc32(data))
+    """That of the member that `pack` would make; an array of plain order is not copied."""
+    head = _npy_header(array.dtype.str, array.shape)
+    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    return Digest(len(head) + len(data), deflate.crc32(data, deflate.crc32(head)))
 
 
 def unpack(member: Member) -> npt.NDArray[np.generic]:

@@ -5,11 +5,14 @@ Written and read a row group at a time: memory does not grow with the number of 
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +20,12 @@ import numpy.typing as npt
 from ..errors import Exp2procError, first_line
 from ..system.atomic_write import write_whole, written_whole
 from ..system.extras import require
+from ..system.files import open_regular
 from ..system.leftovers import sweep
 from ..versions import __version__, library_versions
 from .layouts import LAYOUTS, SCORES
-from .names import Source, is_plain_name, spelled
-from .sample import Sample, encode, pack_text, sample_values, schema_problem
+from .names import Source, is_inside, spelled
+from .sample import MAX_BYTES, Sample, encode, pack_text, sample_values, schema_problem
 from .spans import SampleSpans, size
 
 GROUP_TOKENS: Final = 1 << 20
@@ -80,10 +84,10 @@ class ParquetWriter:
         OSError: the operating system refuses.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         self._pq = require("pyarrow.parquet", "parquet")
         self._schema = schema()
-        self._writer = self._pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._writer = self._pq.ParquetWriter(stream, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
         self._tokens = 0
         self._layouts: set[str] = set()
@@ -189,12 +193,20 @@ def pack(
     first = next(remaining, None)
     if first is None:
         return 0
-    with written_whole(path) as temporary, ParquetWriter(temporary) as writer:
+    # Opened here, as for reading: pyarrow takes no names that are not UTF-8.
+    with (
+        written_whole(path) as temporary,
+        open(temporary, "wb") as stream,
+        ParquetWriter(stream) as writer,
+    ):
         for sample in chain([first], remaining):
             writer.add(sample)
         if records is not None:
             writer.records = records()
     return writer.written
+
+
+OnError = Callable[[Exp2procError], object]
 
 
 class ParquetReader:
@@ -210,52 +222,104 @@ class ParquetReader:
     def __init__(self, path: Path) -> None:
         pa, pq = require("pyarrow", "parquet"), require("pyarrow.parquet", "parquet")
         self._errors = (pa.ArrowException, OSError)
-        try:
-            self._file = pq.ParquetFile(path)
-        except self._errors as err:
-            raise _invalid(path, first_line(err)) from None
         self._path = path
-        metadata = self._file.schema_arrow.metadata or {}
-        key_values = self._file.metadata.metadata or {}
-        if _KEY not in metadata and _KEY not in key_values:
-            raise _invalid(path, "it was not written by exp2proc pack")
-        if not self._file.schema_arrow.equals(schema()):
-            raise _invalid(path, "its columns are not those of exp2proc pack")
+        try:
+            self._stream = open_regular(path)
+        except OSError as err:
+            raise _invalid(path, err.strerror or str(err)) from None
+        try:
+            self._file = self._opened(pq)
+        except BaseException:
+            self._stream.close()
+            raise
         self.count = int(self._file.metadata.num_rows)
+
+    def _opened(self, pq: Any) -> Any:
+        try:
+            file = pq.ParquetFile(self._stream)
+        except self._errors as err:
+            raise _invalid(self._path, first_line(err)) from None
+        metadata = file.schema_arrow.metadata or {}
+        key_values = file.metadata.metadata or {}
+        if _KEY not in metadata and _KEY not in key_values:
+            raise _invalid(self._path, "it was not written by exp2proc pack")
+        if not file.schema_arrow.equals(schema()):
+            raise _invalid(self._path, "its columns are not those of exp2proc pack")
+        return file
 
     def __enter__(self) -> ParquetReader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        self._stream.close()
 
-    def files(self) -> Iterator[tuple[str, bytes]]:
+    def is_read_from(self, path: Path) -> bool:
+        """Whether a file that is put at `path` takes the place of the packed file, or of a link."""
+        return any(
+            path.name == os.path.basename(name)
+            and os.path.realpath(path.parent) == os.path.realpath(os.path.dirname(name) or ".")
+            for name in (os.fspath(self._path), os.path.realpath(self._path))
+        )
+
+    def folders(self) -> list[str]:
+        """The paths below the output folder of all folders that get samples, sorted.
+
+        Raises:
+            Exp2procError: `parquet-invalid` when the file cannot be read.
+        """
+        found: set[str] = set()
+        for row in self._rows(_NAMES):
+            with suppress(*_NO_SAMPLE):
+                found.add(os.path.dirname(_target(row)))
+        return sorted(found)
+
+    def files(self, on_error: OnError | None = None) -> Iterator[tuple[str, bytes]]:
         """(path below the output folder, content) of each sample.
+
+        Args:
+            on_error: is told of each row that is no sample, which is then left out. Without it the
+                first such row raises.
 
         Raises:
             Exp2procError: `parquet-invalid`; also for a name that leads out of the folder.
         """
+        for number, row in enumerate(self._rows()):
+            try:
+                one = _target(row), _content(row)
+            except _NO_SAMPLE as err:
+                why = str(err) if type(err) is ValueError else first_line(err)
+                _tell(_invalid(self._path, f"row {number} is no sample: {why}"), on_error)
+            else:
+                yield one
+
+    def _rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         try:
-            for batch in self._file.iter_batches(batch_size=_READ_ROWS):
+            for batch in self._file.iter_batches(batch_size=_READ_ROWS, columns=columns):
                 for at in range(batch.num_rows):
-                    yield self._one({name: batch[name][at] for name in batch.schema.names})
+                    yield {name: batch[name][at] for name in batch.schema.names}
         except self._errors as err:
             raise _invalid(self._path, first_line(err)) from None
 
-    def _one(self, row: dict[str, Any]) -> tuple[str, bytes]:
-        try:
-            where = _target([row[key].as_py() for key in ("dataset", "model", "run_tag", "file")])
-            return where, _content(row)
-        except (ValueError, TypeError, AttributeError) as err:
-            raise _invalid(self._path, f"a row that is no sample: {first_line(err)}") from None
+
+_NAMES: Final = ("dataset", "model", "run_tag", "file")
+_NO_SAMPLE: Final = (ValueError, TypeError, AttributeError)
+"""What reading a row raises that `pack` did not write."""
 
 
-def _target(names: list[str | None]) -> str:
-    folders, file = "/".join(name for name in names[:-1] if name), names[-1] or ""
-    parts = folders.split("/") if folders else []
-    if not is_plain_name(file) or not all(is_plain_name(f"{part}.npz") for part in parts):
-        raise ValueError(f"{'/'.join([*parts, file])!r} is not a path inside the output folder")
-    return "/".join([*parts, file])
+def _tell(error: Exp2procError, on_error: OnError | None) -> None:
+    if on_error is None:
+        raise error
+    on_error(error)
+
+
+def _target(row: Mapping[str, Any]) -> str:
+    *folders, file = (row[name].as_py() for name in _NAMES)
+    path = "/".join([*filter(None, folders), file or ""])
+    # A hidden file is no sample to any reader, and may be taken for a temporary one.
+    if not is_inside(path) or not file.endswith(".npz") or "/" in file or file.startswith("."):
+        raise ValueError(f"{path!r} is not the path of an npz inside the output folder")
+    return path
 
 
 def _content(row: dict[str, Any]) -> bytes:
@@ -266,8 +330,7 @@ def _content(row: dict[str, Any]) -> bytes:
         value = row[key].as_py()
         arrays[key] = np.array(np.nan if value is None else value)
     if row["tok"].is_valid:
-        width = int(row["tok_width"].as_py())
-        arrays["tok"] = np.array(row["tok"].as_py(), dtype=f"U{width}")
+        arrays["tok"] = _pieces(row["tok"].as_py(), int(row["tok_width"].as_py()))
     else:
         arrays["length"] = np.array([*map(size, spans)])
     if row["hop"].is_valid:
@@ -284,6 +347,18 @@ def _content(row: dict[str, Any]) -> bytes:
     return encode(layout, values)
 
 
+def _pieces(pieces: list[str], width: int) -> npt.NDArray[np.str_]:
+    longest = max(map(len, pieces), default=0)
+    if width < max(1, longest):
+        raise ValueError(f"tok_width is {width}, the longest piece has {longest} characters")
+    if 4 * width * len(pieces) > MAX_BYTES:
+        raise ValueError(
+            f"{len(pieces)} pieces of tok_width {width} are {4 * width * len(pieces)} bytes,"
+            f" at most {MAX_BYTES} are read"
+        )
+    return np.array(pieces, dtype=f"U{width}")
+
+
 def _floats(values: Any) -> npt.NDArray[np.float32]:
     if values.null_count:
         raise ValueError("a null among the numbers of attr or hop")
@@ -291,26 +366,62 @@ def _floats(values: Any) -> npt.NDArray[np.float32]:
     return floats.astype(np.float32, copy=False)
 
 
-def unpack(reader: ParquetReader, out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def unpack(
+    reader: ParquetReader,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    check: Callable[[Path], object] | None = None,
+    on_error: OnError | None = None,
+) -> Iterator[Path]:
     """Write the npz files of a packed file below `out`; gives each path once it is written.
 
+    Args:
+        reader: of the packed file.
+        out: the output folder.
+        overwrite: whether files that are there may be replaced.
+        check: is asked for every folder that gets a sample before anything is written; it raises
+            where there may be none.
+        on_error: is told of each row that is no sample, or whose name this file system does not
+            take; it is then left out. Without it the first such row raises.
+
     Raises:
-        Exp2procError: `parquet-invalid`; `target-exists` for a file that is there, unless
-            `overwrite`.
+        Exp2procError: `parquet-invalid`, `output-unwritable`; `target-exists` for a file that is
+            there, unless `overwrite`.
         OSError: the operating system refuses.
     """
+    if check is not None:
+        for folder in reader.folders():
+            check(out / folder)
     swept: set[Path] = set()
-    for name, content in reader.files():
+    for name, content in reader.files(on_error):
         path = out / name
-        if path.parent not in swept:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            sweep(str(path.parent))
-            swept.add(path.parent)
+        if reader.is_read_from(path):
+            raise Exp2procError("target-exists", f"{path} is the file that is read")
         try:
+            if path.parent not in swept:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                sweep(str(path.parent))
+                swept.add(path.parent)
             write_whole(str(path), content, replace=overwrite)
-        except FileExistsError:
-            raise Exp2procError("target-exists", f"{path} is already there") from None
-        yield path
+        except OSError as err:
+            if isinstance(err, FileExistsError) and err.filename == str(path):
+                raise Exp2procError("target-exists", f"{path} is already there") from None
+            if err.errno not in _OF_ITS_NAME:
+                raise
+            said = Exp2procError("output-unwritable", f"{path}: {err.strerror or err}")
+            _tell(said, on_error)
+        else:
+            yield path
+
+
+_OF_ITS_NAME: Final = frozenset(
+    {
+        *(errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ),
+        *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP),
+    }
+)
+"""Why a system refuses one path and not the next: its length, its characters, what stands there."""
 
 
 def _invalid(path: Path, why: str) -> Exp2procError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,15 +22,25 @@ import numpy.typing as npt
 from .. import formats
 from ..errors import Exp2procError
 from . import deflate, npz, shares
-from .layouts import LAYOUTS, SCORES, Kind, Layout
+from .layouts import LAYOUTS, MAX_HOPS, SCORES, Kind, Layout
 from .names import Source
-from .npz import Digest, Member, NpzError, NpzReader, shown
+from .npz import Digest, Member, NpzError, NpzReader, Outline, shown
 from .shares import Part, SpanName, TopToken
 from .spans import NONE, SampleSpans, Span, size
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+Outlines = Mapping[str, npt.NDArray[Any] | Outline]
 
-_MAX_ITEMS: Final = npz.MAX_MEMBER // 16
+MAX_TOKENS: Final = 1 << 22
+"""More tokens than this no sample has (texts of a million are the longest that models take)."""
+MAX_BYTES: Final = 1 << 29
+"""The arrays of no sample inflate to more: a million tokens, one of them of 100 characters, and 16
+hops are 476 MB. DEFLATE packs a thousand bytes into one, so what is packed bounds little."""
+_UNASKED: Final = 1 << 24
+"""Up to this size arrays are inflated first and looked at then."""
+_MAX_ITEMS: Final = MAX_BYTES // 4
+_FEW: Final = 16
+_MAX_CODE: Final = sys.maxunicode
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,12 +231,21 @@ def pack_members(layout: Layout, values: Mapping[str, Any]) -> dict[str, Member]
         values: by key: float32 arrays for `attr` and `hop` (left out where there is none), the
             packed pieces (`pack_text`) for `tok`, numbers for scores, spans and `length`. What the
             layout has no key for is not written.
+
+    Raises:
+        ValueError: the sample is larger than any that `load_sample` would read.
     """
-    return {
+    if len(values["attr"]) > MAX_TOKENS:
+        raise ValueError(_too_many(len(values["attr"])))
+    members = {
         key.name: _PACK[key.kind](values[key.name])
         for key in layout.keys
         if not key.optional or key.name in values
     }
+    size = sum(member.size for member in members.values())
+    if size > MAX_BYTES:
+        raise ValueError(_too_large(size))
+    return members
 
 
 def digests(layout: Layout, values: Mapping[str, Any]) -> dict[str, Digest]:
@@ -315,7 +335,11 @@ def load_sample(path: str | Path) -> Sample:
     """
     with _reading(path) as reader:
         layout = _layout(reader)
-        arrays = {key: reader.array(key, _MAX_ITEMS) for key in reader.keys}
+        arrays = {
+            key.name: reader.array(key.name, _MAX_ITEMS if key.kind in _BY_TOKEN else _FEW)
+            for key in layout.keys
+            if key.name in reader
+        }
         if problem := schema_problem(arrays, layout):
             raise NpzError(problem)
     for array in arrays.values():
@@ -368,43 +392,81 @@ def _layout(reader: NpzReader) -> Layout:
     keys = reader.keys
     if reader.others:
         raise NpzError(f"it holds {shown(reader.others)}, which is no array of a sample")
-    for layout in LAYOUTS.values():
-        if layout.fits(keys):
-            return layout
-    raise NpzError(f"its keys are {shown(keys)}: not those of a sample")
+    layout = next((layout for layout in LAYOUTS.values() if layout.fits(keys)), None)
+    if layout is None:
+        raise NpzError(f"its keys are {shown(keys)}: not those of a sample")
+    if problem := _claims_problem(reader, layout):
+        raise NpzError(problem)
+    return layout
 
 
-def schema_problem(arrays: Arrays, layout: Layout) -> str | None:
-    """What is wrong with the arrays of a sample, or None. Keys are not looked at."""
+def _claims_problem(reader: NpzReader, layout: Layout) -> str | None:
+    """Why so much is not to be inflated, or None: by the directory and the headers alone."""
+    if reader.claimed <= _UNASKED:
+        return None
+    if reader.claimed > MAX_BYTES:
+        return _too_large(reader.claimed)
+    large = [key.name for key in layout.keys if key.kind in _BY_TOKEN and key.name in reader]
+    return schema_problem({name: reader.outline(name) for name in large}, layout)
+
+
+def _too_large(size: int) -> str:
+    return f"its arrays claim {size} bytes, those of a sample have at most {MAX_BYTES}"
+
+
+def _too_many(tokens: int) -> str:
+    return f"attr has {tokens} tokens, at most {MAX_TOKENS} are read"
+
+
+_BY_TOKEN: Final[frozenset[Kind]] = frozenset({"vector", "text", "hops"})
+"""The kinds whose arrays grow with the sample."""
+
+
+def schema_problem(arrays: Outlines, layout: Layout) -> str | None:
+    """What is wrong with the arrays of a sample, or None. Keys are not looked at.
+
+    Args:
+        arrays: by key; of those of `_BY_TOKEN` outlines are enough.
+        layout: of the sample.
+    """
     attr = arrays["attr"]
     if attr.dtype != np.float32 or attr.ndim != 1:
         return f"attr is {_kind(attr)}, not float32[L]"
+    if attr.shape[0] > MAX_TOKENS:
+        return _too_many(attr.shape[0])
     for key in layout.keys:
         if key.name in arrays and (problem := _CHECK[key.kind](key.name, arrays)):
             return problem
     return None
 
 
-def _vector_problem(name: str, arrays: Arrays) -> str | None:
-    array, length = arrays[name], len(arrays["attr"])
+def _vector_problem(name: str, arrays: Outlines) -> str | None:
+    array, length = arrays[name], arrays["attr"].shape[0]
     fits = array.dtype == np.float32 and array.shape == (length,)
     return None if fits else f"{name} is {_kind(array)}, not float32[{length}]"
 
 
-def _hops_problem(name: str, arrays: Arrays) -> str | None:
-    array, length = arrays[name], len(arrays["attr"])
-    fits = array.dtype == np.float32 and array.ndim == 2 and array.shape[1] == length
-    return None if fits else f"{name} is {_kind(array)}, not float32[H, {length}]"
+def _hops_problem(name: str, arrays: Outlines) -> str | None:
+    array, length = arrays[name], arrays["attr"].shape[0]
+    if array.dtype != np.float32 or array.ndim != 2 or array.shape[1] != length:
+        return f"{name} is {_kind(array)}, not float32[H, {length}]"
+    hops = array.shape[0]
+    return f"{name} has {hops} hops, at most {MAX_HOPS}" if hops > MAX_HOPS else None
 
 
-def _text_problem(name: str, arrays: Arrays) -> str | None:
-    array, length = arrays[name], len(arrays["attr"])
-    fits = array.dtype.kind == "U" and array.shape == (length,)
-    return None if fits else f"{name} is {_kind(array)}, not str[{length}]"
+def _text_problem(name: str, arrays: Outlines) -> str | None:
+    array, length = arrays[name], arrays["attr"].shape[0]
+    if array.dtype.kind != "U" or array.shape != (length,):
+        return f"{name} is {_kind(array)}, not str[{length}]"
+    if isinstance(array, Outline) or not array.nbytes:
+        return None
+    codes = array.view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    highest = int(codes.max())
+    return f"{name} holds {highest:#x}, which is no character" if highest > _MAX_CODE else None
 
 
 def _span_problem(name: str, arrays: Arrays) -> str | None:
-    array, length = arrays[name], len(arrays["attr"])
+    array, length = arrays[name], arrays["attr"].shape[0]
     if array.dtype != np.int64 or array.shape != (2,):
         return f"{name} is {_kind(array)}, not int64[2]"
     start, end = array.tolist()
@@ -426,7 +488,7 @@ def _score_problem(name: str, array: npt.NDArray[Any]) -> str | None:
     return None if fits else f"{name} is {_kind(array)}, not a float64 scalar"
 
 
-_CHECK: Final[dict[Kind, Callable[[str, Arrays], str | None]]] = {
+_CHECK: Final[dict[Kind, Callable[[str, Any], str | None]]] = {
     "vector": _vector_problem,
     "hops": _hops_problem,
     "text": _text_problem,
@@ -436,6 +498,6 @@ _CHECK: Final[dict[Kind, Callable[[str, Arrays], str | None]]] = {
 }
 
 
-def _kind(array: npt.NDArray[Any]) -> str:
+def _kind(array: npt.NDArray[Any] | Outline) -> str:
     native = array.dtype.isnative or array.dtype.itemsize < 2
     return f"{array.dtype.name if native else array.dtype.str}{shown(array.shape)}"

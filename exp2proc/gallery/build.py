@@ -18,6 +18,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -34,11 +35,13 @@ from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS, both
 from ..results import OnProgress, Progress
 from ..system.atomic_write import claim_folder
+from ..traces.runs import refuse_traces
 from .cells import sample_cells
 from .heatmap import number, render, sections, visible
 from .index import Entry, write_index
 
 MARKER: Final = ".exp2proc-gallery"
+_FOLDERS: Final = ("pages", "data", "static")
 _SNIPPET: Final = 120
 _SNIPPET_CELLS: Final = 200
 
@@ -91,7 +94,7 @@ def build_gallery(
         on_progress: told after each sample.
 
     Raises:
-        Exp2procError: `no-samples`, `samples-collide`, `target-exists`.
+        Exp2procError: `no-samples`, `samples-collide`, `target-exists`, `output-is-trace`.
         OSError: the operating system refuses.
     """
     root = Path(target)
@@ -109,7 +112,7 @@ def build_gallery(
         if on_progress is not None:
             on_progress(Progress(done, len(pages), len(failures)))
     if not entries:
-        shutil.rmtree(root)
+        _take_away(root)
         raise Exp2procError("no-samples", f"none of {len(pages)} npz files is a sample")
     _write_texts(root, entries)
     write_index(root, entries, failed=len(failures))
@@ -131,9 +134,16 @@ def _digest(*parts: str | bytes) -> str:
 
 
 def _make_ready(root: Path) -> None:
-    """Make the folder of the site ready, unless somebody else's files are there."""
-    if root.exists() and not root.is_dir():
-        raise Exp2procError("target-exists", f"{root} is not a folder")
+    """Make the folder of the site ready, unless somebody else's files are there.
+
+    All that could stand in the way is seen before anything is changed; links are not followed.
+    """
+    refuse_traces(root)
+    for folder in (root, *(root / name for name in _FOLDERS)):
+        is_link = folder != root and folder.is_symlink()
+        if is_link or (folder.exists() and not folder.is_dir()):
+            what = "a link" if is_link else "not a folder"
+            raise Exp2procError("target-exists", f"{folder} is {what}", "Move it away.")
     if not claim_folder(root, MARKER):
         raise Exp2procError(
             "target-exists",
@@ -141,12 +151,21 @@ def _make_ready(root: Path) -> None:
             "Name a new or empty folder with -o; only an earlier gallery is replaced.",
         )
     (root / "index.html").unlink(missing_ok=True)  # written last: a cut build has none
-    for name in ("pages", "data", "static"):
+    for name in _FOLDERS:
         shutil.rmtree(root / name, ignore_errors=True)
         (root / name).mkdir(parents=True)
     for resource in files("exp2proc.gallery").joinpath("static").iterdir():
         (root / "static" / resource.name).write_bytes(resource.read_bytes())
     _write(root / "static/heat.css", "heat.css")
+
+
+def _take_away(root: Path) -> None:
+    """Remove what was made ready, and the folder itself unless there is more in it."""
+    for name in _FOLDERS:
+        shutil.rmtree(root / name)
+    (root / MARKER).unlink()
+    with suppress(OSError):
+        root.rmdir()
 
 
 def _write(path: Path, template: str, **values: Any) -> None:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
 from ..formats.names import promised_by
 from ..options import Options, TokenizerChoice, parse_tokenizers
 from ..results import RunWarning
+from ..system.files import absolute
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, load_manifest
-from ..traces.runs import describe_run, find_runs
+from ..traces.runs import describe_run, find_runs, refuse_traces
 from .matching import choose_tokenizers, group_by_text, match_texts, name_runs
 from .plan import Plan, PlannedRun
 from .shards import without_rows
@@ -71,10 +73,10 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
         choose_tokenizers(plan, tokenizers)
         group_by_text(plan, places)
         _ready_tokenizers(plan)
-        _leave_out_runs(plan, problems)
     else:
         name_runs(plan)
         group_by_text(plan, [])
+    _leave_out_runs(plan, problems)
     return plan, problems
 
 
@@ -104,7 +106,8 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
         number, first = len(plan.runs), plan.row_count
         try:
             manifest = load_manifest(folder / NAME, options.limit, run=number, first=first)
-            young = time.time() - (folder / NAME).stat().st_mtime < _YOUNG
+            # A date far ahead says nothing: a clock was set back, or was another machine's.
+            young = abs(time.time() - (folder / NAME).stat().st_mtime) < _YOUNG
         except OSError as err:
             problems.append(
                 Exp2procError("manifest-unreadable", f"{folder / NAME}: {err.strerror or err}")
@@ -112,6 +115,7 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
             continue
         planned = PlannedRun(run, manifest.rows, manifest.sha256, manifest.cut, first, young=young)
         _look_for_all_rows(planned, options, problems)
+        _refuse_hidden(planned, options)
         plan.row_count += len(planned.rows)
         plan.runs.append(planned)
         _sort_out(plan, planned)
@@ -135,6 +139,14 @@ def _look_for_all_rows(
     else:
         said = f"{count} rows{where}: the run was cut, or is still being written"
         planned.warnings.append(RunWarning("fewer-rows", said))
+
+
+def _refuse_hidden(planned: PlannedRun, options: Options) -> None:
+    """Samples in a folder that the readers of exports pass by would be lost."""
+    out, root = planned.run.out_dir, absolute(options.output_root)
+    if options.out_dir is None and any(p.startswith(".") for p in out.relative_to(root).parts):
+        said = f"{out} would be hidden from every reader of samples"
+        planned.problems.append(Exp2procError("output-hidden", said))
 
 
 def _sort_out(plan: Plan, planned: PlannedRun) -> None:
@@ -167,39 +179,44 @@ def _identity(row: Row) -> tuple[object, ...]:
 
 
 def _check_outputs(plan: Plan, problems: list[Exp2procError]) -> None:
-    traces = {os.path.realpath(planned.run.trace_dir) for planned in plan.runs}
     owners: dict[str, list[PlannedRun]] = defaultdict(list)
     for planned in plan.runs:
-        out = planned.run.out_dir
-        real = os.path.realpath(out)
-        owners[real].append(planned)
-        if real in traces or os.path.exists(out / NAME):
-            problems.append(
-                Exp2procError("output-is-trace", f"the output folder {out} is a trace run")
-            )
-            continue
-        _count_existing(plan, planned)
+        owners[os.path.realpath(planned.run.out_dir)].append(planned)
+        try:
+            refuse_traces(planned.run.out_dir)
+        except Exp2procError as err:
+            problems.append(err)
+        else:
+            planned.existing = len(existing(plan, planned))
     for shared in owners.values():
         _check_collision(plan, shared, problems)
     if not (plan.options.overwrite or plan.options.resume):
-        problems.extend(
-            Exp2procError(
-                "outputs-exist",
-                f"{planned.existing} of {len(planned.rows)} outputs are already in"
-                f" {planned.run.out_dir}",
-            )
-            for planned in plan.runs
-            if planned.existing
+        problems += outputs_exist((planned, planned.existing) for planned in plan.runs)
+
+
+def outputs_exist(counts: Iterable[tuple[PlannedRun, int]]) -> list[Exp2procError]:
+    """A problem for each run that has outputs which may not be replaced.
+
+    Args:
+        counts: runs, and how many such outputs each has.
+    """
+    return [
+        Exp2procError(
+            "outputs-exist",
+            f"{count} of {len(planned.rows)} outputs are already in {planned.run.out_dir}",
         )
+        for planned, count in counts
+        if count
+    ]
 
 
-def _count_existing(plan: Plan, planned: PlannedRun) -> None:
+def existing(plan: Plan, planned: PlannedRun) -> set[str]:
+    """The names of a run's outputs that are there."""
     try:
         there = set(os.listdir(planned.run.out_dir))
     except OSError:
-        return
-    if there:
-        planned.existing = sum(row.file in there for row in plan.usable(planned))
+        return set()
+    return {row.file for row in plan.usable(planned) if row.file in there} if there else set()
 
 
 def _check_collision(plan: Plan, shared: list[PlannedRun], problems: list[Exp2procError]) -> None:

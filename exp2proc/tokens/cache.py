@@ -25,17 +25,27 @@ _FILE: Final = "alignments.sqlite3"
 _CHUNK: Final = 500
 _DAY: Final = 86400
 _DIGEST: Final = 16
+_NOWHERE: Final = Path(os.devnull, "exp2proc")
+_WAIT: Final = 5.0
+"""Seconds to wait for a cache that another process has locked; after that, not again."""
 DEFAULT_LIMIT: Final = 1 << 30
 """Bytes the cache may hold before the entries unused for longest are dropped (1 GiB)."""
 
 
 def cache_folder() -> Path:
-    """`EXP2PROC_CACHE_DIR`, else the user's cache folder of this platform."""
+    """`EXP2PROC_CACHE_DIR`, else the user's cache folder of this platform.
+
+    For a user without a home it is one that cannot be: everything is a miss.
+    """
     if moved := os.environ.get("EXP2PROC_CACHE_DIR"):
         return Path(os.path.expanduser(moved))
     from platformdirs import user_cache_dir
 
-    return Path(user_cache_dir("exp2proc", appauthor=False))
+    try:
+        folder = Path(user_cache_dir("exp2proc", appauthor=False))
+    except RuntimeError:
+        return _NOWHERE
+    return folder if folder.is_absolute() else _NOWHERE  # "~" as it is, of earlier platformdirs
 
 
 def alignment_key(
@@ -53,6 +63,10 @@ def tokenizer_key(fingerprint: str) -> bytes:
 
 def _key(*parts: str) -> bytes:
     return hashlib.blake2b("\0".join((_FORMAT, *parts)).encode(), digest_size=20).digest()
+
+
+_locked: Final[set[str]] = set()
+"""Cache files that this process has waited for in vain."""
 
 
 class CacheSize(NamedTuple):
@@ -130,7 +144,8 @@ class Cache:
             OSError: the file cannot be removed.
         """
         for path in (self.path, self.path.with_name(f"{_FILE}-journal")):
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                path.unlink()
 
     def _use(
         self, action: Callable[[sqlite3.Connection], _T], *, create: bool = False
@@ -138,14 +153,20 @@ class Cache:
         """What `action` returns; None when there is no cache, or none that works just now."""
         if not create and not os.path.exists(self.path):
             return None
+        place = str(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=10)) as db:
+            wait = 0.0 if place in _locked else _WAIT
+            with closing(sqlite3.connect(place, timeout=wait)) as db:
                 # Entries prove themselves by digest, so waiting for the disk would buy nothing.
                 db.execute("PRAGMA synchronous = OFF")
                 db.execute(_SCHEMA)
-                return action(db)
-        except sqlite3.OperationalError:
+                result = action(db)
+                _locked.discard(place)
+                return result
+        except sqlite3.OperationalError as err:
+            if "locked" in str(err):
+                _locked.add(place)
             return None  # locked, full, read-only: a miss now, perhaps not next time
         except sqlite3.Error:
             with suppress(OSError):

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -289,27 +290,41 @@ def fingerprint(name: str) -> str | None:
     return digest.hexdigest()
 
 
+_QUIET: Final = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+_quiet = threading.RLock()
+
+
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' advice (no PyTorch, long sequences) from the user while it works."""
-    names = (
-        "TRANSFORMERS_VERBOSITY",
-        "TRANSFORMERS_NO_ADVISORY_WARNINGS",
-        "TOKENIZERS_PARALLELISM",
-    )
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(zip(names, ("error", "1", "false"), strict=True))
-    logging: Any = None
-    level = 0
-    with suppress(Exception):  # a broken installation is reported by whoever needs it
-        logging = import_module("transformers.utils.logging")
-        level = logging.get_verbosity()
-        logging.set_verbosity_error()
+    """Keep transformers' advice (no PyTorch, long sequences) from the user while it works.
+
+    What is changed for it is this process's: one thread at a time.
+    """
+    with _quiet, _quiet_environment():
+        logging: Any = None
+        level = 0
+        with suppress(Exception):  # a broken installation is reported by whoever needs it
+            logging = import_module("transformers.utils.logging")
+            level = logging.get_verbosity()
+            logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            if logging is not None:
+                logging.set_verbosity(level)
+
+
+@contextmanager
+def _quiet_environment() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _QUIET}
+    os.environ.update(_QUIET)
     try:
         yield
     finally:
-        if logging is not None:
-            logging.set_verbosity(level)
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -68,6 +68,16 @@ def _refuse_unreadable(err: OSError) -> None:
         )
 
 
+def refuse_traces(folder: Path) -> None:
+    """See that a folder that is to be written to is no trace run: every writer asks this, first.
+
+    Raises:
+        Exp2procError: `output-is-trace`.
+    """
+    if os.path.lexists(folder / NAME):
+        raise Exp2procError("output-is-trace", f"the output folder {folder} is a trace run")
+
+
 def describe_run(trace_dir: Path, out_root: Path, out_dir: Path | None) -> Run:
     """The names in a run's path, `.../traces/<dataset>/<model_tag>/<run_tag>`, and its output."""
     parts = trace_dir.parts

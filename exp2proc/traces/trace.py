@@ -13,13 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Exp2procError
-from ..formats.layouts import SCORES
+from ..formats.layouts import MAX_HOPS, SCORES
 from ..formats.npz import NpzError, NpzReader, OversizeError, shown
 from ..formats.spans import Span, sample_length
 from ..system.files import is_missing
-
-MAX_HOPS: Final = 1024
-"""More hops than this are a damaged file, not an experiment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import attrs
 import pytest
 from support.arrays import assert_same_tree
 from support.cli import COMMAND, run_json
@@ -243,3 +244,86 @@ def test_a_later_round_that_cannot_start_leaves_the_report(demo: DemoTree, tmp_p
     assert (report.stopped, report.exit_code, report.counts.converted) == ("blocked", 1, 3)
     assert [problem.code for problem in report.problems]
     assert report.to_dict()["problems"]
+
+
+def _runs(demo: DemoTree) -> list[Path]:
+    return sorted(path.parent for path in (demo.traces / NEEDLES).rglob("manifest.jsonl"))
+
+
+def test_a_run_that_is_away_is_waited_for(demo: DemoTree, tmp_path: Path) -> None:
+    """It was seen, so that it is gone is no end; it comes back with the rows that it lacked."""
+    growing, out = tmp_path / "traces" / NEEDLES, tmp_path / "out"
+    whole, cut = _runs(demo)[:2]
+    shutil.copytree(whole, growing / whole.name)
+    _write(cut, growing / cut.name, range(5))
+
+    def change(done: Round) -> None:
+        if done.number == 2:
+            (growing / cut.name).rename(tmp_path / "away")
+        if done.number == 4:
+            (tmp_path / "away").rename(growing / cut.name)
+            _write(cut, growing / cut.name, range(5, 8))
+
+    options = _options(demo, tmp_path / "traces", out)
+    following = exp2proc.Following(every=0.01, patience=30)
+    report = follow(options, following, change)
+    assert (report.counts.converted, report.stopped, report.exit_code) == (16, None, 0)
+
+
+def test_a_run_that_does_not_come_back_is_named(demo: DemoTree, tmp_path: Path) -> None:
+    growing, out = tmp_path / "traces" / NEEDLES, tmp_path / "out"
+    whole, cut = _runs(demo)[:2]
+    shutil.copytree(whole, growing / whole.name)
+    _write(cut, growing / cut.name, range(5))
+
+    def change(done: Round) -> None:
+        if done.number == 1:
+            shutil.rmtree(growing / cut.name)
+
+    options = _options(demo, tmp_path / "traces", out)
+    report = follow(options, exp2proc.Following(every=0.01, patience=0.1), change)
+    assert (report.counts.converted, report.stopped, report.exit_code) == (8, "blocked", 1)
+    (problem,) = report.problems
+    assert (problem.code, problem.message) == ("no-runs", f"{growing / cut.name} is gone")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_outputs_of_a_run_that_comes_later(demo: DemoTree, tmp_path: Path, resume: bool) -> None:
+    """What was there before this following is replaced only where --resume was asked for."""
+    growing, out = tmp_path / "traces" / NEEDLES, tmp_path / "out"
+    first, later = _runs(demo)[:2]
+    _write(first, growing / first.name, range(5))
+    there = out / NEEDLES / later.name / "ex_000001.npz"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"somebody else's")
+
+    def change(done: Round) -> None:
+        if done.number == 2:
+            shutil.copytree(later, growing / later.name)
+            _write(first, growing / first.name, range(5, 8))
+
+    options = attrs.evolve(_options(demo, tmp_path / "traces", out), resume=resume)
+    report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
+    if resume:
+        assert (report.counts.converted, report.counts.replaced, report.exit_code) == (15, 1, 0)
+    else:
+        assert [one.code for one in report.problems] == ["outputs-exist"]
+        assert (report.stopped, report.exit_code) == ("blocked", 1)
+        assert there.read_bytes() == b"somebody else's"
+
+
+def test_a_manifest_that_is_written_anew(demo: DemoTree, tmp_path: Path) -> None:
+    """What this following made is its own, whatever the manifest names at the time."""
+    run = tmp_path / "traces" / NEEDLES / (source := _runs(demo)[0]).name
+    shutil.copytree(source, run)
+    lines = (source / "manifest.jsonl").read_text().splitlines(keepends=True)
+    rounds = {0: lines[:5], 1: lines[5:], 2: lines}
+    (run / "manifest.jsonl").write_text("".join(rounds[0]))
+
+    def change(done: Round) -> None:
+        (run / "manifest.jsonl").write_text("".join(rounds.get(done.number, lines)))
+
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
+    report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
+    assert (report.stopped, report.exit_code, report.counts.planned) == (None, 0, 8)
+    assert report.problems == []

@@ -84,14 +84,15 @@ def test_summary_says_so(growing: StillWritten) -> None:
     assert "7 of 8 rows done" in done.stdout
 
 
+@pytest.mark.parametrize("age", [_OLD, -10 * _OLD], ids=["a minute ago", "in a minute"])
 @pytest.mark.parametrize("what", ["half a line", "no trace"])
-def test_a_run_at_rest_has_nothing_pending(growing: StillWritten, what: str) -> None:
-    """The same a minute later is a failure."""
+def test_a_run_at_rest_has_nothing_pending(growing: StillWritten, what: str, age: float) -> None:
+    """The same a minute later is a failure; a date that is still to come does not keep it open."""
     if what == "half a line":
         growing.manifest.write_bytes(growing.whole[:-9])
     else:
         (growing.run / "ex_000007.npz").unlink()
-    then = time.time() - _OLD
+    then = time.time() - age
     os.utime(growing.manifest, (then, then))
     report = run_json(*growing.words, code=1)
     assert _counts(report) == {"planned": 8, "converted": 7, "failed": 1}

@@ -108,3 +108,8 @@ def test_shards_carry_paths_and_offsets_never_texts(demo: DemoTree, tmp_path: Pa
     for prompt, target in texts:
         assert prompt.encode() not in sent
         assert target.encode() not in sent
+
+
+def test_a_context_without_workers_is_refused(demo: DemoTree, tmp_path: Path) -> None:
+    with parallel_config(n_jobs=0), pytest.raises(exp2proc.PlanError, match="n_jobs=0"):
+        exp2proc.convert(traces_root=demo.traces, layout="proc_1", out_root=tmp_path / "out")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.cli import run_json
 from support.exported import write_export
 
 import exp2proc
@@ -127,3 +128,12 @@ def test_names_of_nobodys_home_are_told(tmp_path: Path) -> None:
     with pytest.raises(exp2proc.Exp2procError) as caught:
         find_sources("~no-such-user-of-this-machine/x")
     assert caught.value.code == "no-samples"
+
+
+def test_a_folder_that_is_called_like_a_sample_is_told(tmp_path: Path) -> None:
+    run = tmp_path / "math/qwen-8B/ifr_1ex"
+    write_export(run / "ex_000000.npz", ["a"])
+    (run / "ex_777777.npz").mkdir()
+    report = run_json("check", tmp_path, code=1)
+    told = [(error["file"], error["code"], error["message"]) for error in report["errors"]]
+    assert ("ex_777777.npz", "sample-invalid", "it is not a regular file") in told

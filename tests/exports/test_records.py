@@ -300,3 +300,41 @@ def test_parquet_carries_it_on(exported: Path, tmp_path: Path) -> None:
     for name, found in about["records"].items():
         assert found["record"]["samples_digest"] in {r["samples_digest"] for r in written.values()}
         assert bool(found["mismatch"]) == (name == RUN)
+    one = next((out / RUN).iterdir())  # which says nothing of its run
+    assert run_cli("pack", one, "-o", tmp_path / "one.parquet").returncode == 0
+    about = json.loads(pq.ParquetFile(tmp_path / "one.parquet").metadata.metadata[b"exp2proc"])
+    assert about["records"] == {}
+
+
+@pytest.mark.parametrize("more", [{"limit": 3}, {"provenance": False}], ids=str)
+def test_a_run_that_leaves_no_record_leaves_none_of_other_samples(
+    demo: DemoTree, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    out = tmp_path / "out"
+    _export(demo, out)
+    first = records_of(out)
+    _export(demo, out, resume=True, **more)
+    assert records_of(out) == first  # nothing was written: it still describes what is there
+    trace = next((demo.traces / "needles").rglob("ifr_multi_hop_both*/ex_000001.npz"))
+    with np.load(trace) as npz:
+        arrays = dict(npz)
+    np.savez(trace, **{**arrays, "v_row_all": arrays["v_row_all"] * 2})
+    assert _export(demo, out, resume=True, **more).counts.replaced == 1
+    assert records_of(out) == {path: one for path, one in first.items() if path != RECORD[10:]}
+    assert exp2proc.check(out, against=demo.traces).errors == []
+
+
+@pytest.mark.parametrize("line", ["the same", "broken"])
+def test_a_line_that_names_a_file_that_was_made(demo: DemoTree, tmp_path: Path, line: str) -> None:
+    manifest = next((demo.traces / "needles").rglob("ifr_multi_hop_both*/manifest.jsonl"))
+    first = json.loads(manifest.read_text().splitlines()[0])
+    again = first if line == "the same" else {**first, "gen_len": -1}
+    manifest.write_text(manifest.read_text() + json.dumps(again) + "\n")
+    _export(demo, tmp_path / "out")
+    report = _export(demo, tmp_path / "out", overwrite=True)
+    (error,) = report.errors
+    assert error.code == "manifest-invalid"
+    assert "earlier run" not in error.message
+    record = json.loads(records_of(tmp_path / "out")[RECORD[10:]])
+    assert (record["rows"]["samples"], record["rows"]["dropped"], record["dropped"]) == (8, 1, [])
+    assert exp2proc.check(tmp_path / "out").errors == []

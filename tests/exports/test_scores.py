@@ -188,6 +188,59 @@ def test_latex_is_escaped(out: Path) -> None:
     assert r"\textbf{0.350}" in done.stdout
 
 
+_HOSTILE = "e\x1b[31m\x7f\x9b2J\u202e\r\n\u2028"
+_FORMULAS = ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\uff1d1", "=e\x1b[31m")
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """Names that would steer a terminal, break a cell or be computed by a spreadsheet."""
+    root = tmp_path / "out"
+    for model in (_HOSTILE, *_FORMULAS):
+        path = root / "[=d" / model / "ifr_n1_1ex/ex_000000.npz"
+        write_export(path, ["a"], scores=(-0.5, 0.5, NAN))
+    return root
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "markdown", "latex"])
+def test_no_name_steers_the_terminal(hostile: Path, form: str) -> None:
+    done = run_cli("summary", hostile, "--format", form)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {char for char in done.stdout if not char.isprintable()} == {"\n"}
+
+
+def test_json_keeps_names_as_they_are(hostile: Path) -> None:
+    text = run_cli("summary", hostile, "--format", "json").stdout
+    assert text.isascii()
+    assert {row["model"] for row in json.loads(text)["rows"]} == {_HOSTILE, *_FORMULAS}
+
+
+def test_csv_holds_no_formula(hostile: Path) -> None:
+    text = run_cli("summary", hostile, "--format", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert sorted(row["model"] for row in rows) == sorted(
+        [
+            r"e\x1b[31m\x7f\x9b2J\u202e\r\n\u2028",
+            *("'=1+1", "'+1", "'-1", "'@x", r"\t=1", r"\r=1", "'\uff1d1", r"'=e\x1b[31m"),
+        ]
+    )
+    assert {row["dataset"] for row in rows} == {"[=d"}
+    assert {row["rise_mean"] for row in rows} == {"-0.5"}  # a number stays one
+
+
+def test_latex_names_are_no_options_of_a_line(hostile: Path) -> None:
+    """A bracket or a star behind the end of a line would belong to it."""
+    lines = run_cli("summary", hostile, "--format", "latex").stdout.splitlines()
+    rows = [line for line in lines if line.endswith(r" \\")][1:]
+    assert len(rows) == 9
+    assert all(row.startswith("{[}=d & ") for row in rows)
+
+
+def test_markdown_spells_what_it_escapes(hostile: Path) -> None:
+    text = run_cli("summary", hostile, "--format", "markdown").stdout
+    assert r"| e\\x1b\[31m\\x7f\\x9b2J\\u202e\\r\\n\\u2028 |" in text
+
+
 def test_published_samples(reference: Path) -> None:
     done = run_cli("summary", reference / "expected", "--format", "json")
     (row,) = json.loads(done.stdout)["rows"]

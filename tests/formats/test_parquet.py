@@ -146,26 +146,149 @@ def test_a_file_that_is_no_sample_is_left_out(out: Path) -> None:
         ("file", "../evil.npz"),
         ("file", "evil"),
         ("file", None),
-        ("model", "a\x1b[31m"),
+        ("file", "x\x00.npz"),
+        ("file", ".evil.npz"),
+        ("file", "evil/x.npz"),
+        ("model", "a//evil"),
+        ("model", "./evil"),
+        ("dataset", "evil/.."),
         ("span_in", [3, 1]),
         ("attr", None),
         ("attr", [None] * 5),
+        ("tok", [None] * 5),
         ("tok_width", None),
+        ("tok_width", -1),
+        ("tok_width", 0),
+        ("tok_width", 1),
+        ("tok_width", 1 << 28),
+        ("tok_width", (1 << 31) - 1),
+        ("hop", [[1.0] * 5] * 1025),
         ("hop", [[1.0]]),
     ],
 )
 def test_hostile_rows(out: Path, tmp_path: Path, column: str, value: Any) -> None:
-    path = tmp_path / "samples.parquet"
-    pack(exp2proc.iter_samples(out), path)
-    table = pq.ParquetFile(path).read()
-    rows = table.to_pylist()
-    rows[0][column] = value
-    bad = pa.Table.from_pylist(rows, schema=table.schema.with_metadata({"exp2proc": "{}"}))
-    pq.write_table(bad, path)
+    path = _changed(out, **{column: value})
     with ParquetReader(path) as reader, pytest.raises(exp2proc.Exp2procError) as caught:
         list(unpack(reader, tmp_path / "a/b/x"))
     assert caught.value.code == "parquet-invalid"
+    assert "row 0 is no sample: " in caught.value.message
     assert not list(tmp_path.rglob("*evil*"))
+    done = run_cli("unpack", path, "-o", tmp_path / "a/b/x")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"exp2proc: parquet-invalid: {path}: row 0 is no sample: ")
+    assert done.stderr.count("\n") == 1
+    assert len(list((tmp_path / "a/b/x").rglob("*.npz"))) == 4
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+def _changed(out: Path, **values: Any) -> Path:
+    """A packed file of the samples, the first row with other values."""
+    path = out.parent / "samples.parquet"
+    pack(exp2proc.iter_samples(out), path)
+    table = pq.ParquetFile(path).read()
+    rows = table.to_pylist()
+    rows[0].update(values)
+    bad = pa.Table.from_pylist(rows, schema=table.schema.with_metadata({"exp2proc": "{}"}))
+    pq.write_table(bad, path)
+    return path
+
+
+def test_widths_are_what_is_wrong_in_numbers(out: Path, tmp_path: Path) -> None:
+    path = _changed(out, tok_width=1 << 28)
+    assert "5 pieces of tok_width 268435456 are 5368709120 bytes, at most 536870912" in (
+        run_cli("unpack", path, "-o", tmp_path / "x").stderr
+    )
+    path = _changed(out, tok_width=1)
+    assert "tok_width is 1, the longest piece has 2 characters" in (
+        run_cli("unpack", path, "-o", tmp_path / "y").stderr
+    )
+
+
+def test_a_width_of_its_own_stays(tmp_path: Path) -> None:
+    """Some other program may have written wider strings than the pieces need."""
+    sample = tmp_path / "out" / RUN / "ex_000000.npz"
+    write_export(sample, ["a", "b"])
+    with np.load(sample) as npz:
+        arrays = {**npz, "tok": np.array(["a", "b"], "U7")}
+    np.savez_compressed(sample, **arrays)
+    path = packed(tmp_path / "out")
+    assert run_cli("unpack", path, "-o", tmp_path / "back").returncode == 0
+    assert assert_same_tree(tmp_path / "back", tmp_path / "out") == 1
+
+
+def test_a_file_without_a_sample_is_refused(out: Path, tmp_path: Path) -> None:
+    path = _changed(out, file="x")
+    table = pq.ParquetFile(path).read().slice(0, 1)
+    pq.write_table(table, path)
+    done = run_cli("unpack", path, "-o", tmp_path / "x")
+    assert done.returncode == 2
+    assert "none of its rows is a sample" in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+_ODD_NAMES = ("llama3:8b", "a\\b", "tab\there", "red\x1b[31m", "m" * 210, "x" * 255, " ", "-o", "~")
+
+
+def test_names_there_and_back(tmp_path: Path) -> None:
+    """Whatever a folder may be called."""
+    out = tmp_path / "out"
+    for number, name in enumerate(_ODD_NAMES):
+        places = [["d", name, "ifr_1ex"], [name, "m", "ifr_1ex"], ["d", "m", name]]
+        for place in places:
+            write_export(out.joinpath(*place, f"ex_{number:06}.npz"), ["a"])
+    write_export(out / "d/m/ifr_9ex" / f"{'n' * 251}.npz", ["a"])
+    write_export(out / "d/m/ifr_9ex" / "c:\\x.npz", ["a"])
+    path = packed(out)
+    done = run_cli("unpack", path, "-o", tmp_path / "back")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert assert_same_tree(tmp_path / "back", out) == 3 * len(_ODD_NAMES) + 2
+
+
+def test_a_name_that_the_file_system_does_not_take(out: Path, tmp_path: Path) -> None:
+    path = _changed(out, model="x" * 300)
+    (tmp_path / "back").mkdir()
+    done = run_cli("unpack", path, "-o", tmp_path / "back")
+    assert done.returncode == 1
+    assert done.stderr.startswith("exp2proc: output-unwritable: ")
+    assert "File name too long" in done.stderr
+    assert len(list((tmp_path / "back").rglob("*.npz"))) == 4
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "math").write_text("")
+    path = _changed(out, dataset="needles")
+    done = run_cli("unpack", path, "-o", blocked)
+    assert done.returncode == 1
+    assert "and" not in done.stderr
+    assert len(list(blocked.rglob("*.npz"))) == 1
+
+
+def test_files_whose_names_are_no_utf_8(out: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    path = f"{odd}.parquet"
+    for words in (["pack", out, "-o", path], ["unpack", path, "-o", odd]):
+        done = run_cli(*words)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        assert "caf\\udce9" in done.stdout
+    assert assert_same_tree(Path(odd), out) == 5
+    assert run_cli("pack", out, "-o", path).returncode == 2
+    assert run_cli("pack", out, "-o", f"{odd}/s.parquet").returncode == 0
+    os.mkfifo(tmp_path / "fifo")
+    done = run_cli("unpack", tmp_path / "fifo", "-o", odd)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 2)
+
+
+def test_the_file_that_is_read_stays(out: Path, tmp_path: Path) -> None:
+    content = packed(out).read_bytes()
+    own = tmp_path / "back" / RUN / "ex_000000.npz"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(content)
+    link = tmp_path / "link.npz"
+    link.symlink_to(own)
+    for name in (own, link):
+        done = run_cli("unpack", name, "-o", tmp_path / "back", "--overwrite")
+        assert done.returncode == 2
+        assert "is the file that is read" in done.stderr
+        assert own.read_bytes() == content
 
 
 def test_memory_stays_flat(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import pytest
 from support.exported import write_export
 
 from exp2proc.errors import Exp2procError
-from exp2proc.formats.sample import Sample, load_sample
+from exp2proc.formats import sample as samples
+from exp2proc.formats.layouts import LAYOUTS
+from exp2proc.formats.sample import Sample, encode, load_sample, values_of
 
 
 @pytest.fixture
@@ -113,3 +115,20 @@ def test_an_array_that_is_not_as_its_layout_has_it(
         load_sample(path)
     assert caught.value.code == "sample-invalid"
     assert caught.value.message == f"ex_000000.npz: {says}"
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "says"),
+    [
+        ("MAX_TOKENS", 4, "attr has 5 tokens, at most 4 are read"),
+        ("MAX_BYTES", 1000, "its arrays claim 1308 bytes, those of a sample have at most 1000"),
+    ],
+)
+def test_what_would_not_be_read_is_not_written(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, says: str
+) -> None:
+    values = {key: value for key, value in values_of(sample).items() if key != "tok"}
+    assert encode(LAYOUTS["proc_1"], values)
+    monkeypatch.setattr(samples, bound, most)
+    with pytest.raises(ValueError, match=says):
+        encode(LAYOUTS["proc_1"], values)

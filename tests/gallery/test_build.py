@@ -184,3 +184,28 @@ def test_from_python_with_progress(out: Path) -> None:
     )
     assert seen == [1, 2, 3, 4, 5]
     assert (built.samples, built.failures, built.index.is_file()) == (5, [], True)
+
+
+@pytest.mark.parametrize("name", ["pages", "data", "static"])
+def test_what_is_in_the_way_is_seen_before_anything_changes(
+    out: Path, tmp_path: Path, name: str
+) -> None:
+    site, other = tmp_path / "site", tmp_path / "other"
+    assert run_cli("gallery", out, "-o", site).returncode == 0
+    (site / name).rename(other)
+    (site / name).symlink_to(other)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    done = run_cli("gallery", out, "-o", site)
+    assert done.returncode == 2
+    assert f"target-exists: {site / name} is a link" in done.stderr
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_where_no_sample_is_drawn_other_files_stay(out: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert run_cli("gallery", out, "-o", site).returncode == 0
+    (site / "mine.txt").write_text("mine")
+    for path in out.rglob("*.npz"):
+        path.write_bytes(b"")
+    assert run_cli("gallery", out, "-o", site).returncode == 2
+    assert [path.name for path in site.iterdir()] == ["mine.txt"]

@@ -74,16 +74,21 @@ sys.exit(code)
 
 def run_measured(notes: Path, *words: str | Path) -> tuple[dict[str, Any], float]:
     """The JSON report of a command, and the most memory that it held, in MB."""
-    command = [*COMMAND, *map(str, words), "--json"]
+    done, peak = measured(notes, *words, "--json")
+    assert b"Traceback" not in done.stderr, done.stderr[-3000:]
+    assert_harmless(done.stdout, done.stderr)
+    return json.loads(done.stdout), peak
+
+
+def measured(notes: Path, *words: str | Path) -> tuple[subprocess.CompletedProcess[bytes], float]:
+    """What a command did, and the most memory that it held, in MB."""
     done = subprocess.run(
-        [sys.executable, "-c", _MEASURED, str(notes), *command],
+        [sys.executable, "-c", _MEASURED, str(notes), *COMMAND, *map(str, words)],
         capture_output=True,
         timeout=300,
         check=False,
     )
-    assert b"Traceback" not in done.stderr, done.stderr[-3000:]
-    assert_harmless(done.stdout, done.stderr)
-    return json.loads(done.stdout), int(notes.read_text()) / 1024
+    return done, int(notes.read_text()) / 1024
 
 
 def assert_harmless(*streams: bytes) -> None:

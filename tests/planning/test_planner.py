@@ -90,6 +90,27 @@ def test_an_output_folder_that_is_a_trace_run(demo: DemoTree, tmp_path: Path) ->
     assert len(found["output-is-trace"]) == 12
 
 
+@pytest.mark.parametrize("layout", ["proc", "proc_1"])
+def test_a_run_that_no_reader_would_see(demo: DemoTree, tmp_path: Path, layout: str) -> None:
+    """It costs its own rows, in plan and in convert; a place that was named is taken."""
+    run = min(demo.traces.rglob("needles/*/*/manifest.jsonl")).parent
+    traces = tmp_path / "traces"
+    for model in ("demo-1B", ".mymodel"):
+        shutil.copytree(run, traces / "needles" / model / run.name)
+    text = ("--tokenizer_model", demo.tokenizer) if layout == "proc" else ()
+    words = ("--traces_root", traces, "--layout", layout, "--data_root", demo.data, *text)
+    told = run_json("plan", *words, "--out_root", tmp_path / "out", code=1)
+    assert sum(one["failing"] for one in told["runs"]) == 8
+    report = run_json("convert", *words, "--out_root", tmp_path / "out", code=1)
+    assert {error["code"] for error in report["errors"]} == {"output-hidden"}
+    assert (report["counts"]["converted"], report["counts"]["failed"]) == (8, 8)
+    assert not (tmp_path / "out/needles/.mymodel").exists()
+    one = ("--trace_dir", traces / "needles/.mymodel" / run.name, *words[2:])
+    refused = run_json("convert", *one, "--out_root", tmp_path / "x", code=2)
+    assert [problem["code"] for problem in refused["problems"]] == ["output-hidden"]
+    run_json("convert", *one, "--out_dir", tmp_path / "here")
+
+
 def test_two_runs_that_would_write_the_same_file(demo: DemoTree, tmp_path: Path) -> None:
     run = next(path.parent for path in demo.traces.rglob("manifest.jsonl"))
     for name in ("a", "b"):

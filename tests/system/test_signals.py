@@ -10,13 +10,13 @@ import pytest
 
 _SCRIPT = """
 import signal, sys, time
-from exp2proc.system.signals import Terminated, hear_sigterm
+from exp2proc.system.signals import Terminated, hear_stops
 
 class Fragile:
     def __del__(self):
         signal.raise_signal(signal.{name})
 
-hear_sigterm()
+hear_stops()
 try:
     fragile = Fragile()
     del fragile

@@ -8,6 +8,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from exp2proc.tokens.tokenizer import (
     PretrainedTokenizer,
     fingerprint,
     load_tokenizer,
+    quiet_transformers,
     restore_tokenizer,
 )
 
@@ -329,3 +332,20 @@ def test_without_transformers_that_is_what_is_said(
         load_tokenizer(str(demo.tokenizer))
     assert caught.value.code == "tokenizer-invalid"
     assert os.environ["TRANSFORMERS_VERBOSITY"] == "info"
+
+
+def test_being_quiet_in_several_threads_leaves_the_environment_as_it_was() -> None:
+    before = dict(os.environ)
+    started = threading.Barrier(4)
+
+    def be_quiet() -> None:
+        started.wait()
+        with quiet_transformers():
+            time.sleep(0.01)
+
+    threads = [threading.Thread(target=be_quiet) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert dict(os.environ) == before

@@ -1,0 +1,103 @@
+"""What an output option names: replaced where it is an earlier output of the kind, else left."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.cli import run_cli, run_json
+from support.processes import fingerprint
+
+from exp2proc.demo.tree import DemoTree
+
+
+def _all(demo: DemoTree, out: Path) -> tuple[str | Path, ...]:
+    where = ("--traces_root", demo.traces, "--tokenizer_model", demo.tokenizer)
+    return ("convert", *where, "--out_root", out)
+
+
+_INPUTS: dict[str, Callable[[DemoTree], Path]] = {
+    "manifest": lambda demo: next(demo.traces.rglob("manifest.jsonl")),
+    "trace": lambda demo: next(demo.traces.rglob("ex_*.npz")),
+    "dataset": lambda demo: next(demo.data.glob("*.jsonl")),
+    "tokenizer": lambda demo: demo.tokenizer / "tokenizer.json",
+}
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite",), ("--dry_run",)], ids=str)
+@pytest.mark.parametrize("which", _INPUTS)
+def test_a_report_replaces_no_input(
+    demo: DemoTree, tmp_path: Path, which: str, more: tuple[str, ...]
+) -> None:
+    before = fingerprint(demo.root)
+    target = _INPUTS[which](demo)
+    done = run_cli(*_all(demo, tmp_path / "out"), "--report", target, *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "target-exists" in done.stderr
+    assert f"{target.name} is there and is no report of exp2proc" in "".join(
+        done.stderr.split("\n")
+    )
+    assert fingerprint(demo.root) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_replaces_reports_and_empty_files(demo: DemoTree, tmp_path: Path) -> None:
+    told = tmp_path / "report.json"
+    told.touch()
+    words = (*_all(demo, tmp_path / "out"), "--report", told)
+    assert run_json(*words) == json.loads(told.read_text())
+    assert run_json(*words, code=2) == json.loads(told.read_text())  # the outputs are there
+    assert run_json(*words, "--resume")["counts"]["kept"] == 96
+    assert json.loads(told.read_text())["counts"]["kept"] == 96
+    done = run_cli("check", tmp_path / "out", "--json")
+    told.write_text(done.stdout)  # JSON with an exit code, but no report of a conversion
+    assert run_json(*words, "--resume", code=2)["problems"][0]["code"] == "target-exists"
+    assert told.read_text() == done.stdout
+
+
+@pytest.mark.parametrize("what", ["folder", "fifo", "dangling link", "unreadable JSON"])
+def test_a_report_replaces_nothing_else(demo: DemoTree, tmp_path: Path, what: str) -> None:
+    target = tmp_path / "target"
+    if what == "folder":
+        target.mkdir()
+    elif what == "fifo":
+        os.mkfifo(target)
+    elif what == "dangling link":
+        target.symlink_to(tmp_path / "nothing")
+    else:
+        target.write_text("[" * 100_000)
+    before = os.lstat(target)
+    (problem,) = run_json(*_all(demo, tmp_path / "out"), "--report", target, code=2)["problems"]
+    assert problem["code"] == "target-exists"
+    assert os.lstat(target) == before
+
+
+def test_a_report_at_the_place_of_a_sample(demo: DemoTree, tmp_path: Path) -> None:
+    """Nothing is there when the run begins; at its end, the sample that it made."""
+    assert run_cli(*_all(demo, tmp_path / "first")).returncode == 0
+    place = next((tmp_path / "first").rglob("ex_*.npz")).relative_to(tmp_path / "first")
+    sample = tmp_path / "out" / place
+    done = run_cli(*_all(demo, tmp_path / "out"), "--report", sample)
+    assert done.returncode == 1
+    assert done.stderr.startswith("exp2proc: the report was not written: ")
+    assert done.stderr.count("\n") == 1
+    assert sample.read_bytes() == (tmp_path / "first" / place).read_bytes()
+
+
+def test_pack_replaces_parquet_files_only(demo: DemoTree, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    out = tmp_path / "out"
+    assert run_cli(*_all(demo, out)).returncode == 0
+    before = fingerprint(out)
+    sample = next(out.rglob("ex_*.npz"))
+    done = run_cli("pack", out, "-o", sample, "--overwrite")
+    assert done.returncode == 2
+    assert "is there and is no Parquet file" in done.stderr
+    assert fingerprint(out) == before
+    packed = tmp_path / "all.parquet"
+    assert run_cli("pack", out, "-o", packed).returncode == 0
+    assert run_cli("pack", out, "-o", packed).returncode == 2
+    assert run_cli("pack", out, "-o", packed, "--overwrite").returncode == 0

@@ -1,0 +1,170 @@
+"""Streams that are closed, full, or read by nobody: they cost no row, no report, no other code."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import shlex
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import IO
+
+import pytest
+from support.cli import COMMAND, start
+from support.processes import running, wait_until
+from support.workload import Workload
+
+from exp2proc.demo.tree import DemoTree, write_broken
+
+
+def _convert(demo: DemoTree, tmp_path: Path, *more: str) -> list[str]:
+    words = ["convert", "--traces_root", demo.traces, "--tokenizer_model", demo.tokenizer]
+    words += ["--out_root", tmp_path / "out", "--report", tmp_path / "report.json"]
+    return [*map(str, words), *more]
+
+
+def _assert_done(tmp_path: Path, samples: int = 96) -> None:
+    assert len(list((tmp_path / "out").rglob("ex_*.npz"))) == samples
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["counts"]["converted"] == samples
+
+
+def _run(words: list[str], out: IO[bytes], err: IO[bytes]) -> int:
+    with open(os.devnull, "rb") as nothing:
+        process = start(*words, env=os.environ, streams=(nothing, out, err))
+    return process.wait(60)
+
+
+@pytest.fixture
+def err(tmp_path: Path) -> Iterator[IO[bytes]]:
+    with (tmp_path / "err").open("w+b") as stream:
+        yield stream
+
+
+@pytest.fixture
+def unread() -> Iterator[IO[bytes]]:
+    """A pipe whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb", buffering=0) as stream:
+        yield stream
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--verbose"]], ids=str)
+def test_a_reader_that_went_away_changes_nothing(
+    demo: DemoTree, tmp_path: Path, unread: IO[bytes], err: IO[bytes], more: list[str]
+) -> None:
+    assert _run(_convert(demo, tmp_path, *more), unread, err) == 0
+    _assert_done(tmp_path)
+    assert (tmp_path / "err").read_text() == ""
+    out = str(tmp_path / "out")
+    for words in (
+        ["summary", out],
+        ["check", out],
+        ["summary", out, "--format", "csv"],
+        ["--help"],
+    ):
+        assert _run(words, unread, err) == 0
+    (next((tmp_path / "out").rglob("ex_*.npz"))).write_bytes(b"")
+    assert _run(["check", out], unread, err) == 1
+
+
+def test_a_row_that_fails_is_still_told_by_the_exit_code(
+    demo: DemoTree, tmp_path: Path, unread: IO[bytes]
+) -> None:
+    write_broken(demo)
+    assert _run(_convert(demo, tmp_path), unread, unread) == 1
+    _assert_done(tmp_path, 86)
+
+
+def test_output_that_cannot_be_written_is_said(
+    demo: DemoTree, tmp_path: Path, err: IO[bytes]
+) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    with full.open("wb", buffering=0) as stream:
+        assert _run(_convert(demo, tmp_path), stream, err) == 1
+        _assert_done(tmp_path)
+        said = "exp2proc: standard output: No space left on device\n"
+        assert (tmp_path / "err").read_text() == said
+        assert _run(["--version"], stream, err) == 1
+        assert _run(["convert", "--nonsense"], stream, stream) == 2
+        assert _run(_convert(demo, tmp_path, "--resume"), err, stream) == 0
+
+
+@pytest.mark.parametrize("how", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_closed_streams(demo: DemoTree, tmp_path: Path, how: str, jobs: str) -> None:
+    """Files that are opened get no stream's number, in the command or in a worker."""
+    words = [*COMMAND, *_convert(demo, tmp_path, "--jobs", jobs)]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.join(words)} {how}"],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    _assert_done(tmp_path)
+
+
+_ON_TERMINAL = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+if sys.argv[1] == "ignored":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize(("hang_up", "code"), [("ignored", 0), ("heard", 143)])
+def test_the_terminal_goes_away(
+    workload: Workload, tmp_path: Path, hang_up: str, code: int
+) -> None:
+    out, told = tmp_path / "out", tmp_path / "report.json"
+    words = workload.into(out, "--jobs", "2", "--report", told)
+    parent, child = pty.openpty()
+    with ExitStack() as stack:
+        stack.callback(os.close, parent)
+        process = subprocess.Popen(
+            [sys.executable, "-c", _ON_TERMINAL, hang_up, *COMMAND[1:], *map(str, words)],
+            stdin=child,
+            stdout=child,
+            stderr=child,
+            start_new_session=True,
+        )
+        os.close(child)
+        wait_until(lambda: any(out.rglob("ex_*.npz")))
+        assert termios.tcgetattr(parent)
+        fcntl.fcntl(parent, fcntl.F_SETFL, os.O_NONBLOCK)
+    assert process.wait(60) == code
+    report = json.loads(told.read_text())
+    assert report["exit_code"] == code
+    assert report["stopped"] == ("terminated" if code else None)
+    made = report["counts"]["converted"]
+    assert workload.assert_whole_files(out) >= made > 0
+    assert code or made == workload.rows
+
+
+def test_a_lost_terminal_after_ctrl_c_changes_nothing(workload: Workload, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with running(tmp_path / "run", *workload.into(out, "--jobs", "2")) as run:
+        wait_until(lambda: any(out.rglob("ex_*.npz")))
+        os.kill(run.pid, signal.SIGINT)
+        while run.process.poll() is None:
+            time.sleep(0.01)
+            with suppress(ProcessLookupError):
+                os.kill(run.pid, signal.SIGHUP)
+        assert run.wait() in (130, 143)  # which of the two is first heard is a matter of luck
+        wait_until(lambda: not run.members(), timeout=10)
+    assert "to go on: exp2proc" in run.stdout
+    assert run.stderr == ""
