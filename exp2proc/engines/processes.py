@@ -164,14 +164,14 @@ def worker_pool(workers: int) -> Any:
         OSError: there may be no more processes.
         RuntimeError: there may be no more threads.
     """
-    from joblib.externals.loky import get_reusable_executor
+    from joblib.executor import get_memmapping_executor
 
     with stops_wait():
         try:
             start_trackers()
             with children_apart():
-                pool = get_reusable_executor(
-                    max_workers=workers,
+                pool = get_memmapping_executor(  # joblib's own kind: it reuses ours
+                    workers,
                     timeout=_IDLE,
                     initializer=follow_parent,
                     initargs=(os.getpid(),),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+from joblib import Parallel, delayed
 from joblib.externals.loky import reusable_executor
 from joblib.externals.loky.backend import resource_tracker
 from support.processes import needs_proc, wait_until
@@ -92,3 +93,12 @@ def test_sigterm_is_given_back() -> None:
     with kept_handlers():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_joblib_goes_on_with_the_same_pool() -> None:
+    """It keeps one pool for everybody: a program that uses joblib itself must find its own there."""
+    engine = LocalEngine("loky", 2)
+    for _ in range(2):
+        assert sum(Parallel(n_jobs=2)(delayed(abs)(number) for number in range(20))) == 190
+        assert len(list(engine.run(pid, [Work(n) for n in range(8)], 2))) == 8
+    assert sum(Parallel(n_jobs=2)(delayed(abs)(number) for number in range(20))) == 190
