@@ -23,7 +23,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from attrs import evolve
@@ -52,17 +51,15 @@ class _Feed:
         self._fresh = iter(shards)
         self._again: deque[Shard] = deque()
         self._under_way: dict[int, Shard] = {}
-        self._lock = Lock()
         self._tries = 0
 
     def __iter__(self) -> Iterator[Shard]:
         return self
 
     def __next__(self) -> Shard:
-        with self._lock:  # joblib asks from a thread of its own
-            shard = self._again.popleft() if self._again else next(self._fresh)
-            self._under_way[shard.number] = shard
-            return shard
+        shard = self._again.popleft() if self._again else next(self._fresh)
+        self._under_way[shard.number] = shard
+        return shard
 
     def returned(self, number: int) -> Shard:
         """A shard that was asked for has come back."""

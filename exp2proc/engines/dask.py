@@ -20,7 +20,7 @@ from ..errors import Exp2procError, first_line
 from ..system.extras import require
 from .choice import Active, EngineChoice
 from .engine import T, Task, Work
-from .processes import available_cores, children_ignore_ctrl_c
+from .processes import available_cores, children_apart, start_trackers
 from .tasks import TaskEngine
 
 _CONNECT: Final = 5.0
@@ -68,7 +68,8 @@ def _quiet() -> Iterator[None]:
 
 def _local_cluster(distributed: Any, jobs: int | None) -> Any:
     try:
-        with children_ignore_ctrl_c():
+        start_trackers()  # else the first worker's start would, which lets Ctrl-C through to it
+        with children_apart():
             return distributed.LocalCluster(
                 n_workers=jobs or available_cores(),
                 threads_per_worker=1,
@@ -81,6 +82,7 @@ def _local_cluster(distributed: Any, jobs: int | None) -> Any:
 
 def _client(distributed: Any, where: str) -> Any:
     try:
+        distributed.comm.resolve_address(where)  # a client that cannot even begin does not end well
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # versions that differ are checked here
             return distributed.Client(where, timeout=_CONNECT, set_as_default=False)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import os
+import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from typing import Any, Final
 
+from ..errors import first_line
 from .choice import Active, EngineChoice
 from .engine import T, Task, Work, WorkersLost
-from .processes import (
-    available_cores,
-    children_ignore_ctrl_c,
-    end_workers,
-    expect_early_end,
-    follow_parent,
-    start_trackers,
-)
+from .processes import available_cores, end_workers, is_led, worker_pool
 
+_PER_WORKER: Final = 2
+"""Pieces under way per worker: one that it does, one that waits for it."""
+_LOOK: Final = 2.0
+"""Seconds without a result after which it is seen whether there can be one."""
+_log: Final = logging.getLogger(__name__)
 _WORTH_PROCESSES: Final = 1.5
 """Seconds of estimated work above which starting worker processes pays."""
 
@@ -32,7 +39,7 @@ def connect(choice: EngineChoice, active: Active | None) -> LocalEngine:
 
 
 class LocalEngine:
-    """joblib's own engines on this machine.
+    """Worker processes, threads, or this process, also where there may be no more of either.
 
     >>> sorted(LocalEngine("threading", 2).run(len, ["a", "bc"], workers=2))
     [1, 2]
@@ -47,7 +54,8 @@ class LocalEngine:
     def __init__(self, backend: str, jobs: int | None) -> None:
         self._backend = backend
         self._asked = jobs
-        self._running: Any = None
+        self._room: int | None = None
+        self._threads: Executor | None = None
 
     def workers(self, seconds: float) -> int:
         """See `Engine.workers`."""
@@ -59,30 +67,23 @@ class LocalEngine:
 
     def run(self, task: Task, works: Iterable[Work], workers: int) -> Iterator[Any]:
         """See `Engine.run`."""
-        from joblib import Parallel, delayed
-
-        followers: dict[str, Any] = {}
-        if self._backend == "loky":
-            followers = {"initializer": follow_parent, "initargs": (os.getpid(),)}
-            start_trackers()
-        # One task and n_jobs=1 would run here: two keep it in a process that may die.
-        pool = Parallel(
-            n_jobs=max(2, workers),
-            backend=self._backend,
-            return_as="generator_unordered",
-            batch_size=1,
-            pre_dispatch="2*n_jobs",
-            **followers,
-        )
-        expect_early_end()
+        pool, workers = self._start(workers)
+        if pool is None:
+            yield from map(task, works)
+            return
+        under_way: set[Future[Any]] = set()
         try:
-            with children_ignore_ctrl_c():
-                self._running = pool(delayed(task)(work) for work in works)
-            yield from self._running
-            self._running = None
+            for work in works:
+                under_way.add(pool.submit(task, work))
+                if len(under_way) >= _PER_WORKER * workers:
+                    yield from self._ended(pool, under_way)
+            while under_way:
+                yield from self._ended(pool, under_way)
         except BrokenExecutor as err:
             end_workers()  # those still alive would go on writing what is tried again
             raise WorkersLost from err
+        if self._threads is not None:
+            self._threads.shutdown()
 
     def everywhere(self, check: Callable[[], T]) -> Iterator[tuple[str, T | BaseException]]:
         """See `Engine.everywhere`."""
@@ -90,12 +91,68 @@ class LocalEngine:
 
     def stop(self) -> list[Any]:
         """See `Engine.stop`; worker processes are killed, which costs no finished file."""
-        if self._running is not None:
-            self._running.close()
-            self._running = None
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
         if self._backend == "loky":
             end_workers()
         return []
 
     def close(self) -> None:
         """See `Engine.close`: loky's workers end by themselves, or serve the next run."""
+
+    def _start(self, workers: int) -> tuple[Executor | None, int]:
+        """As many workers as the system lets there be; none: the work is done in this process."""
+        if self._backend == "sequential":
+            return None, 1
+        asked = workers = min(workers, self._room or workers) if self._room != 0 else 0
+        why = ""
+        while workers:
+            try:
+                pool: Executor
+                if self._backend == "loky":
+                    pool = worker_pool(workers)
+                else:
+                    pool = self._threads = _thread_pool(workers)
+            except BrokenExecutor:
+                raise
+            except (OSError, RuntimeError) as err:
+                why = first_line(err)
+                workers //= 2
+            else:
+                break
+        if workers < asked:
+            self._room = workers
+            _log.warning("exp2proc: %s (%s; see ulimit -u)", _can_start(asked, workers), why)
+        return (pool, workers) if workers else (None, 1)
+
+    def _ended(self, pool: Any, under_way: set[Future[Any]]) -> Iterator[Any]:
+        """The results of those that have ended, the broken ones last."""
+        ended, _ = wait(under_way, _LOOK, FIRST_COMPLETED)
+        if not ended and self._backend == "loky" and not is_led(pool):
+            raise BrokenExecutor("nobody leads the pool")
+        under_way -= ended
+        for future in sorted(ended, key=lambda future: future.exception() is not None):
+            yield future.result()
+
+
+def _can_start(asked: int, workers: int) -> str:
+    rest = f"{workers} work" if workers else "the work is done in this process"
+    return f"the system starts fewer than {asked} workers: {rest}"
+
+
+def _thread_pool(workers: int) -> Executor:
+    """Threads, all of them started now.
+
+    Raises:
+        RuntimeError: there may be no more threads.
+    """
+    pool, go = ThreadPoolExecutor(workers), threading.Event()
+    try:
+        for _ in range(workers):
+            pool.submit(go.wait)
+    except RuntimeError:
+        go.set()
+        pool.shutdown()
+        raise
+    go.set()
+    return pool

@@ -6,13 +6,24 @@ All that is used of loky's private names stands here; a test fails when one of t
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Final
+
+_OF_THE_TERMINAL: Final = [
+    getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
+]
+"""Sent to a whole group of processes: by Ctrl-C, and when the terminal goes away."""
+_IDLE: Final = 300
+"""Seconds after which a worker process that nobody gives work to ends."""
+_ONE_THREAD: Final = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
+"""In the environment of workers, which do no linear algebra."""
 
 from ..system.environment import Variables
 
@@ -32,16 +43,20 @@ def follow_parent(parent: int) -> None:
             time.sleep(0.5)
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True, name="follow-parent").start()
+    with suppress(RuntimeError):  # no room for a thread: then it ends when it has long been idle
+        threading.Thread(target=watch, daemon=True, name="follow-parent").start()
 
 
 @contextmanager
-def children_ignore_ctrl_c() -> Iterator[None]:
-    """Processes started inside do not get Ctrl-C: it is for the parent to end them."""
+def children_apart() -> Iterator[None]:
+    """Processes started inside do not hear Ctrl-C, nor that the terminal goes away.
+
+    Both are sent to all processes at once: it is for the parent to end the others.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_TERMINAL)
     try:
         yield
     finally:
@@ -64,6 +79,29 @@ def children_off_working_directory() -> Iterator[None]:
 
 
 @contextmanager
+def stops_wait() -> Iterator[None]:
+    """A signal that is to end this process is heard at the end of the block, not inside.
+
+    What is half made then (a semaphore whose name nobody remembers) stays for ever.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    before = {number: signal.getsignal(number) for number in (*_OF_THE_TERMINAL, signal.SIGTERM)}
+    ours = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in ours:
+        signal.signal(number, lambda number, frame: heard.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        for number in heard[:1]:
+            signal.raise_signal(number)
+
+
+@contextmanager
 def kept_handlers() -> Iterator[None]:
     """Undo what a library does to SIGTERM: Ray takes it when it is imported, and on connecting."""
     before = signal.getsignal(signal.SIGTERM)
@@ -75,13 +113,53 @@ def kept_handlers() -> Iterator[None]:
 
 
 def start_trackers() -> None:
-    """Start the helpers of process pools now: that unblocks Ctrl-C, and not yet for any worker."""
+    """Start the helpers of process pools, which outlive the workers.
+
+    Raises:
+        OSError: there may be no more processes.
+    """
     from multiprocessing import resource_tracker
 
     from joblib.externals.loky.backend import resource_tracker as loky_tracker
 
-    resource_tracker.ensure_running()
-    loky_tracker.ensure_running()
+    with children_apart():
+        resource_tracker.ensure_running()
+        loky_tracker.ensure_running()
+
+
+def worker_pool(workers: int) -> Any:
+    """The pool of this process, with this many worker processes, started now if need be.
+
+    Raises:
+        OSError: there may be no more processes.
+        RuntimeError: there may be no more threads.
+    """
+    from joblib.executor import get_memmapping_executor
+
+    with stops_wait():
+        try:
+            start_trackers()
+            with children_apart():
+                pool = get_memmapping_executor(  # joblib's own kind: it reuses ours
+                    workers,
+                    timeout=_IDLE,
+                    initializer=follow_parent,
+                    initargs=(os.getpid(),),
+                    env=_ONE_THREAD,
+                )
+                if pool._call_queue._thread is None:
+                    pool._call_queue._start_thread()  # else the pool's thread would, or die of it
+                pool.submit(int)  # starts all that there is to start
+        except BaseException:
+            end_workers()
+            raise
+    return pool
+
+
+def is_led(pool: Any) -> bool:
+    """Whether the thread that leads a pool lives: without it nothing ever ends."""
+    leader = pool._executor_manager_thread
+    return leader is not None and leader.is_alive()
 
 
 def worker_processes() -> dict[int, Any]:
@@ -96,26 +174,17 @@ def end_workers() -> None:
     """Kill the worker processes of this process's pool, if it has one, and wait for their end."""
     from joblib.externals.loky import reusable_executor
 
-    executor: Any = reusable_executor._executor
-    if executor is None:
+    pool: Any = reusable_executor._executor
+    if pool is None:
         return
-    try:
-        executor.shutdown(wait=True, kill_workers=True)
-    except RuntimeError:  # stopped between making the pool's thread and starting it
-        for process in worker_processes().values():
-            process.kill()
-
-
-def expect_early_end() -> None:
-    """Let a pool that is ended early end without a word from its libraries.
-
-    joblib counts aloud, from whichever thread, what it cancels; loky's thread may trip over it.
-    """
-    warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed")
-    threading.excepthook = _hook
-
-
-def _hook(args: Any) -> None:
-    """An exception in a thread; in the one that manages a pool which was ended it says nothing."""
-    if type(args.thread).__name__ != "_ExecutorManagerThread":
-        threading.__excepthook__(args)
+    if not is_led(pool):
+        pool._executor_manager_thread = None  # one that never started cannot be waited for
+    with suppress(queue.Empty):
+        while True:  # its thread drops the work first, and would then look for it by these
+            pool._work_ids.get_nowait()
+    left = worker_processes()
+    pool.shutdown(wait=True, kill_workers=True)
+    for pid, process in left.items():  # nobody led them
+        if process.is_alive():
+            os.kill(pid, signal.SIGKILL)
+            process.join()

@@ -17,7 +17,7 @@ from ..errors import Exp2procError, first_line
 from ..system.extras import require
 from .choice import Active, EngineChoice
 from .engine import T, Task, Work
-from .processes import available_cores, children_ignore_ctrl_c
+from .processes import available_cores, children_apart
 from .tasks import TaskEngine
 
 _CONNECT: Final = 5.0
@@ -60,7 +60,7 @@ def connect(choice: EngineChoice, active: Active | None) -> RayEngine:
 
 
 def _start(ray: Any, cpus: int) -> None:
-    with children_ignore_ctrl_c():
+    with children_apart():
         ray.init(
             address="local",
             num_cpus=cpus,

@@ -15,6 +15,9 @@ import pytest
 from support.arrays import assert_same_tree
 from support.cli import codes, import_first, preload, run_cli, run_json
 from support.cluster import DaskCluster, dask_cluster, needs
+from support.processes import needs_proc
+from support.stops import STOPS, assert_stops_well
+from support.workload import Workload
 
 import exp2proc
 from exp2proc.conversion.run import run_plan
@@ -247,6 +250,20 @@ def test_nobody_at_the_address(demo: DemoTree, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "address", ["nonsense", "tcp://", "tcp://127.0.0.1:port", "tcp://no.such.host.invalid:8786"]
+)
+def test_an_address_that_is_none(demo: DemoTree, tmp_path: Path, address: str) -> None:
+    words = ("--backend", "dask", "--scheduler", address)
+    done = run_cli(*_all(demo, tmp_path / "out"), *words)
+    assert done.returncode == 2
+    code, message, hint = done.stderr.splitlines()[1:]
+    assert code == "no-cluster (1)"
+    assert message.startswith(f"  dask scheduler {address}: ")
+    assert hint.startswith("  hint: ")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_interrupted_run_is_resumed(
     demo: DemoTree, tmp_path: Path, cluster: DaskCluster
 ) -> None:
@@ -269,6 +286,14 @@ def test_a_cluster_started_here(demo: DemoTree, tmp_path: Path) -> None:
     words = ("--backend", "dask", "--jobs", "2")
     report = run_json(*_all(demo, tmp_path / "out"), *words)
     assert report["counts"]["converted"] == 96
+
+
+@needs_proc
+@pytest.mark.parametrize("number", STOPS)
+def test_a_cluster_started_here_is_stopped(
+    workload: Workload, tmp_path: Path, number: signal.Signals
+) -> None:
+    assert_stops_well(workload, tmp_path, "dask", number)
 
 
 def test_a_worker_that_leaves_costs_time_only(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+from joblib import Parallel, delayed
 from joblib.externals.loky import reusable_executor
 from joblib.externals.loky.backend import resource_tracker
 from support.processes import needs_proc, wait_until
@@ -30,6 +31,10 @@ def pid(work: Work) -> int:
 def die(work: Work) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return 0
+
+
+def deaf_to(work: Work) -> set[int]:
+    return set(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, [])))
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +81,24 @@ def test_a_killed_worker_is_told() -> None:
     assert os.getpid() not in set(engine.run(pid, [Work(0)], 1))
 
 
+def test_workers_do_not_hear_the_terminal() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    for deaf in LocalEngine("loky", 2).run(deaf_to, [Work(n) for n in range(4)], 2):
+        assert deaf >= {signal.SIGINT, signal.SIGHUP}
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
 def test_sigterm_is_given_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with kept_handlers():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_joblib_goes_on_with_the_same_pool() -> None:
+    """It keeps one pool for everybody: a program that uses joblib itself must find its own there."""
+    engine = LocalEngine("loky", 2)
+    for _ in range(2):
+        assert sum(Parallel(n_jobs=2)(delayed(abs)(number) for number in range(20))) == 190
+        assert len(list(engine.run(pid, [Work(n) for n in range(8)], 2))) == 8
+    assert sum(Parallel(n_jobs=2)(delayed(abs)(number) for number in range(20))) == 190

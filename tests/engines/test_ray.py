@@ -13,6 +13,9 @@ import pytest
 from support.arrays import assert_same_tree
 from support.cli import run_json
 from support.cluster import needs
+from support.processes import needs_proc
+from support.stops import assert_stops_well
+from support.workload import Workload
 
 import exp2proc
 from exp2proc.demo.tree import DemoTree, write_broken
@@ -107,6 +110,15 @@ def test_an_active_joblib_context_is_honoured(demo: DemoTree, tmp_path: Path, ad
 def test_a_ray_started_here(demo: DemoTree, tmp_path: Path) -> None:
     report = run_json(*_all(demo, tmp_path / "out"), "--backend", "ray", "--jobs", "2")
     assert report["counts"]["converted"] == 96
+
+
+@needs_proc
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_ray_started_here_is_stopped(
+    workload: Workload, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Not SIGTERM to every process: it ends Ray's own before this one can end them."""
+    assert_stops_well(workload, tmp_path, "ray", number)
 
 
 def test_nobody_at_the_address(demo: DemoTree, tmp_path: Path) -> None:
