@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
-    Executor,
     Future,
     ThreadPoolExecutor,
     wait,
@@ -18,7 +18,7 @@ from typing import Any, Final
 from ..errors import first_line
 from .choice import Active, EngineChoice
 from .engine import T, Task, Work, WorkersLost
-from .processes import available_cores, end_workers, is_led, worker_pool
+from .processes import WorkerPool, available_cores, borrow_pool, give_back_pool
 
 _PER_WORKER: Final = 2
 """Pieces under way per worker: one that it does, one that waits for it."""
@@ -54,8 +54,9 @@ class LocalEngine:
     def __init__(self, backend: str, jobs: int | None) -> None:
         self._backend = backend
         self._asked = jobs
-        self._room: int | None = None
-        self._threads: Executor | None = None
+        self._room = sys.maxsize
+        self._pool: WorkerPool | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     def workers(self, seconds: float) -> int:
         """See `Engine.workers`."""
@@ -67,23 +68,21 @@ class LocalEngine:
 
     def run(self, task: Task, works: Iterable[Work], workers: int) -> Iterator[Any]:
         """See `Engine.run`."""
-        pool, workers = self._start(workers)
-        if pool is None:
-            yield from map(task, works)
-            return
         under_way: set[Future[Any]] = set()
         try:
+            submit, workers = self._start(workers)
+            if submit is None:
+                yield from map(task, works)
+                return
             for work in works:
-                under_way.add(pool.submit(task, work))
+                under_way.add(submit(task, work))
                 if len(under_way) >= _PER_WORKER * workers:
-                    yield from self._ended(pool, under_way)
+                    yield from self._ended(under_way)
             while under_way:
-                yield from self._ended(pool, under_way)
+                yield from self._ended(under_way)
         except BrokenExecutor as err:
-            end_workers()  # those still alive would go on writing what is tried again
+            self.stop()  # those still alive would go on writing what is tried again
             raise WorkersLost from err
-        if self._threads is not None:
-            self._threads.shutdown()
 
     def everywhere(self, check: Callable[[], T]) -> Iterator[tuple[str, T | BaseException]]:
         """See `Engine.everywhere`."""
@@ -93,42 +92,52 @@ class LocalEngine:
         """See `Engine.stop`; worker processes are killed, which costs no finished file."""
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
-        if self._backend == "loky":
-            end_workers()
+        if self._pool is not None:
+            self._pool.end()
+        self._threads = self._pool = None
         return []
 
     def close(self) -> None:
-        """See `Engine.close`: loky's workers end by themselves, or serve the next run."""
+        """See `Engine.close`; worker processes may serve the next run, or end by themselves."""
+        if self._threads is not None:
+            self._threads.shutdown()
+        if self._pool is not None:
+            give_back_pool(self._pool)
+        self._threads = self._pool = None
 
-    def _start(self, workers: int) -> tuple[Executor | None, int]:
+    def _start(self, workers: int) -> tuple[Callable[..., Future[Any]] | None, int]:
         """As many workers as the system lets there be; none: the work is done in this process."""
+        self.close()
         if self._backend == "sequential":
             return None, 1
-        asked = workers = min(workers, self._room or workers) if self._room != 0 else 0
+        asked = workers = min(workers, self._room)
         why = ""
-        while workers:
+        submit = None
+        while workers and submit is None:
             try:
-                pool: Executor
-                if self._backend == "loky":
-                    pool = worker_pool(workers)
-                else:
-                    pool = self._threads = _thread_pool(workers)
+                submit = self._open(workers)
             except BrokenExecutor:
                 raise
             except (OSError, RuntimeError) as err:
                 why = first_line(err)
                 workers //= 2
-            else:
-                break
         if workers < asked:
             self._room = workers
             _log.warning("exp2proc: %s (%s; see ulimit -u)", _can_start(asked, workers), why)
-        return (pool, workers) if workers else (None, 1)
+        return submit, max(1, workers)
 
-    def _ended(self, pool: Any, under_way: set[Future[Any]]) -> Iterator[Any]:
+    def _open(self, workers: int) -> Callable[..., Future[Any]]:
+        """Start, or borrow, this many workers; returns what hands them work."""
+        if self._backend == "loky":
+            self._pool = borrow_pool(workers)
+            return self._pool.submit
+        self._threads = _thread_pool(workers)
+        return self._threads.submit
+
+    def _ended(self, under_way: set[Future[Any]]) -> Iterator[Any]:
         """The results of those that have ended, the broken ones last."""
         ended, _ = wait(under_way, _LOOK, FIRST_COMPLETED)
-        if not ended and self._backend == "loky" and not is_led(pool):
+        if not ended and self._pool is not None and not self._pool.is_led():
             raise BrokenExecutor("nobody leads the pool")
         under_way -= ended
         for future in sorted(ended, key=lambda future: future.exception() is not None):
@@ -140,7 +149,7 @@ def _can_start(asked: int, workers: int) -> str:
     return f"the system starts fewer than {asked} workers: {rest}"
 
 
-def _thread_pool(workers: int) -> Executor:
+def _thread_pool(workers: int) -> ThreadPoolExecutor:
     """Threads, all of them started now.
 
     Raises:

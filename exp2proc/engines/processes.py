@@ -11,8 +11,13 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any, Final
+
+from ..system.environment import Variables
+from ..system.signals import stops_wait
+from .engine import Task, Work
 
 _OF_THE_TERMINAL: Final = [
     getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
@@ -24,8 +29,6 @@ _ONE_THREAD: Final = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
 """In the environment of workers, which do no linear algebra."""
-
-from ..system.environment import Variables
 
 
 def available_cores() -> int:
@@ -79,29 +82,6 @@ def children_off_working_directory() -> Iterator[None]:
 
 
 @contextmanager
-def stops_wait() -> Iterator[None]:
-    """A signal that is to end this process is heard at the end of the block, not inside.
-
-    What is half made then (a semaphore whose name nobody remembers) stays for ever.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    heard: list[int] = []
-    before = {number: signal.getsignal(number) for number in (*_OF_THE_TERMINAL, signal.SIGTERM)}
-    ours = {number: handler for number, handler in before.items() if callable(handler)}
-    for number in ours:
-        signal.signal(number, lambda number, frame: heard.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in ours.items():
-            signal.signal(number, handler)
-        for number in heard[:1]:
-            signal.raise_signal(number)
-
-
-@contextmanager
 def kept_handlers() -> Iterator[None]:
     """Undo what a library does to SIGTERM: Ray takes it when it is imported, and on connecting."""
     before = signal.getsignal(signal.SIGTERM)
@@ -127,64 +107,121 @@ def start_trackers() -> None:
         loky_tracker.ensure_running()
 
 
-def worker_pool(workers: int) -> Any:
-    """The pool of this process, with this many worker processes, started now if need be.
+class WorkerPool:
+    """Worker processes of this one, all started now; they end when they have long been idle.
+
+    The pool is its own, not the one that joblib keeps for everybody: whoever ends that, or wants
+    it larger, would end or await the work of others.
+
+    Args:
+        workers: how many.
 
     Raises:
         OSError: there may be no more processes.
         RuntimeError: there may be no more threads.
     """
-    from joblib.executor import get_memmapping_executor
 
-    with stops_wait():
-        try:
+    def __init__(self, workers: int) -> None:
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        self.workers = workers
+        with stops_wait():
             start_trackers()
             with children_apart():
-                pool = get_memmapping_executor(  # joblib's own kind: it reuses ours
+                self._pool: Any = ProcessPoolExecutor(
                     workers,
                     timeout=_IDLE,
                     initializer=follow_parent,
                     initargs=(os.getpid(),),
                     env=_ONE_THREAD,
                 )
-                if pool._call_queue._thread is None:
-                    pool._call_queue._start_thread()  # else the pool's thread would, or die of it
-                pool.submit(int)  # starts all that there is to start
-        except BaseException:
-            end_workers()
-            raise
-    return pool
+                try:
+                    self._pool._call_queue._start_thread()  # else the leader would, or die of it
+                    self._pool.submit(int)  # starts all that there is to start
+                except BaseException:
+                    self.end()
+                    raise
+
+    def submit(self, task: Task, work: Work) -> Future[Any]:
+        """Hand out a piece of work.
+
+        Raises:
+            BrokenExecutor: a worker died.
+        """
+        future: Future[Any] = self._pool.submit(task, work)
+        return future
+
+    def pids(self) -> set[int]:
+        """Of the worker processes."""
+        return set(self._pool._processes)
+
+    def is_led(self) -> bool:
+        """Whether the thread that leads it lives: without it nothing ever ends."""
+        leader = self._pool._executor_manager_thread
+        return leader is not None and leader.is_alive()
+
+    def is_whole(self) -> bool:
+        """Whether all workers are there and wait for work."""
+        return self.is_led() and not self._pool._flags.broken and len(self.pids()) == self.workers
+
+    def end(self) -> None:
+        """Kill the worker processes and wait for their end, and for that of the pool's threads.
+
+        A thread that goes on while Python ends may leave a semaphore's name with loky's tracker,
+        which then complains.
+        """
+        calls, left = self._pool._call_queue, dict(self._pool._processes)
+        led = self.is_led()
+        if not led:
+            self._pool._executor_manager_thread = None  # one that never started cannot be awaited
+        with suppress(queue.Empty):
+            while True:  # its thread drops the work first, and would then look for it by these
+                self._pool._work_ids.get_nowait()
+        self._pool.shutdown(wait=True, kill_workers=True)
+        for pid, process in left.items():  # nobody led them
+            if process.is_alive():
+                os.kill(pid, signal.SIGKILL)
+                process.join()
+        if not led:
+            calls.close()
+        if calls._thread is not None:
+            calls._thread.join()
 
 
-def is_led(pool: Any) -> bool:
-    """Whether the thread that leads a pool lives: without it nothing ever ends."""
-    leader = pool._executor_manager_thread
-    return leader is not None and leader.is_alive()
+class _Spare:
+    """The pool that has ended its work last: it may serve whoever comes next."""
+
+    def __init__(self) -> None:
+        self._pool: WorkerPool | None = None
+        self._lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """A parent's workers serve no child of it."""
+        self._pool, self._lock = None, threading.Lock()
+
+    def exchange(self, pool: WorkerPool | None) -> WorkerPool | None:
+        """Leave this one, take the one that was there."""
+        with self._lock:
+            before, self._pool = self._pool, pool
+            return before
 
 
-def worker_processes() -> dict[int, Any]:
-    """The worker processes of this process's pool, by pid; none when it has no pool."""
-    from joblib.externals.loky import reusable_executor
-
-    executor: Any = reusable_executor._executor
-    return {} if executor is None else dict(executor._processes)
+_spare = _Spare()
 
 
-def end_workers() -> None:
-    """Kill the worker processes of this process's pool, if it has one, and wait for their end."""
-    from joblib.externals.loky import reusable_executor
+def borrow_pool(workers: int) -> WorkerPool:
+    """A pool for one user alone: one that was given back, or a new one. Raises as `WorkerPool`."""
+    pool = _spare.exchange(None)
+    if pool is not None and (pool.workers != workers or not pool.is_whole()):
+        pool.end()
+        pool = None
+    return pool or WorkerPool(workers)
 
-    pool: Any = reusable_executor._executor
-    if pool is None:
-        return
-    if not is_led(pool):
-        pool._executor_manager_thread = None  # one that never started cannot be waited for
-    with suppress(queue.Empty):
-        while True:  # its thread drops the work first, and would then look for it by these
-            pool._work_ids.get_nowait()
-    left = worker_processes()
-    pool.shutdown(wait=True, kill_workers=True)
-    for pid, process in left.items():  # nobody led them
-        if process.is_alive():
-            os.kill(pid, signal.SIGKILL)
-            process.join()
+
+def give_back_pool(pool: WorkerPool) -> None:
+    """All of its work is done: the next may have it."""
+    other = _spare.exchange(pool)
+    if other is not None:
+        other.end()

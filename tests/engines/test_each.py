@@ -18,7 +18,6 @@ import pytest
 from exp2proc.engines import Lost, Task, Work, WorkersLost, open_engine
 from exp2proc.engines.choice import Backend, EngineChoice
 from exp2proc.engines.each import each
-from exp2proc.engines.processes import worker_processes
 
 ITEMS = list(range(50))
 
@@ -106,9 +105,10 @@ def test_closing_early_ends_the_workers() -> None:
         open_engine(EngineChoice("loky", jobs=2)) as engine,
         closing(each(where, ITEMS, engine, batch=5)) as results,
     ):
-        next(results)
-        assert worker_processes()
-    assert not worker_processes()
+        worker, _ = next(results)
+        assert worker != os.getpid()
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
 
 
 class Unreliable:
