@@ -74,6 +74,8 @@ def _local_cluster(distributed: Any, jobs: int | None) -> Any:
                 n_workers=jobs or available_cores(),
                 threads_per_worker=1,
                 dashboard_address=None,
+                # No pages, but a port is taken all the same: any free one, not the one of all.
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 silence_logs=logging.CRITICAL,
             )
     except Exception as err:

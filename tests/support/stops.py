@@ -29,7 +29,7 @@ def assert_stops_well(
         seconds = time.monotonic() - began
         wait_until(lambda: not run.members(), timeout=10)
     assert seconds < 20
-    assert run.stderr == ""
+    assert run.stderr == "", run.stderr
     written = workload.assert_whole_files(out)
     assert 0 < written < workload.rows
     report = json.loads(told.read_text(encoding="utf-8"))
