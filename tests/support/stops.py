@@ -29,7 +29,8 @@ def assert_stops_well(
         seconds = time.monotonic() - began
         wait_until(lambda: not run.members(), timeout=10)
     assert seconds < 20
-    assert run.stderr == "", run.stderr
+    said = [line for line in run.stderr.splitlines() if " rows, " not in line]  # progress
+    assert not said, run.stderr
     written = workload.assert_whole_files(out)
     assert 0 < written < workload.rows
     report = json.loads(told.read_text(encoding="utf-8"))
