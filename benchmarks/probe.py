@@ -185,7 +185,7 @@ class _Steps:
         with clock("pieces to an array"):
             tok = np.array(prompt + generation[:-1], dtype=np.str_)
         with clock("deflate tok"):
-            member = npz.pack(tok, deflate.TEXT_LEVEL)
+            member = npz.pack(tok, deflate.compress_text)
         return Alignment(len(prompt), len(generation), 0, 0, member)
 
     def _convert(self, row: Any, alignment: Alignment, clock: _Clock) -> None:

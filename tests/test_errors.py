@@ -101,12 +101,12 @@ def test_a_codec_that_is_none(demo: DemoTree, words: tuple[str, ...]) -> None:
     words = tuple(word.format(traces=demo.traces) for word in words)
     done = run_cli(*words, env={"EXP2PROC_DEFLATE": "foo\x1b"})
     assert (done.returncode, done.stdout) == (2, "")
-    said = "exp2proc: EXP2PROC_DEFLATE is 'foo\\x1b': it may be zlib or libdeflate\n"
+    said = "exp2proc: EXP2PROC_DEFLATE is 'foo\\x1b': it may be zlib, libdeflate, isal\n"
     assert done.stderr == said
 
 
 def test_workers_do_not_die_of_a_codec_that_is_none() -> None:
-    code = "import exp2proc.formats.deflate as d; print(d.decompress(d.compress(b'a' * 9, 6), 9))"
+    code = "import exp2proc.formats.deflate as d; print(d.decompress(d.compress_text(b'a' * 9), 9))"
     done = subprocess.run(
         [COMMAND[0], "-c", code],
         env={**os.environ, "EXP2PROC_DEFLATE": "foo"},

@@ -27,7 +27,7 @@ _MATH = "exp/exp2/data/math.jsonl/qwen-8B/ifr_multi_hop_both_n1_mfaithfulness_ge
     ],
     ids=" ".join,
 )
-@pytest.mark.parametrize("codec", ["libdeflate", "zlib"])
+@pytest.mark.parametrize("codec", ["isal", "libdeflate", "zlib"])
 def test_all_published_samples(
     reference: Path, qwen3: Path, tmp_path: Path, how: tuple[str, ...], codec: str
 ) -> None:

@@ -15,7 +15,7 @@ import os
 import struct
 import warnings
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -465,10 +465,10 @@ def _npy(array: npt.NDArray[np.generic]) -> bytes:
     return _npy_header(array.dtype.str, array.shape) + array.tobytes()
 
 
-def pack(array: npt.NDArray[np.generic], level: int) -> Member:
+def pack(array: npt.NDArray[np.generic], compress: Callable[[Bytes], Bytes]) -> Member:
     """Compress one array (any plain dtype) into a member."""
     data = _npy(array)
-    return Member(len(data), deflate.crc32(data), deflate.compress(data, level))
+    return Member(len(data), deflate.crc32(data), compress(data))
 
 
 def digest(array: npt.NDArray[np.generic]) -> Digest:
@@ -498,7 +498,7 @@ def unpack(member: Member) -> npt.NDArray[np.generic]:
 @lru_cache(maxsize=4096)
 def _pack_small(descr: str, shape: tuple[int, ...], data: bytes) -> Member:
     npy = _npy_header(descr, shape) + data
-    return Member(len(npy), deflate.crc32(npy), deflate.compress(npy, deflate.TEXT_LEVEL))
+    return Member(len(npy), deflate.crc32(npy), deflate.compress_text(npy))
 
 
 def pack_ints(values: Iterable[int]) -> Member:

@@ -196,7 +196,7 @@ class Sample:
 
 
 def _pack_vector(array: npt.NDArray[np.float32]) -> Member:
-    return npz.pack(array, deflate.VECTOR_LEVEL)
+    return npz.pack(array, deflate.compress_numbers)
 
 
 def _packed_already(member: Member) -> Member:
@@ -215,7 +215,7 @@ _PACK: Final[dict[Kind, Callable[[Any], Member]]] = {
 
 def pack_text(tok: npt.NDArray[np.str_]) -> Member:
     """Token pieces as `encode` takes them: they are packed once a text, not once a sample."""
-    return npz.pack(tok, deflate.TEXT_LEVEL)
+    return npz.pack(tok, deflate.compress_text)
 
 
 def encode(layout: Layout, values: Mapping[str, Any]) -> bytes:

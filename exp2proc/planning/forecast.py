@@ -202,7 +202,7 @@ def _size(folder: str, rows: list[Row], layout: Layout) -> int:
             trace.row_all[:length],
             *([] if trace.hops is None else [trace.hops[:, :length]]),
         ]
-        packed = sum(len(npz.pack(vector, deflate.VECTOR_LEVEL).data) for vector in vectors)
+        packed = sum(len(npz.pack(vector, deflate.compress_numbers).data) for vector in vectors)
         a_token = packed / max(1, length)
         break
     tokens = sum(sample_length(row.prompt_len, row.gen_len) for row in rows)

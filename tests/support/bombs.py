@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exp2proc.formats import npz
+from exp2proc.formats import deflate, npz
 
 _BLOCK = 1 << 20
 
@@ -37,8 +37,8 @@ def write_bomb(path: Path, **arrays: tuple[str, tuple[int, ...]]) -> Path:
     """A sample of layout proc; of the arrays that are given dtype and shape, all of it zeros."""
     path.parent.mkdir(parents=True, exist_ok=True)
     members: Mapping[str, npz.Member] = {
-        "attr": npz.pack(np.zeros(4, np.float32), 1),
-        "tok": npz.pack(np.array(["a", "b", "c", "d"]), 1),
+        "attr": npz.pack(np.zeros(4, np.float32), deflate.compress_text),
+        "tok": npz.pack(np.array(["a", "b", "c", "d"]), deflate.compress_text),
         **{key: npz.pack_ints((-1, -1)) for key in ("span_in", "span_cot", "span_out")},
         **{score: npz.pack_float(0.5) for score in ("rise", "mas", "recovery")},
     }

@@ -102,7 +102,9 @@ def test_normalised_text_is_cut_from_what_the_ids_decode_to(qwen3: Path) -> None
 
 
 def _alignment(prompt: int, gen: int, prompt_empty: int = 0, gen_empty: int = 0) -> Alignment:
-    return Alignment(prompt, gen, prompt_empty, gen_empty, npz.pack(np.array(["x"]), 6))
+    return Alignment(
+        prompt, gen, prompt_empty, gen_empty, npz.pack(np.array(["x"]), deflate.compress_text)
+    )
 
 
 @pytest.mark.parametrize(
