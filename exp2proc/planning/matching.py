@@ -21,8 +21,8 @@ from .shards import TextWork
 Places = dict[TextKey, TextPlace]
 
 
-def match_texts(plan: Plan, problems: list[Exp2procError]) -> list[Places]:
-    """Find each run's dataset caches, and where in them its texts stand; by run.
+def match_texts(plan: Plan, problems: list[Exp2procError]) -> Places:
+    """Find each run's dataset caches, and where in them the texts stand.
 
     Texts are looked up in the first candidate, those that are not there in the next: a file of
     the right name with other texts in it costs nothing. The file that has them also says which
@@ -35,6 +35,7 @@ def match_texts(plan: Plan, problems: list[Exp2procError]) -> list[Places]:
             open_regular(path).close()
         except OSError as err:
             problems.append(Exp2procError("no-dataset", f"dataset {path}: {err.strerror or err}"))
+    places: Places = {}
     searches = [_Search(plan, planned, given) for planned in plan.runs]
     active = searches
     while active := [search for search in active if search.advance()]:
@@ -50,10 +51,11 @@ def match_texts(plan: Plan, problems: list[Exp2procError]) -> list[Places]:
             else:
                 plan.datasets[index.path] = index.sha256
                 for search in some:
-                    search.look_into(index)
+                    for key, place in search.look_into(index).items():
+                        places.setdefault(key, place)
     for search in searches:
         search.conclude(plan)
-    return [search.places for search in searches]
+    return places
 
 
 class _Search:
@@ -61,7 +63,7 @@ class _Search:
 
     Attributes:
         lost: digests that are still looked for.
-        places: where the others stand.
+        useful: the files in which the others stand.
         tried: the files that were tried, each with the run as it is named by it.
         unreadable: those of them that could not be read, and why.
     """
@@ -73,7 +75,7 @@ class _Search:
         self._more = _named(planned.run, given, usual) if given else usual
         self._indexes: list[DatasetIndex] = []
         self.lost = {key for row in plan.usable(planned) if (key := row.text_key) is not None}
-        self.places: Places = {}
+        self.useful: set[str] = set()
         self.tried: list[Candidate] = []
         self.unreadable: list[str] = []
 
@@ -86,17 +88,18 @@ class _Search:
             self.tried.append(another)
         return another is not None
 
-    def look_into(self, index: DatasetIndex) -> None:
-        """Take the texts that are in a file."""
+    def look_into(self, index: DatasetIndex) -> Places:
+        """Where the texts stand that are in a file; they are looked for no more."""
         self._indexes.append(index)
-        found = self.lost & index.places.keys()
-        self.places.update((key, index.places[key]) for key in found)
-        self.lost -= found
+        found = {key: index.places[key] for key in self.lost & index.places.keys()}
+        self.useful.update(place.path for place in found.values())
+        self.lost -= found.keys()
+        return found
 
     def conclude(self, plan: Plan) -> None:
         """Note which files and names are the run's, and which of its rows have no text."""
-        planned, useful = self._planned, {place.path for place in self.places.values()}
-        used = [one for one in self.tried if str(one.path) in useful] or self.tried[:1]
+        planned = self._planned
+        used = [one for one in self.tried if str(one.path) in self.useful] or self.tried[:1]
         planned.run = used[0].run if used else next(readings(planned.run), planned.run)
         planned.datasets = self._given or tuple(str(one.path) for one in used)
         error: Exp2procError | None = None
@@ -105,7 +108,7 @@ class _Search:
             if not self._given:  # files that were given and cannot be read concern every run
                 planned.problems.append(error)
         for row in plan.usable(planned):
-            if row.text_key is None or row.text_key not in self.places:
+            if row.text_key is None or row.text_key in self.lost:
                 plan.failures[row.number] = _no_match(row, self._indexes, error)
 
 
@@ -195,21 +198,19 @@ def choose_tokenizers(plan: Plan, choice: TokenizerChoice) -> None:
             planned.problems.append(error)
 
 
-def group_by_text(plan: Plan, places: list[Places]) -> None:
+def group_by_text(plan: Plan, places: Places | None) -> None:
     """Gather the usable rows of all runs by the text they need; without places each by itself."""
     groups: dict[tuple[TextKey, int], list[Row]] = defaultdict(list)
-    found: Places = {}
-    for number, planned in enumerate(plan.runs):
-        if places:
-            found.update(places[number])
+    for planned in plan.runs:
         for row in plan.usable(planned):
             if row.open_ended and not planned.young:
-                row = row._replace(open_ended=False)
-            if places and (key := row.text_key) is not None:
-                groups[key, planned.tokenizer].append(row)
-            else:
+                row = row.left_open(False)
+            if places is None or (key := row.text_key) is None:
                 plan.texts.append(TextWork(None, -1, None, False, (row,)))
-    plan.texts += (
-        TextWork(key, tokenizer, found[key], False, tuple(rows))
-        for (key, tokenizer), rows in groups.items()
-    )
+            else:
+                groups[key, planned.tokenizer].append(row)
+    if places is not None:
+        plan.texts += (
+            TextWork(key, tokenizer, places[key], False, tuple(rows))
+            for (key, tokenizer), rows in groups.items()
+        )

@@ -75,7 +75,7 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
         _ready_tokenizers(plan)
     else:
         name_runs(plan)
-        group_by_text(plan, [])
+        group_by_text(plan, None)
     _leave_out_runs(plan, problems)
     return plan, problems
 

@@ -9,8 +9,12 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from ..errors import Exp2procError
 from ..formats.names import is_plain_name
@@ -28,7 +32,7 @@ MAX_TOKENS: Final = 1 << 26
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One manifest line: what this program needs of it, from planning to the report.
 
     Attributes:
@@ -60,7 +64,17 @@ class Row(NamedTuple):
     @property
     def text_key(self) -> TextKey | None:
         """The digests that name its text; None where it has no target."""
-        return None if self.target_sha1 is None else (self.prompt_sha1, self.target_sha1)
+        return None if self.target_sha1 is None else _text_key(self.prompt_sha1, self.target_sha1)
+
+    def left_open(self, whether: bool) -> Row:
+        """The row with another `open_ended`."""
+        return replace(self, open_ended=whether)
+
+
+@lru_cache(1 << 16)
+def _text_key(prompt: str, target: str) -> TextKey:
+    """The pair, once in memory however many rows have it."""
+    return prompt, target
 
 
 class BadLine(NamedTuple):
@@ -146,7 +160,7 @@ def _rows(
     else:
         # Only the last line of all can be one that exp2 has not finished yet.
         if isinstance(previous, Row):
-            previous = previous._replace(open_ended=True)
+            previous = previous.left_open(True)
     if previous is not None:
         yield previous
 
@@ -173,6 +187,8 @@ def _row(number: int, run: int, line: int, content: bytes | None, closed: bool) 
     try:
         if content is None:
             raise _invalid(line, f"it is longer than {MAX_LINE} bytes")
+        if (quick := _quick(content)) is not None:
+            return Row(number, run, line, *quick)
         fields = _parse(line, content)
         return Row(number, run, line, *_checked(line, fields))
     except Exp2procError as error:
@@ -187,6 +203,63 @@ def _row(number: int, run: int, line: int, content: bytes | None, closed: bool) 
             error,
             open_ended=not closed and fields is None,
         )
+
+
+class _Fields(msgspec.Struct, gc=False):
+    """Those of a `Row` that a line gives, as most lines give them."""
+
+    example_idx: int
+    attr_func: str
+    file: str
+    prompt_sha1: str
+    target_sha1: str | None
+    prompt_len: int
+    gen_len: int
+
+
+_decode: Final = msgspec.json.Decoder(_Fields).decode
+
+
+def _quick(content: bytes) -> tuple[Any, ...] | None:
+    """The fields of a `Row` where the line is as it should be; None where that takes a closer look.
+
+    It checks all that the slow way checks, so that what it gives is the same.
+    """
+    try:
+        if not content.isascii():
+            content.decode()  # the decoder passes over strings that it need not keep
+        fields = _decode(content)
+        prompt_len, gen_len, target = fields.prompt_len, fields.gen_len, fields.target_sha1
+        if not (0 <= prompt_len <= MAX_TOKENS and 0 <= gen_len <= MAX_TOKENS):
+            return None
+        if not _is_name(fields.file):
+            return None
+        return (
+            fields.example_idx,
+            sys.intern(fields.attr_func),
+            sys.intern(fields.file),
+            _digest(fields.prompt_sha1),
+            None if target is None else _digest(target),
+            prompt_len,
+            gen_len,
+        )
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+_is_name: Final = lru_cache(1 << 14)(is_plain_name)
+
+
+@lru_cache(1 << 16)
+def _digest(text: str) -> str:
+    """A SHA-1 in small letters, once in memory however many rows have it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _SHA1.fullmatch(text.lower()):
+        raise ValueError
+    return sys.intern(text.lower())
 
 
 def _invalid(line: int, why: str) -> Exp2procError:
@@ -222,10 +295,11 @@ def _checked(line: int, fields: dict[str, Any]) -> tuple[Any, ...]:
     def sha1(name: str, *, optional: bool = False) -> Any:
         value = field(name, str, optional=optional)
         if value is not None:
-            value = value.lower()
-            if not _SHA1.fullmatch(value):
-                raise _invalid(line, f"{name!r} is {_shown(value)}, not 40 hex digits")
-            value = sys.intern(value)
+            try:
+                return _digest(value)
+            except ValueError:
+                said = f"{name!r} is {_shown(value.lower())}, not 40 hex digits"
+                raise _invalid(line, said) from None
         return value
 
     def length(name: str) -> int:

@@ -6,6 +6,8 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -141,8 +143,8 @@ def dataset_candidates(run: Run, data_root: Path | None) -> Iterator[Candidate]:
     above the run; then `<data_root>/<dataset>.jsonl`, likewise; then a file of the same name
     directly in `data_root`. A `data_root` that was given comes before the working directory.
     """
-    real = Path(os.path.realpath(run.trace_dir))
-    bases = dict.fromkeys((Path.cwd(), *run.trace_dir.parents, *real.parents))
+    real = os.path.dirname(os.path.realpath(run.trace_dir))
+    bases = _folders_above(Path.cwd(), run.trace_dir.parent, Path(real))
     root = Path(os.path.expanduser(data_root or DEFAULT_DATA_ROOT))
     tries = [(one, *way) for one in readings(run) for way in _spelled(one.dataset, root)]
     if data_root is not None:
@@ -153,6 +155,13 @@ def dataset_candidates(run: Run, data_root: Path | None) -> Iterator[Candidate]:
             if path not in seen:
                 seen.add(path)
                 yield Candidate(path, one)
+
+
+@lru_cache(256)
+def _folders_above(here: Path, *folders: Path) -> tuple[Path, ...]:
+    """Where relative names may begin: alike for all runs of a folder, which are many."""
+    above = chain.from_iterable((folder, *folder.parents) for folder in folders)
+    return tuple(dict.fromkeys((here, *above)))
 
 
 def _spelled(dataset: str, root: Path) -> Iterator[tuple[bool, Path]]:

@@ -207,3 +207,48 @@ def test_long_values_are_shown_short(path: Path) -> None:
         said = bad.error.message.partition("is ")[2].removesuffix(", not 40 hex digits")
         assert len(said) == 80
         assert said.rstrip('"').endswith(ending)
+
+
+_ODD = [
+    *(
+        b'"',
+        b"\\",
+        b"\\x",
+        b"\\ud800",
+        b"\xff",
+        "é".encode(),
+        b"\0",
+        b"1.0",
+        b"1e400",
+        b"NaN",
+        b"-0",
+        b"01",
+    ),
+    *(b"null", b"true", b"{", b"}", b"[", b",", b":", b" ", b"\n", b"9" * 30, b"/", b"A"),
+    *(b',"file":"x.npz"', b',"file":5', b',"unknown":[1,{"a":"b"}]'),
+]
+
+
+@given(st.data())
+@settings(max_examples=600)
+def test_the_quick_way_is_the_slow_way(data: st.DataObject) -> None:
+    """A line that is good, or was before something was cut out of it or put into it."""
+    line = bytearray(_line(extra=[[0.5, -1e-7], "text", {"deep": None}]).strip())
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, len(line)))
+        cut = data.draw(st.integers(0, 3))
+        line[at : at + cut] = data.draw(st.sampled_from(_ODD) | st.binary(max_size=2))
+    quick = manifest._row(1, 2, 3, bytes(line), True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "_quick", lambda content: None)
+        slow = manifest._row(1, 2, 3, bytes(line), True)
+    assert _told(quick) == _told(slow)
+
+
+def _told(row: Row | BadLine) -> object:
+    """A row, or a line that is none with its error as something that can be compared."""
+    return (*row[:5], row.error.code, row.error.message) if isinstance(row, BadLine) else row
+
+
+def test_most_lines_go_the_quick_way() -> None:
+    assert manifest._quick(_line()) is not None
