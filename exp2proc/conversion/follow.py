@@ -15,7 +15,6 @@ from attrs import evolve
 
 from ..engines import Engine, open_engine
 from ..errors import Exp2procError, PlanError
-from ..formats.names import promised_by
 from ..options import Following, Options
 from ..planning.plan import Plan
 from ..planning.planner import existing, make_plan, outputs_exist
@@ -166,7 +165,8 @@ def _round(options: Options, engine: Engine, own: dict[str, set[str]] | None) ->
     ]
     # A trace that cannot be read may be one that is still being written.
     unread = any(error.code in _UNFINISHED for error in report.errors)
-    complete = _is_complete(plan) and not report.counts.pending and not unread
+    all_there = all(planned.awaited(options.limit) == 0 for planned in plan.runs)
+    complete = all_there and not report.counts.pending and not unread
     return _Seen(report, state, complete)
 
 
@@ -177,17 +177,6 @@ def _refuse_others(plan: Plan, own: dict[str, set[str]]) -> None:
     )
     if problems := outputs_exist(others):
         raise PlanError(problems)
-
-
-def _is_complete(plan: Plan) -> bool:
-    limit = plan.options.limit
-    for planned in plan.runs:
-        promised = promised_by(planned.run.run_tag)
-        if promised is None:
-            return False
-        if len(planned.rows) < (promised if limit is None else min(promised, limit)):
-            return False
-    return True
 
 
 def _made(counts: Counts) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..errors import Exp2procError
+from ..formats.names import promised_by
 from ..options import Options
 from ..results import RunWarning
 from ..tokens.aligner import Tokenizers, TokenizerSource
@@ -48,6 +49,22 @@ class PlannedRun:
     def row(self, number: int) -> Row | BadLine:
         """A row by its number in the plan."""
         return self.rows[number - self.first]
+
+    @property
+    def traces(self) -> int:
+        """Traces that its rows name: a broken or repeated line is none of those promised."""
+        return len({row.file for row in self.rows if isinstance(row, Row)})
+
+    def awaited(self, limit: int | None) -> int | None:
+        """Rows that the run's name promises and that are not there; None where it does not say.
+
+        Args:
+            limit: rows that are taken at most.
+        """
+        if len(self.rows) == limit:
+            return 0
+        promised = promised_by(self.run.run_tag)
+        return None if promised is None else max(0, promised - self.traces)
 
 
 @dataclass(slots=True)

@@ -126,7 +126,7 @@ def _look_for_all_rows(
 ) -> None:
     """Say so where a manifest is empty, or shorter than the run's name promises."""
     run, count, promised = planned.run, len(planned.rows), promised_by(planned.run.run_tag)
-    if count == options.limit or (count and (promised is None or count >= promised)):
+    if count == options.limit or (count and not planned.awaited(options.limit)):
         return
     where = f" where the run's name promises {promised}" if promised else ""
     if not count and options.fail_on_empty_manifest:
@@ -137,7 +137,7 @@ def _look_for_all_rows(
         said = f"no rows{where}: nothing to convert, no folder is made"
         planned.warnings.append(RunWarning("empty-run", said))
     else:
-        said = f"{count} rows{where}: the run was cut, or is still being written"
+        said = f"{planned.traces} rows{where}: the run was cut, or is still being written"
         planned.warnings.append(RunWarning("fewer-rows", said))
 
 

@@ -335,3 +335,28 @@ def test_a_manifest_that_is_written_anew(demo: DemoTree, tmp_path: Path) -> None
     report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
     assert (report.stopped, report.exit_code, report.counts.planned) == (None, 0, 8)
     assert report.problems == []
+
+
+def test_lines_that_are_no_rows_of_their_own_are_not_counted(
+    demo: DemoTree, tmp_path: Path
+) -> None:
+    """Eight lines, as many as the name promises; but five rows, the others come later."""
+    source = _runs(demo)[0]
+    run = tmp_path / "traces" / NEEDLES / source.name
+    _write(source, run, range(5))
+    with (run / "manifest.jsonl").open("ab") as manifest:
+        manifest.write(b"".join((source / "manifest.jsonl").read_bytes().splitlines(True)[:2]))
+        manifest.write(b"garbage\n")
+
+    def change(done: Round) -> None:
+        if done.number == 1:
+            assert done.report is not None
+            (warning,) = done.report.runs[0].warnings
+            assert warning.message.startswith("5 rows where the run's name promises 8")
+        if done.number == 2:
+            _write(source, run, range(5, 8))
+
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
+    report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
+    assert (report.counts.converted, report.counts.failed, report.stopped) == (8, 3, None)
+    assert not report.runs[0].warnings
