@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import Exp2procError
 from ..formats.names import promised_by
@@ -109,6 +110,8 @@ class Plan:
         pending: numbers of rows that exp2 seems to be still writing.
         row_count: rows of all runs.
         datasets: SHA-256 of the dataset caches that were looked into, hex, by path.
+        away: runs that were named and are not there, or cannot be read, and folders that cannot be
+            listed: why.
     """
 
     options: Options
@@ -119,6 +122,7 @@ class Plan:
     pending: set[int] = field(default_factory=set)
     row_count: int = 0
     datasets: dict[str, str] = field(default_factory=dict)
+    away: dict[Path, Exp2procError] = field(default_factory=dict)
 
     def folders(self) -> list[tuple[str, str]]:
         """(trace_dir, out_dir) by run number."""

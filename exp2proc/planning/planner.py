@@ -20,7 +20,7 @@ from ..system.files import absolute
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, load_manifest
-from ..traces.runs import describe_run, find_runs, refuse_traces
+from ..traces.runs import describe_run, find_runs, refuse_traces, why_unread
 from .matching import choose_tokenizers, group_by_text, match_texts, name_runs
 from .plan import Plan, PlannedRun
 from .shards import without_rows
@@ -49,7 +49,8 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
     """As much of a plan as can be made, and every problem that keeps it from being carried out.
 
     A run without a dataset or a tokenizer is a problem where no other run can start, or with
-    `strict`; else its rows are failures, and the others are converted. Texts of runs without a
+    `strict`; else its rows are failures, and the others are converted. One that is away is always a
+    problem, which who waits for it may pass over (`Plan.away`). Texts of runs without a
     tokenizer have the number -1 for it where they are in the draft at all. Without `outputs` it
     does not matter what lies where samples would go.
     """
@@ -65,7 +66,8 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
     try:
         _enter_runs(plan, problems)
     except Exp2procError as err:
-        return plan, [*problems, err]
+        return plan, [*problems, *plan.away.values(), err]
+    problems += plan.away.values()
     if outputs:
         _check_outputs(plan, problems)
     if LAYOUTS[options.layout].needs_text:
@@ -96,7 +98,7 @@ def _leave_out_runs(plan: Plan, problems: list[Exp2procError]) -> None:
 
 def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
     options = plan.options
-    folders = find_runs(options.trace_dir, options.traces_root)
+    folders = find_runs(options.trace_dir, options.traces_root, plan.away.__setitem__)
     if options.out_dir is not None and len(folders) != 1:
         problems.append(
             Exp2procError("usage", f"--out_dir goes with exactly one run, not {len(folders)}")
@@ -109,9 +111,7 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
             # A date far ahead says nothing: a clock was set back, or was another machine's.
             young = abs(time.time() - (folder / NAME).stat().st_mtime) < _YOUNG
         except OSError as err:
-            problems.append(
-                Exp2procError("manifest-unreadable", f"{folder / NAME}: {err.strerror or err}")
-            )
+            plan.away[folder] = why_unread(folder, err)
             continue
         planned = PlannedRun(run, manifest.rows, manifest.sha256, manifest.cut, first, young=young)
         _look_for_all_rows(planned, options, problems)
