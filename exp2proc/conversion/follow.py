@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -227,8 +228,12 @@ def _count_as_made(report: Report, earlier: dict[str, Counts]) -> None:
     """Let what earlier rounds made, and this one kept, count as made."""
     for run in report.runs:
         counts, before = run.counts, earlier.get(run.trace_dir, Counts())
+        # Of a manifest that is being written anew some rows are away: they are not forgotten.
+        shorter = counts.planned < before.planned
         for name in ("converted", "replaced"):
-            moved = min(getattr(before, name), counts.kept)
+            known, new = getattr(before, name), getattr(counts, name)
+            moved = min(known, counts.kept)
             counts.kept -= moved
-            setattr(counts, name, getattr(counts, name) + moved)
-        earlier[run.trace_dir] = counts
+            setattr(counts, name, new + moved)
+            setattr(before, name, known + new)
+        earlier[run.trace_dir] = before if shorter else replace(counts)

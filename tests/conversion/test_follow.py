@@ -339,6 +339,7 @@ def test_a_manifest_that_is_written_anew(demo: DemoTree, tmp_path: Path) -> None
     report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
     assert (report.stopped, report.exit_code, report.counts.planned) == (None, 0, 8)
     assert report.problems == []
+    assert (report.counts.converted, report.counts.kept) == (8, 0), "all were made here"
 
 
 def test_lines_that_are_no_rows_of_their_own_are_not_counted(
