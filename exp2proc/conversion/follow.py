@@ -19,7 +19,7 @@ from ..engines import Engine, open_engine
 from ..errors import Exp2procError, PlanError
 from ..options import Following, Options
 from ..planning.plan import Plan
-from ..planning.planner import draft_plan, existing, outputs_exist
+from ..planning.planner import draft_plan, outputs_exist
 from ..results import Counts, Replaced, Report, StopReason
 from ..system.signals import Terminated
 from .run import run_plan
@@ -88,7 +88,7 @@ def follow(
     began = changed = time.monotonic()
     state: object = None
     earlier: dict[str, Counts] = {}
-    own: dict[str, set[str]] | None = None if options.resume or options.overwrite else {}
+    own: dict[Path, set[str]] | None = None if options.resume or options.overwrite else {}
     replaced: dict[tuple[str, str], Replaced] = {}
     last: Report | None = None
     with open_engine(options.engine) as engine:
@@ -149,7 +149,7 @@ def _round(
     plan: Plan,
     problems: list[Exp2procError],
     engine: Engine,
-    own: dict[str, set[str]] | None,
+    own: dict[Path, set[str]] | None,
 ) -> _Seen:
     """One round, of the runs that are there.
 
@@ -157,8 +157,8 @@ def _round(
         plan: of the round, a draft.
         problems: of the draft.
         engine: where the workers are.
-        own: names of the outputs of each run, by trace_dir, that are there by this following's own
-            doing, where others are refused; the round's are added.
+        own: names of the outputs of each run, by trace_dir, that nothing lay at when this following
+            set out to make them, where others are refused; the round's are added.
 
     Raises:
         PlanError: something else is in the way than that runs are away.
@@ -166,7 +166,7 @@ def _round(
     away = list(plan.away.values())
     barring = [problem for problem in problems if problem not in away]
     if not barring and own is not None:
-        barring = _others(plan, own)
+        barring = outputs_exist(plan, own)
     if any(problem.code != "no-runs" for problem in barring):
         raise PlanError([*barring, *away])
     if barring or not plan.runs:
@@ -174,7 +174,7 @@ def _round(
     report = run_plan(plan, None, engine)
     if own is not None:
         for planned in plan.runs:
-            own.setdefault(str(planned.run.trace_dir), set()).update(existing(plan, planned))
+            own.setdefault(planned.run.trace_dir, set()).update(planned.files)
     state = (
         [
             (run.trace_dir, planned.sha256, run.record and run.record["samples_digest"])
@@ -187,15 +187,6 @@ def _round(
     all_there = all(planned.awaited(plan.options.limit) == 0 for planned in plan.runs)
     complete = all_there and not report.counts.pending and not unread
     return _Seen(report, state, complete)
-
-
-def _others(plan: Plan, own: dict[str, set[str]]) -> list[Exp2procError]:
-    """What stands where a sample would go, and was not made by this following."""
-    others = (
-        (planned, len(existing(plan, planned) - own.get(str(planned.run.trace_dir), set())))
-        for planned in plan.runs
-    )
-    return outputs_exist(others)
 
 
 def _gone(plan: Plan, earlier: Iterable[str]) -> list[Exp2procError]:

@@ -171,7 +171,7 @@ def _add_run(made: Forecast, draft: Plan, planned: PlannedRun) -> list[Row]:
             tokens=sum(row.prompt_len + row.gen_len for row in usable),
             tokenizer=draft.tokenizers[planned.tokenizer].name if planned.tokenizer >= 0 else "",
             dataset_files=planned.datasets,
-            existing=planned.existing,
+            existing=len(planned.existing),
             failing=failing,
             pending=pending,
             size=_size(str(run.trace_dir), usable, LAYOUTS[made.layout]),

@@ -29,7 +29,7 @@ class PlannedRun:
         first: number in the plan of the first row.
         datasets: the dataset caches its texts are looked up in.
         tokenizer: number in `Plan.tokenizers`, -1 when none is needed.
-        existing: how many of its outputs are there already.
+        existing: names of its outputs that are there already.
         young: whether its manifest changed so lately that exp2 may still be writing it.
         problems: why none of its rows can be converted.
         warnings: what should be known about it, though it costs no row.
@@ -42,7 +42,7 @@ class PlannedRun:
     first: int = 0
     datasets: tuple[str, ...] = ()
     tokenizer: int = -1
-    existing: int = 0
+    existing: set[str] = field(default_factory=set)
     young: bool = False
     problems: list[Exp2procError] = field(default_factory=list)
     warnings: list[RunWarning] = field(default_factory=list)
@@ -52,9 +52,9 @@ class PlannedRun:
         return self.rows[number - self.first]
 
     @property
-    def traces(self) -> int:
-        """Traces that its rows name: a broken or repeated line is none of those promised."""
-        return len({row.file for row in self.rows if isinstance(row, Row)})
+    def files(self) -> set[str]:
+        """The traces that its rows name: a broken or repeated line has none of its own."""
+        return {row.file for row in self.rows if isinstance(row, Row)}
 
     def awaited(self, limit: int | None) -> int | None:
         """Rows that the run's name promises and that are not there; None where it does not say.
@@ -65,7 +65,7 @@ class PlannedRun:
         if len(self.rows) == limit:
             return 0
         promised = promised_by(self.run.run_tag)
-        return None if promised is None else max(0, promised - self.traces)
+        return None if promised is None else max(0, promised - len(self.files))
 
 
 @dataclass(slots=True)

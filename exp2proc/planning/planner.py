@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
+from pathlib import Path
 
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
@@ -137,7 +138,7 @@ def _look_for_all_rows(
         said = f"no rows{where}: nothing to convert, no folder is made"
         planned.warnings.append(RunWarning("empty-run", said))
     else:
-        said = f"{planned.traces} rows{where}: the run was cut, or is still being written"
+        said = f"{len(planned.files)} rows{where}: the run was cut, or is still being written"
         planned.warnings.append(RunWarning("fewer-rows", said))
 
 
@@ -187,19 +188,24 @@ def _check_outputs(plan: Plan, problems: list[Exp2procError]) -> None:
         except Exp2procError as err:
             problems.append(err)
         else:
-            planned.existing = len(existing(plan, planned))
+            planned.existing = _existing(plan, planned)
     for shared in owners.values():
         _check_collision(plan, shared, problems)
     if not (plan.options.overwrite or plan.options.resume):
-        problems += outputs_exist((planned, planned.existing) for planned in plan.runs)
+        problems += outputs_exist(plan, {})
 
 
-def outputs_exist(counts: Iterable[tuple[PlannedRun, int]]) -> list[Exp2procError]:
+def outputs_exist(plan: Plan, own: Mapping[Path, set[str]]) -> list[Exp2procError]:
     """A problem for each run that has outputs which may not be replaced.
 
     Args:
-        counts: runs, and how many such outputs each has.
+        plan: the runs.
+        own: names of outputs that may, by trace_dir.
     """
+    counts = (
+        (planned, len(planned.existing - own.get(planned.run.trace_dir, set())))
+        for planned in plan.runs
+    )
     return [
         Exp2procError(
             "outputs-exist",
@@ -210,7 +216,7 @@ def outputs_exist(counts: Iterable[tuple[PlannedRun, int]]) -> list[Exp2procErro
     ]
 
 
-def existing(plan: Plan, planned: PlannedRun) -> set[str]:
+def _existing(plan: Plan, planned: PlannedRun) -> set[str]:
     """The names of a run's outputs that are there."""
     try:
         there = set(os.listdir(planned.run.out_dir))

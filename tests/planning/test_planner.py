@@ -73,7 +73,7 @@ def test_outputs_that_are_there_do_not_matter_with_resume_or_overwrite(
     assert _problems(_options(demo, tmp_path)).keys() == {"outputs-exist"}
     for flag in ("resume", "overwrite"):
         plan = make_plan(_options(demo, tmp_path, **{flag: True}))
-        assert [planned.existing for planned in plan.runs] == [8] * 12
+        assert [len(planned.existing) for planned in plan.runs] == [8] * 12
 
 
 def test_an_output_folder_that_is_a_trace_run(demo: DemoTree, tmp_path: Path) -> None:
