@@ -134,6 +134,11 @@ class Plan:
             if isinstance(row, Row) and row.number not in self.failures:
                 yield row
 
+    def barred(self, planned: PlannedRun) -> dict[int, Exp2procError]:
+        """The rows of a run that cannot start, by number: why; none of another run."""
+        numbers = (row.number for row in planned.rows if row.number not in self.pending)
+        return dict.fromkeys(numbers, planned.problems[0]) if planned.problems else {}
+
     def open_tokenizers(self) -> Tokenizers:
         """The tokenizers, for use in this process."""
         sources = [tokenizer.source(tokenizer.portable) for tokenizer in self.tokenizers]

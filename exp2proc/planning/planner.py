@@ -90,9 +90,8 @@ def _leave_out_runs(plan: Plan, problems: list[Exp2procError]) -> None:
         problems += {id(error): error for run in barred for error in run.problems}.values()
         return
     for planned in barred:
-        for row in planned.rows:
-            if row.number not in plan.pending:
-                plan.failures.setdefault(row.number, planned.problems[0])
+        for number, error in plan.barred(planned).items():
+            plan.failures.setdefault(number, error)
     if barred:
         plan.texts = [*without_rows(plan.texts, plan.failures)]
 
