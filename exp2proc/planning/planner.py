@@ -18,7 +18,7 @@ from ..formats.names import promised_by
 from ..options import Options, TokenizerChoice, parse_tokenizers
 from ..results import RunWarning
 from ..system.files import absolute
-from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key
+from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key, usual_limit
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, load_manifest
 from ..traces.runs import describe_run, find_runs, refuse_traces, why_unread
@@ -59,6 +59,8 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
     problems = options.problems()
     tokenizers = TokenizerChoice({}, None)
     try:
+        if options.cache:
+            usual_limit()
         tokenizers = parse_tokenizers(options.tokenizer_model)
     except Exp2procError as err:
         problems.append(err)
