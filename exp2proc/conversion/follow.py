@@ -94,13 +94,14 @@ def follow(
     with open_engine(options.engine) as engine:
         for number in itertools.count(1):
             plan, problems = draft_plan(options)
+            away = [*plan.away.values(), *_gone(plan, earlier)]
             try:
                 seen = _round(plan, problems, engine, own)
                 if seen.state != state:
                     state, changed = seen.state, time.monotonic()
                 patient = time.monotonic() - changed < following.patience
                 if seen.report is None and not patient:
-                    raise PlanError(problems)
+                    raise PlanError(away or problems)
             except PlanError as err:
                 if last is None:
                     raise
@@ -116,13 +117,13 @@ def follow(
                 replaced.update(((one.trace_dir, one.file), one) for one in last.replaced)
                 last.replaced = list(replaced.values())
                 last.seconds = time.monotonic() - began
-                last.problems = problems = [*plan.away.values(), *_gone(plan, earlier)]
-                complete = seen.complete and not last.problems
+                last.problems = away
+                complete = seen.complete and not away
                 over = complete or last.stopped is not None or not patient
-                if over and last.problems:
+                if over and away:
                     last.stopped = last.stopped or "blocked"
             rest = 0.0 if over else following.every
-            done = Round(number, seen.report, made, rest, problems)
+            done = Round(number, seen.report, made, rest, away or problems)
             stopped = _tell_and_rest(done, on_round)
             if last is not None and (over or stopped is not None):
                 last.stopped = last.stopped or stopped

@@ -296,6 +296,21 @@ def test_a_run_that_does_not_come_back_is_named(demo: DemoTree, tmp_path: Path) 
     assert (problem.code, problem.message) == ("no-runs", f"{growing / cut.name} is gone")
 
 
+def test_each_is_named_where_no_run_is_left(demo: DemoTree, tmp_path: Path) -> None:
+    _, growing = _one_of_two_is_cut(demo, tmp_path)
+    runs = sorted(growing.iterdir())
+
+    def change(done: Round) -> None:
+        if done.number == 1:
+            for run in runs:
+                shutil.rmtree(run)
+
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
+    report = follow(options, exp2proc.Following(every=0.01, patience=0.1), change)
+    assert (report.counts.converted, report.stopped, report.exit_code) == (13, "blocked", 1)
+    assert [str(one) for one in report.problems] == [f"no-runs: {run} is gone" for run in runs]
+
+
 @pytest.mark.parametrize("resume", [False, True])
 def test_outputs_of_a_run_that_comes_later(demo: DemoTree, tmp_path: Path, resume: bool) -> None:
     """What was there before this following is replaced only where --resume was asked for."""
