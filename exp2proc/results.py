@@ -225,7 +225,8 @@ class Report:
         runs: one per trace run.
         errors: one per failed row.
         replaced: one per row that was made again.
-        problems: why a later round of following could not start, when it was `blocked`.
+        problems: of following: why a later round could not start, and which runs are away or
+            cannot be read; it was `blocked` by them.
         stopped: why it ended early, or None.
         counts: over all runs.
     """

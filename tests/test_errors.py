@@ -8,10 +8,11 @@ import pickle
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
-from support.cli import COMMAND, run_cli
+from support.cli import COMMAND, run_cli, run_json
 
 import exp2proc
 from exp2proc import errors
@@ -103,6 +104,60 @@ def test_a_codec_that_is_none(demo: DemoTree, words: tuple[str, ...]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     said = "exp2proc: EXP2PROC_DEFLATE is 'foo\\x1b': it may be zlib, libdeflate, isal\n"
     assert done.stderr == said
+
+
+_NUMBERS = {
+    "LOKY_MAX_CPU_COUNT": (["x", "", "1.5"], "a whole number"),
+    "EXP2PROC_CACHE_MB": (["-5", "x", "nan", "inf"], "a number from 0"),
+}
+_WRONG = [(name, value, said) for name, (some, said) in _NUMBERS.items() for value in some]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), _WRONG)
+def test_a_variable_that_is_no_number(
+    demo: DemoTree, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    """One line from a command; from Python an error that carries the same."""
+    what: dict[str, Any] = {
+        "traces_root": demo.traces,
+        "layout": "proc_1",
+        "out_root": demo.out,
+        "jobs": 2,
+    }
+    words = [str(word) for key, value in what.items() for word in (f"--{key}", value)]
+    told = f"{name} is {value!r}: it may be {said}"
+    for command in (("convert", *words), ("cache",)):
+        done = run_cli(*command, env={name: value})
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"exp2proc: {told}\n"
+    monkeypatch.setenv(name, value)
+    options = exp2proc.Options(**what)
+    problems = exp2proc.plan(options).problems
+    for refused in (lambda: exp2proc.convert(**what), lambda: exp2proc.make_plan(options)):
+        with pytest.raises(PlanError) as caught:
+            refused()
+        problems += caught.value.problems
+    assert {(problem.code, problem.message) for problem in problems} == {("usage", told)}
+    assert all(f"unset {name}" in problem.hint for problem in problems)
+    assert not demo.out.exists()
+
+
+def test_numbers_that_are_taken_as_they_were(demo: DemoTree) -> None:
+    words = ("--traces_root", demo.traces, "--layout", "proc_1", "--jobs", "2")
+    for at, value in enumerate(("0", "-1", " 2 ")):
+        env = {"LOKY_MAX_CPU_COUNT": value, "EXP2PROC_CACHE_MB": ("0", "", "0.5")[at]}
+        run_json("convert", *words, "--out_root", demo.out / str(at), env=env)
+
+
+def test_samples_are_read_by_workers_only_under_a_sound_variable(
+    demo: DemoTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = next(path.parent for path in demo.traces.rglob("manifest.jsonl"))
+    exp2proc.convert(traces_root=run, layout="proc_1", out_root=demo.out)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "x")
+    assert len(list(exp2proc.iter_samples(demo.out))) == 8
+    with pytest.raises(PlanError, match="LOKY_MAX_CPU_COUNT is 'x'"):
+        list(exp2proc.iter_samples(demo.out, jobs=2))
 
 
 def test_workers_do_not_die_of_a_codec_that_is_none() -> None:

@@ -127,17 +127,25 @@ def _stand_somewhere() -> None:
             os.chdir(_NOWHERE)
 
 
+_READERS: Final = {
+    "EXP2PROC_CACHE_MB": ("tokens.cache", "usual_limit"),
+    "EXP2PROC_DEFLATE": ("formats.deflate", "check_choice"),
+    "LOKY_MAX_CPU_COUNT": ("engines.choice", "check_cores"),
+}
+"""Environment variables, and who raises `usage` for a value that may not be."""
+
+
 def _wrong_environment() -> str | None:
     """What is wrong with an environment variable, or None."""
-    if "EXP2PROC_DEFLATE" not in os.environ:
-        return None  # importing codecs takes its time
     from ..errors import Exp2procError
-    from ..formats.deflate import check_choice
 
-    try:
-        check_choice()
-    except Exp2procError as err:
-        return err.message
+    for name, (module, check) in _READERS.items():
+        if name not in os.environ:
+            continue  # importing its reader takes its time
+        try:
+            getattr(import_module(f"..{module}", __package__), check)()
+        except Exp2procError as err:
+            return err.message
     return None
 
 

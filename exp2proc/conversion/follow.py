@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from attrs import evolve
 
 from ..engines import Engine, open_engine
 from ..errors import Exp2procError, PlanError
-from ..formats.names import promised_by
 from ..options import Following, Options
 from ..planning.plan import Plan
-from ..planning.planner import existing, make_plan, outputs_exist
+from ..planning.planner import draft_plan, outputs_exist
 from ..results import Counts, Replaced, Report, StopReason
 from ..system.signals import Terminated
 from .run import run_plan
+from .tally import blank_report
 
 
 class Round(NamedTuple):
@@ -32,12 +34,14 @@ class Round(NamedTuple):
         report: of all that is there; None where there is no run yet.
         made: samples that this round wrote.
         rest: seconds until the next round; 0 when this was the last one.
+        problems: runs that are away or cannot be read, each with why.
     """
 
     number: int
     report: Report | None
     made: int
     rest: float
+    problems: list[Exp2procError]
 
 
 _UNFINISHED: Final = frozenset({"trace-missing", "trace-corrupt"})
@@ -84,22 +88,25 @@ def follow(
     began = changed = time.monotonic()
     state: object = None
     earlier: dict[str, Counts] = {}
-    own: dict[str, set[str]] | None = None if options.resume or options.overwrite else {}
+    own: dict[Path, set[str]] | None = None if options.resume or options.overwrite else {}
     replaced: dict[tuple[str, str], Replaced] = {}
     last: Report | None = None
     with open_engine(options.engine) as engine:
         for number in itertools.count(1):
+            plan, problems = draft_plan(options)
+            away = [*plan.away.values(), *_gone(plan, earlier)]
             try:
-                seen = _round(options, engine, own)
+                seen = _round(plan, problems, engine, own)
                 if seen.state != state:
                     state, changed = seen.state, time.monotonic()
                 patient = time.monotonic() - changed < following.patience
                 if seen.report is None and not patient:
-                    make_plan(options)  # says why
+                    raise PlanError(away or problems)
             except PlanError as err:
                 if last is None:
                     raise
                 last.stopped, last.problems = "blocked", list(err.problems)
+                _count_as_left(last, plan)
                 return last
             made, over = 0, False
             if seen.report is not None:
@@ -110,13 +117,13 @@ def follow(
                 replaced.update(((one.trace_dir, one.file), one) for one in last.replaced)
                 last.replaced = list(replaced.values())
                 last.seconds = time.monotonic() - began
-                gone = sorted(earlier.keys() - {run.trace_dir for run in last.runs})
-                complete = seen.complete and not gone
+                last.problems = away
+                complete = seen.complete and not away
                 over = complete or last.stopped is not None or not patient
-                if over and gone:
+                if over and away:
                     last.stopped = last.stopped or "blocked"
-                    last.problems = [Exp2procError("no-runs", f"{one} is gone") for one in gone]
-            done = Round(number, seen.report, made, 0.0 if over else following.every)
+            rest = 0.0 if over else following.every
+            done = Round(number, seen.report, made, rest, away or problems)
             stopped = _tell_and_rest(done, on_round)
             if last is not None and (over or stopped is not None):
                 last.stopped = last.stopped or stopped
@@ -139,55 +146,70 @@ def _tell_and_rest(done: Round, on_round: OnRound | None) -> StopReason | None:
     return None
 
 
-def _round(options: Options, engine: Engine, own: dict[str, set[str]] | None) -> _Seen:
-    """One round.
+def _round(
+    plan: Plan,
+    problems: list[Exp2procError],
+    engine: Engine,
+    own: dict[Path, set[str]] | None,
+) -> _Seen:
+    """One round, of the runs that are there.
 
     Args:
-        options: of the round.
+        plan: of the round, a draft.
+        problems: of the draft.
         engine: where the workers are.
-        own: names of the outputs of each run, by trace_dir, that are there by this following's own
-            doing, where others are refused; the round's are added.
+        own: names of the outputs of each run, by trace_dir, that nothing lay at when this following
+            set out to make them, where others are refused; the round's are added.
+
+    Raises:
+        PlanError: something else is in the way than that runs are away.
     """
-    try:
-        plan = make_plan(options)
-        if own is not None:
-            _refuse_others(plan, own)
-    except PlanError as err:
-        if {problem.code for problem in err.problems} != {"no-runs"}:
-            raise
-        return _Seen(None, (), complete=False)
+    away = list(plan.away.values())
+    barring = [problem for problem in problems if problem not in away]
+    if not barring and own is not None:
+        barring = outputs_exist(plan, own)
+    if any(problem.code != "no-runs" for problem in barring):
+        raise PlanError([*barring, *away])
+    if barring or not plan.runs:
+        return _Seen(None, [str(problem) for problem in problems], complete=False)
     report = run_plan(plan, None, engine)
     if own is not None:
         for planned in plan.runs:
-            own.setdefault(str(planned.run.trace_dir), set()).update(existing(plan, planned))
-    state = [
-        (run.trace_dir, planned.sha256, run.record and run.record["samples_digest"])
-        for planned, run in zip(plan.runs, report.runs, strict=True)
-    ]
+            own.setdefault(planned.run.trace_dir, set()).update(planned.files)
+    state = (
+        [
+            (run.trace_dir, planned.sha256, run.record and run.record["samples_digest"])
+            for planned, run in zip(plan.runs, report.runs, strict=True)
+        ],
+        [str(problem) for problem in away],
+    )
     # A trace that cannot be read may be one that is still being written.
     unread = any(error.code in _UNFINISHED for error in report.errors)
-    complete = _is_complete(plan) and not report.counts.pending and not unread
+    all_there = all(planned.awaited(plan.options.limit) == 0 for planned in plan.runs)
+    complete = all_there and not report.counts.pending and not unread
     return _Seen(report, state, complete)
 
 
-def _refuse_others(plan: Plan, own: dict[str, set[str]]) -> None:
-    others = (
-        (planned, len(existing(plan, planned) - own.get(str(planned.run.trace_dir), set())))
-        for planned in plan.runs
-    )
-    if problems := outputs_exist(others):
-        raise PlanError(problems)
+def _gone(plan: Plan, earlier: Iterable[str]) -> list[Exp2procError]:
+    """Of the runs of earlier rounds those that nothing is said about, in a plan."""
+    there = {str(planned.run.trace_dir) for planned in plan.runs}
+    return [
+        Exp2procError("no-runs", f"{one} is gone")
+        for one in sorted(set(earlier) - there)
+        if not any(Path(one).is_relative_to(place) for place in plan.away)
+    ]
 
 
-def _is_complete(plan: Plan) -> bool:
-    limit = plan.options.limit
+def _count_as_left(report: Report, plan: Plan) -> None:
+    """Let the rows that a plan has more than a report count as not reached."""
+    runs = {run.trace_dir: run for run in report.runs}
     for planned in plan.runs:
-        promised = promised_by(planned.run.run_tag)
-        if promised is None:
-            return False
-        if len(planned.rows) < (promised if limit is None else min(promised, limit)):
-            return False
-    return True
+        run = blank_report(planned)
+        if run.trace_dir not in runs:
+            report.runs.append(run)
+        told = runs.setdefault(run.trace_dir, run).counts
+        told.planned = max(told.planned, run.counts.planned)
+        told.settle()
 
 
 def _made(counts: Counts) -> int:
@@ -198,8 +220,12 @@ def _count_as_made(report: Report, earlier: dict[str, Counts]) -> None:
     """Let what earlier rounds made, and this one kept, count as made."""
     for run in report.runs:
         counts, before = run.counts, earlier.get(run.trace_dir, Counts())
+        # Of a manifest that is being written anew some rows are away: they are not forgotten.
+        shorter = counts.planned < before.planned
         for name in ("converted", "replaced"):
-            moved = min(getattr(before, name), counts.kept)
+            known, new = getattr(before, name), getattr(counts, name)
+            moved = min(known, counts.kept)
             counts.kept -= moved
-            setattr(counts, name, getattr(counts, name) + moved)
-        earlier[run.trace_dir] = counts
+            setattr(counts, name, new + moved)
+            setattr(before, name, known + new)
+        earlier[run.trace_dir] = before if shorter else replace(counts)

@@ -41,7 +41,7 @@ class Tally:
         self._errors: dict[int, tuple[int, RowError]] = {}
         self._replaced: dict[int, Replaced] = {}
         self._digests = [DigestSum() for _ in plan.runs]
-        self._reports = [_blank(planned) for planned in plan.runs]
+        self._reports = [blank_report(planned) for planned in plan.runs]
         self.failed = 0
         self._done = 0
 
@@ -112,7 +112,8 @@ class Tally:
         return Report(layout, self._reports, errors, 0.0, stopped, replaced)
 
 
-def _blank(planned: PlannedRun) -> RunReport:
+def blank_report(planned: PlannedRun) -> RunReport:
+    """The report of a run of which nothing is counted yet."""
     run = planned.run
     return RunReport(
         str(run.trace_dir),

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from ..errors import Exp2procError, PlanError
 from .active import active_backend
-from .choice import BACKENDS, ENGINES, EngineChoice
+from .choice import BACKENDS, ENGINES, EngineChoice, check_cores
 from .engine import Engine, Lost, Task, Work, WorkersLost
 from .processes import children_off_working_directory, kept_handlers
 
@@ -40,6 +40,8 @@ def open_engine(choice: EngineChoice) -> Iterator[Engine]:
         active = None
     with children_off_working_directory():
         try:
+            if name != "sequential":
+                check_cores()
             with kept_handlers():
                 engine = (kind or ENGINES["loky"]).connect(choice, active)
         except Exp2procError as err:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,6 +12,10 @@ from ..errors import Exp2procError
 from .engine import Engine
 
 Backend = Literal["loky", "threading", "sequential", "dask", "ray"]
+
+
+CORES: Final = "LOKY_MAX_CPU_COUNT"
+"""The environment variable of joblib's that bounds the cores which workers are started for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,26 @@ class EngineChoice:
             found.append("--address goes with --backend ray")
         if self.jobs != "auto" and (not isinstance(self.jobs, int) or self.jobs < 1):
             found.append(f"jobs is {self.jobs}: it may be auto or a number from 1")
-        return [Exp2procError("usage", message) for message in found]
+        problems = [Exp2procError("usage", message) for message in found]
+        try:
+            check_cores()
+        except Exp2procError as err:
+            problems.append(err)
+        return problems
+
+
+def check_cores() -> None:
+    """See whether joblib can read `LOKY_MAX_CPU_COUNT`, as it does wherever workers are started.
+
+    Raises:
+        Exp2procError: `usage`.
+    """
+    given = os.environ.get(CORES, "1")
+    try:
+        int(given)
+    except ValueError:
+        why = f"{CORES} is {given!r}: it may be a whole number"
+        raise Exp2procError("usage", why, f"Set it to a number, or unset {CORES}.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from ..traces.manifest import BadLine, Row
 from ..traces.trace import read_trace
 from .plan import Plan, PlannedRun
 from .planner import draft_plan
-from .shards import text_seconds
+from .shards import text_seconds, without_rows
 
 # Bytes, as measured on the published samples (Qwen3, 60 samples of 314 tokens on average).
 _SAMPLE_BYTES: Final = 1300
@@ -131,9 +131,11 @@ def forecast(options: Options) -> Forecast:
         usable = _add_run(made, draft, planned)
         keys.update((row.prompt_sha1, row.target_sha1) for row in usable)
     made.texts = len(keys)
-    made.known_texts = sum(text.known for text in draft.texts)
-    if draft.texts:
-        work = sum(map(text_seconds, draft.texts))
+    barred = {number for planned in draft.runs for number in draft.barred(planned)}
+    texts = without_rows(draft.texts, barred)
+    made.known_texts = sum(text.known for text in texts)
+    if texts:
+        work = sum(map(text_seconds, texts))
         made.jobs = connect(options.engine, None).workers(work)
         made.seconds = work / made.jobs + (_WORKERS_START if made.jobs > 1 else 0.0)
     return made
@@ -143,10 +145,11 @@ def _add_run(made: Forecast, draft: Plan, planned: PlannedRun) -> list[Row]:
     """Enter a run; returns its rows that can work."""
     run = planned.run
     there = _names(str(run.trace_dir))
+    barred = draft.barred(planned)
     usable: list[Row] = []
     failing = pending = 0
     for row in planned.rows:
-        error = draft.failures.get(row.number)
+        error = draft.failures.get(row.number) or barred.get(row.number)
         waits = planned.young and row.open_ended
         if error is None and row.file not in there and not waits:
             error = Exp2procError("trace-missing", "it does not exist")
@@ -171,7 +174,7 @@ def _add_run(made: Forecast, draft: Plan, planned: PlannedRun) -> list[Row]:
             tokens=sum(row.prompt_len + row.gen_len for row in usable),
             tokenizer=draft.tokenizers[planned.tokenizer].name if planned.tokenizer >= 0 else "",
             dataset_files=planned.datasets,
-            existing=planned.existing,
+            existing=len(planned.existing),
             failing=failing,
             pending=pending,
             size=_size(str(run.trace_dir), usable, LAYOUTS[made.layout]),

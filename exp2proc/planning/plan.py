@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import Exp2procError
+from ..formats.names import promised_by
 from ..options import Options
 from ..results import RunWarning
 from ..tokens.aligner import Tokenizers, TokenizerSource
@@ -27,7 +29,7 @@ class PlannedRun:
         first: number in the plan of the first row.
         datasets: the dataset caches its texts are looked up in.
         tokenizer: number in `Plan.tokenizers`, -1 when none is needed.
-        existing: how many of its outputs are there already.
+        existing: names of its outputs that are there already.
         young: whether its manifest changed so lately that exp2 may still be writing it.
         problems: why none of its rows can be converted.
         warnings: what should be known about it, though it costs no row.
@@ -40,7 +42,7 @@ class PlannedRun:
     first: int = 0
     datasets: tuple[str, ...] = ()
     tokenizer: int = -1
-    existing: int = 0
+    existing: set[str] = field(default_factory=set)
     young: bool = False
     problems: list[Exp2procError] = field(default_factory=list)
     warnings: list[RunWarning] = field(default_factory=list)
@@ -48,6 +50,22 @@ class PlannedRun:
     def row(self, number: int) -> Row | BadLine:
         """A row by its number in the plan."""
         return self.rows[number - self.first]
+
+    @property
+    def files(self) -> set[str]:
+        """The traces that its rows name: a broken or repeated line has none of its own."""
+        return {row.file for row in self.rows if isinstance(row, Row)}
+
+    def awaited(self, limit: int | None) -> int | None:
+        """Rows that the run's name promises and that are not there; None where it does not say.
+
+        Args:
+            limit: rows that are taken at most.
+        """
+        if len(self.rows) == limit:
+            return 0
+        promised = promised_by(self.run.run_tag)
+        return None if promised is None else max(0, promised - len(self.files))
 
 
 @dataclass(slots=True)
@@ -92,6 +110,8 @@ class Plan:
         pending: numbers of rows that exp2 seems to be still writing.
         row_count: rows of all runs.
         datasets: SHA-256 of the dataset caches that were looked into, hex, by path.
+        away: runs that were named and are not there, or cannot be read, and folders that cannot be
+            listed: why.
     """
 
     options: Options
@@ -102,6 +122,7 @@ class Plan:
     pending: set[int] = field(default_factory=set)
     row_count: int = 0
     datasets: dict[str, str] = field(default_factory=dict)
+    away: dict[Path, Exp2procError] = field(default_factory=dict)
 
     def folders(self) -> list[tuple[str, str]]:
         """(trace_dir, out_dir) by run number."""
@@ -112,6 +133,11 @@ class Plan:
         for row in planned.rows:
             if isinstance(row, Row) and row.number not in self.failures:
                 yield row
+
+    def barred(self, planned: PlannedRun) -> dict[int, Exp2procError]:
+        """The rows of a run that cannot start, by number: why; none of another run."""
+        numbers = (row.number for row in planned.rows if row.number not in self.pending)
+        return dict.fromkeys(numbers, planned.problems[0]) if planned.problems else {}
 
     def open_tokenizers(self) -> Tokenizers:
         """The tokenizers, for use in this process."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
+from pathlib import Path
 
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
@@ -17,10 +18,10 @@ from ..formats.names import promised_by
 from ..options import Options, TokenizerChoice, parse_tokenizers
 from ..results import RunWarning
 from ..system.files import absolute
-from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key
+from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key, usual_limit
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, load_manifest
-from ..traces.runs import describe_run, find_runs, refuse_traces
+from ..traces.runs import describe_run, find_runs, refuse_traces, why_unread
 from .matching import choose_tokenizers, group_by_text, match_texts, name_runs
 from .plan import Plan, PlannedRun
 from .shards import without_rows
@@ -49,7 +50,8 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
     """As much of a plan as can be made, and every problem that keeps it from being carried out.
 
     A run without a dataset or a tokenizer is a problem where no other run can start, or with
-    `strict`; else its rows are failures, and the others are converted. Texts of runs without a
+    `strict`; else its rows are failures, and the others are converted. One that is away is always a
+    problem, which who waits for it may pass over (`Plan.away`). Texts of runs without a
     tokenizer have the number -1 for it where they are in the draft at all. Without `outputs` it
     does not matter what lies where samples would go.
     """
@@ -57,6 +59,8 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
     problems = options.problems()
     tokenizers = TokenizerChoice({}, None)
     try:
+        if options.cache:
+            usual_limit()
         tokenizers = parse_tokenizers(options.tokenizer_model)
     except Exp2procError as err:
         problems.append(err)
@@ -65,7 +69,8 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
     try:
         _enter_runs(plan, problems)
     except Exp2procError as err:
-        return plan, [*problems, err]
+        return plan, [*problems, *plan.away.values(), err]
+    problems += plan.away.values()
     if outputs:
         _check_outputs(plan, problems)
     if LAYOUTS[options.layout].needs_text:
@@ -87,16 +92,15 @@ def _leave_out_runs(plan: Plan, problems: list[Exp2procError]) -> None:
         problems += {id(error): error for run in barred for error in run.problems}.values()
         return
     for planned in barred:
-        for row in planned.rows:
-            if row.number not in plan.pending:
-                plan.failures.setdefault(row.number, planned.problems[0])
+        for number, error in plan.barred(planned).items():
+            plan.failures.setdefault(number, error)
     if barred:
         plan.texts = [*without_rows(plan.texts, plan.failures)]
 
 
 def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
     options = plan.options
-    folders = find_runs(options.trace_dir, options.traces_root)
+    folders = find_runs(options.trace_dir, options.traces_root, plan.away.__setitem__)
     if options.out_dir is not None and len(folders) != 1:
         problems.append(
             Exp2procError("usage", f"--out_dir goes with exactly one run, not {len(folders)}")
@@ -109,9 +113,7 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
             # A date far ahead says nothing: a clock was set back, or was another machine's.
             young = abs(time.time() - (folder / NAME).stat().st_mtime) < _YOUNG
         except OSError as err:
-            problems.append(
-                Exp2procError("manifest-unreadable", f"{folder / NAME}: {err.strerror or err}")
-            )
+            plan.away[folder] = why_unread(folder, err)
             continue
         planned = PlannedRun(run, manifest.rows, manifest.sha256, manifest.cut, first, young=young)
         _look_for_all_rows(planned, options, problems)
@@ -126,7 +128,7 @@ def _look_for_all_rows(
 ) -> None:
     """Say so where a manifest is empty, or shorter than the run's name promises."""
     run, count, promised = planned.run, len(planned.rows), promised_by(planned.run.run_tag)
-    if count == options.limit or (count and (promised is None or count >= promised)):
+    if count == options.limit or (count and not planned.awaited(options.limit)):
         return
     where = f" where the run's name promises {promised}" if promised else ""
     if not count and options.fail_on_empty_manifest:
@@ -137,7 +139,7 @@ def _look_for_all_rows(
         said = f"no rows{where}: nothing to convert, no folder is made"
         planned.warnings.append(RunWarning("empty-run", said))
     else:
-        said = f"{count} rows{where}: the run was cut, or is still being written"
+        said = f"{len(planned.files)} rows{where}: the run was cut, or is still being written"
         planned.warnings.append(RunWarning("fewer-rows", said))
 
 
@@ -187,19 +189,24 @@ def _check_outputs(plan: Plan, problems: list[Exp2procError]) -> None:
         except Exp2procError as err:
             problems.append(err)
         else:
-            planned.existing = len(existing(plan, planned))
+            planned.existing = _existing(plan, planned)
     for shared in owners.values():
         _check_collision(plan, shared, problems)
     if not (plan.options.overwrite or plan.options.resume):
-        problems += outputs_exist((planned, planned.existing) for planned in plan.runs)
+        problems += outputs_exist(plan, {})
 
 
-def outputs_exist(counts: Iterable[tuple[PlannedRun, int]]) -> list[Exp2procError]:
+def outputs_exist(plan: Plan, own: Mapping[Path, set[str]]) -> list[Exp2procError]:
     """A problem for each run that has outputs which may not be replaced.
 
     Args:
-        counts: runs, and how many such outputs each has.
+        plan: the runs.
+        own: names of outputs that may, by trace_dir.
     """
+    counts = (
+        (planned, len(planned.existing - own.get(planned.run.trace_dir, set())))
+        for planned in plan.runs
+    )
     return [
         Exp2procError(
             "outputs-exist",
@@ -210,7 +217,7 @@ def outputs_exist(counts: Iterable[tuple[PlannedRun, int]]) -> list[Exp2procErro
     ]
 
 
-def existing(plan: Plan, planned: PlannedRun) -> set[str]:
+def _existing(plan: Plan, planned: PlannedRun) -> set[str]:
     """The names of a run's outputs that are there."""
     try:
         there = set(os.listdir(planned.run.out_dir))

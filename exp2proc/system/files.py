@@ -74,7 +74,7 @@ class Hashed:
 
 
 def is_missing(err: OSError) -> bool:
-    """Whether a file is simply not there.
+    """Whether a file is simply not there; under a name that is too long none can be.
 
     >>> try:
     ...     open_regular("/nowhere/at/all")
@@ -82,4 +82,4 @@ def is_missing(err: OSError) -> bool:
     ...     is_missing(err)
     True
     """
-    return err.errno in (errno.ENOENT, errno.ENOTDIR)
+    return err.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)

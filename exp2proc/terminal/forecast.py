@@ -40,7 +40,8 @@ def _closing(forecast: Forecast) -> str:
     pending = forecast.total("pending")
     known = f", {forecast.known_texts} of them known" if forecast.known_texts else ""
     return (
-        f"{rows} of {forecast.total('rows')} rows can be converted"
+        ("nothing can start as it is; else " if forecast.problems and rows else "")
+        + f"{rows} of {forecast.total('rows')} rows can be converted"
         + (f", {pending} are pending" if pending else "")
         + f"; {forecast.texts} texts{known}; about {_seconds(forecast.seconds)} with"
         f" {forecast.jobs} worker{'' if forecast.jobs == 1 else 's'},"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from ..formats.names import printable
 from ..results import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ def say_round(done: Round) -> None:
         for name in ("failed", "pending"):
             if number := getattr(counts, name):
                 told += f", {number} {name}"
+        if done.problems:
+            told += f", {len(done.problems)} away or unreadable"
+    if done.problems:
+        told += f" ({printable(done.problems[0].message)})"
     after = f"; next in {done.rest:g} s" if done.rest else "; the last one"
     print(f"exp2proc: round {done.number}: {told}{after}", file=sys.stderr, flush=True)
 

@@ -18,6 +18,9 @@ from .errors import print_errors, print_left_out, print_warnings, run_name
 _MAX_RUNS: Final = 40
 """Runs that are shown; of more, those with the most failures."""
 
+_MAX_LEFT: Final = 3
+"""Runs whose rows that are left are told; the table has those of all."""
+
 _MAX_REASONS: Final = 8
 """Reasons for replacing samples that are told; the JSON report has each sample's."""
 
@@ -68,11 +71,28 @@ def _left(report: Report, resume: str) -> Iterator[Text]:
     """What a run that stopped or failed left, and how to go on."""
     counts = report.counts
     if report.stopped:
-        yield Text(f"{_STOPPED[report.stopped]}: {counts.unfinished} rows left", style="red")
+        yield Text(_stop(report), style="red")
     for problem in report.problems:
         yield Text(f"{problem.code}: {printable(problem.message)}", style="red")
     if report.stopped or counts.failed:
         yield Text(f"to go on: {printable(resume)}")
+
+
+def _stop(report: Report) -> str:
+    """Why a run stopped, and what that left."""
+    assert report.stopped is not None
+    said, left = _STOPPED[report.stopped], report.counts.unfinished
+    if report.stopped != "blocked":
+        return f"{said}: {left} rows left"
+    if left:
+        some = [(run.counts.unfinished, run) for run in report.runs if run.counts.unfinished]
+        told = [f"{count} of {printable(_run_name(run))}" for count, run in some[:_MAX_LEFT]]
+        more = f" and {len(some) - _MAX_LEFT} more runs" if len(some) > _MAX_LEFT else ""
+        return f"{said}: {left} rows left: {', '.join(told)}{more}"
+    away = len(report.problems)
+    if any(problem.code not in _AWAY for problem in report.problems):
+        return said
+    return f"stopped: {away} {'run is' if away == 1 else 'runs are'} away or cannot be read"
 
 
 def _done(report: Report) -> Text:
@@ -94,6 +114,7 @@ _STOPPED: Final[dict[str, str]] = {
     "cluster_lost": "stopped: the cluster went away",
     "blocked": "stopped: the next round could not start",
 }
+_AWAY: Final = ("no-runs", "manifest-unreadable")
 
 
 def _runs_table(runs: Sequence[RunReport]) -> Table:

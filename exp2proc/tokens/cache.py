@@ -16,6 +16,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
+from ..errors import Exp2procError
 from .prefixes import DEFAULT_PREFIX
 
 _T = TypeVar("_T")
@@ -28,6 +29,8 @@ _DIGEST: Final = 16
 _NOWHERE: Final = Path(os.devnull, "exp2proc")
 _WAIT: Final = 5.0
 """Seconds to wait for a cache that another process has locked; after that, not again."""
+LIMIT: Final = "EXP2PROC_CACHE_MB"
+"""The environment variable that bounds the cache."""
 DEFAULT_LIMIT: Final = 1 << 30
 """Bytes the cache may hold before the entries unused for longest are dropped (1 GiB)."""
 
@@ -46,6 +49,25 @@ def cache_folder() -> Path:
     except RuntimeError:
         return _NOWHERE
     return folder if folder.is_absolute() else _NOWHERE  # "~" as it is, of earlier platformdirs
+
+
+def usual_limit() -> int:
+    """Bytes that `EXP2PROC_CACHE_MB` lets the cache hold, by default `DEFAULT_LIMIT`.
+
+    Raises:
+        Exp2procError: `usage`.
+    """
+    given = os.environ.get(LIMIT)
+    if not given:
+        return DEFAULT_LIMIT
+    try:
+        size = float(given) * (1 << 20)
+        if size >= 0:
+            return int(size)
+    except (ValueError, OverflowError):
+        pass
+    why = f"{LIMIT} is {given!r}: it may be a number from 0"
+    raise Exp2procError("usage", why, f"Set it to megabytes, or unset {LIMIT}.")
 
 
 def alignment_key(
@@ -83,7 +105,7 @@ class Cache:
 
     def __init__(self, folder: str | Path, limit: int | None = None) -> None:
         self.path = Path(folder) / _FILE
-        self.limit = _limit() if limit is None else limit
+        self.limit = usual_limit() if limit is None else limit
 
     def known(self, keys: Sequence[bytes]) -> set[bytes]:
         """Which keys have an entry; whether it is whole shows when it is read."""
@@ -181,13 +203,6 @@ CREATE TABLE IF NOT EXISTS entries (
     key BLOB PRIMARY KEY, used INTEGER NOT NULL, digest BLOB NOT NULL, value BLOB NOT NULL
 )
 """
-
-
-def _limit() -> int:
-    try:
-        return int(float(os.environ["EXP2PROC_CACHE_MB"]) * (1 << 20))
-    except (KeyError, ValueError, OverflowError):
-        return DEFAULT_LIMIT
 
 
 def _digest(key: bytes, value: bytes) -> bytes:

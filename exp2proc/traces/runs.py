@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
@@ -36,8 +36,22 @@ class Run:
     run_tag: str
 
 
-def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path]:
+def _refuse(place: Path, error: Exp2procError) -> None:
+    raise error
+
+
+def find_runs(
+    trace_dirs: Sequence[Path],
+    traces_root: Path | None,
+    on_error: Callable[[Path, Exp2procError], object] = _refuse,
+) -> list[Path]:
     """The run folders that were named or stand below a root, absolute, sorted, each once.
+
+    Args:
+        trace_dirs: run folders; whether they are there shows when they are read.
+        traces_root: a folder, in place of these.
+        on_error: is told of each folder that cannot be listed, which may hide runs; by default
+            that is an error: better none than some of them.
 
     Raises:
         Exp2procError: `no-runs`, or `manifest-unreadable` for a folder that cannot be listed.
@@ -46,7 +60,12 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
         root = absolute(traces_root)
         if not os.path.isdir(root):
             raise Exp2procError("no-runs", f"traces_root {root} is not a folder")
-        folders = walk(root, on_error=_refuse_unreadable)
+
+        def unlisted(err: OSError) -> None:
+            if not is_missing(err):
+                on_error(Path(err.filename), _unreadable(f"the folder {err.filename}", err))
+
+        folders = walk(root, on_error=unlisted)
         found = sorted(Path(folder.path) for folder in folders if NAME in folder.files)
         if not found:
             raise Exp2procError("no-runs", f"no folder below {root} holds a {NAME}")
@@ -54,20 +73,19 @@ def find_runs(trace_dirs: Sequence[Path], traces_root: Path | None) -> list[Path
     named: dict[str, list[str]] = defaultdict(list)
     for folder in map(absolute, trace_dirs):
         named[os.path.realpath(folder)].append(str(folder))
-    found = [Path(truest(paths)) for paths in named.values()]
-    for folder in found:
-        if not os.path.isfile(folder / NAME):
-            what = f"holds no {NAME}" if os.path.isdir(folder) else "is not a folder"
-            raise Exp2procError("no-runs", f"trace_dir {folder} {what}")
-    return found
+    return [Path(truest(paths)) for paths in named.values()]
 
 
-def _refuse_unreadable(err: OSError) -> None:
-    """A folder that cannot be looked into may hide runs: better none than some of them."""
-    if not is_missing(err):
-        raise Exp2procError(
-            "manifest-unreadable", f"the folder {err.filename}: {err.strerror or err}"
-        )
+def why_unread(trace_dir: Path, err: OSError) -> Exp2procError:
+    """Why the manifest of a run could not be read: it is not there, or the system refuses."""
+    if is_missing(err) and not os.path.lexists(trace_dir / NAME):
+        what = f"holds no {NAME}" if os.path.isdir(trace_dir) else "is not a folder"
+        return Exp2procError("no-runs", f"trace_dir {trace_dir} {what}")
+    return _unreadable(trace_dir / NAME, err)
+
+
+def _unreadable(what: str | Path, err: OSError) -> Exp2procError:
+    return Exp2procError("manifest-unreadable", f"{what}: {err.strerror or err}")
 
 
 def refuse_traces(folder: Path) -> None:

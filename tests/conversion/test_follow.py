@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import attrs
 import pytest
 from support.arrays import assert_same_tree
-from support.cli import COMMAND, run_json
+from support.cli import COMMAND, run_cli, run_json
 from support.processes import unmeasured
 
 import exp2proc
@@ -295,6 +296,21 @@ def test_a_run_that_does_not_come_back_is_named(demo: DemoTree, tmp_path: Path) 
     assert (problem.code, problem.message) == ("no-runs", f"{growing / cut.name} is gone")
 
 
+def test_each_is_named_where_no_run_is_left(demo: DemoTree, tmp_path: Path) -> None:
+    _, growing = _one_of_two_is_cut(demo, tmp_path)
+    runs = sorted(growing.iterdir())
+
+    def change(done: Round) -> None:
+        if done.number == 1:
+            for run in runs:
+                shutil.rmtree(run)
+
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
+    report = follow(options, exp2proc.Following(every=0.01, patience=0.1), change)
+    assert (report.counts.converted, report.stopped, report.exit_code) == (13, "blocked", 1)
+    assert [str(one) for one in report.problems] == [f"no-runs: {run} is gone" for run in runs]
+
+
 @pytest.mark.parametrize("resume", [False, True])
 def test_outputs_of_a_run_that_comes_later(demo: DemoTree, tmp_path: Path, resume: bool) -> None:
     """What was there before this following is replaced only where --resume was asked for."""
@@ -314,10 +330,13 @@ def test_outputs_of_a_run_that_comes_later(demo: DemoTree, tmp_path: Path, resum
     report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
     if resume:
         assert (report.counts.converted, report.counts.replaced, report.exit_code) == (15, 1, 0)
-    else:
-        assert [one.code for one in report.problems] == ["outputs-exist"]
-        assert (report.stopped, report.exit_code) == ("blocked", 1)
-        assert there.read_bytes() == b"somebody else's"
+        return
+    assert [one.code for one in report.problems] == ["outputs-exist"]
+    assert (report.stopped, report.exit_code) == ("blocked", 1)
+    assert there.read_bytes() == b"somebody else's"
+    left = {run.run_tag: (run.counts.planned, run.counts.unfinished) for run in report.runs}
+    assert left == {first.name: (8, 3), later.name: (8, 8)}, "those of the round that was refused"
+    assert (report.counts.converted, report.counts.unfinished) == (5, 11)
 
 
 def test_a_manifest_that_is_written_anew(demo: DemoTree, tmp_path: Path) -> None:
@@ -335,3 +354,130 @@ def test_a_manifest_that_is_written_anew(demo: DemoTree, tmp_path: Path) -> None
     report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
     assert (report.stopped, report.exit_code, report.counts.planned) == (None, 0, 8)
     assert report.problems == []
+    assert (report.counts.converted, report.counts.kept) == (8, 0), "all were made here"
+
+
+def test_lines_that_are_no_rows_of_their_own_are_not_counted(
+    demo: DemoTree, tmp_path: Path
+) -> None:
+    """Eight lines, as many as the name promises; but five rows, the others come later."""
+    source = _runs(demo)[0]
+    run = tmp_path / "traces" / NEEDLES / source.name
+    _write(source, run, range(5))
+    with (run / "manifest.jsonl").open("ab") as manifest:
+        manifest.write(b"".join((source / "manifest.jsonl").read_bytes().splitlines(True)[:2]))
+        manifest.write(b"garbage\n")
+
+    def change(done: Round) -> None:
+        if done.number == 1:
+            assert done.report is not None
+            (warning,) = done.report.runs[0].warnings
+            assert warning.message.startswith("5 rows where the run's name promises 8")
+        if done.number == 2:
+            _write(source, run, range(5, 8))
+
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
+    report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
+    assert (report.counts.converted, report.counts.failed, report.stopped) == (8, 3, None)
+    assert not report.runs[0].warnings
+
+
+def _named(options: exp2proc.Options, *runs: Path) -> exp2proc.Options:
+    return attrs.evolve(options, traces_root=None, trace_dir=runs)
+
+
+def test_a_named_run_that_is_not_there_yet(demo: DemoTree, tmp_path: Path) -> None:
+    """The others are converted meanwhile."""
+    growing, (first, later) = tmp_path / "traces" / NEEDLES, _runs(demo)[:2]
+    shutil.copytree(first, growing / first.name)
+    told: list[tuple[int, list[str]]] = []
+
+    def change(done: Round) -> None:
+        told.append((done.made, [str(problem) for problem in done.problems]))
+        if done.number == 2:
+            shutil.copytree(later, growing / later.name)
+
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
+    options = _named(options, growing / first.name, growing / later.name)
+    report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
+    assert (report.counts.converted, report.stopped, report.problems) == (16, None, [])
+    absent = [f"no-runs: trace_dir {growing / later.name} is not a folder"]
+    assert told == [(8, absent), (0, absent), (8, [])]
+
+
+def test_named_runs_that_never_come(demo: DemoTree, tmp_path: Path) -> None:
+    growing, runs = tmp_path / "traces" / NEEDLES, _runs(demo)[:3]
+    shutil.copytree(runs[0], growing / runs[0].name)
+    (growing / runs[1].name).mkdir()
+    named = [word for run in runs for word in ("--trace_dir", growing / run.name)]
+    done = run_cli(
+        *("convert", *named, "--layout", "proc_1", "--out_root", tmp_path / "out"),
+        *("--follow", "--every", "0.1", "--patience", "0.3"),
+    )
+    assert done.returncode == 1
+    assert "round 1: 8 rows of 1 runs, 8 made, 2 away or unreadable (trace_dir " in done.stderr
+    assert "stopped: 2 runs are away or cannot be read\n" in done.stdout
+    assert f"no-runs: trace_dir {growing / runs[1].name} holds no manifest.jsonl\n" in done.stdout
+    assert f"no-runs: trace_dir {growing / runs[2].name} is not a folder\n" in done.stdout
+    assert "8 of 8 rows done" in done.stdout
+    none = run_json(
+        *("convert", *named[2:], "--layout", "proc_1", "--out_root", tmp_path / "none"),
+        *("--follow", "--every", "0.1", "--patience", "0.3"),
+        code=2,
+    )
+    assert [problem["code"] for problem in none["problems"]] == ["no-runs", "no-runs"]
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("back", [True, False])
+def test_a_manifest_that_cannot_be_read(
+    demo: DemoTree, tmp_path: Path, named: bool, back: bool
+) -> None:
+    """It costs its own run, is looked at again in each round, and is named at the end."""
+    growing, (whole, other) = tmp_path / "traces" / NEEDLES, _runs(demo)[:2]
+    manifest = growing / whole.name / "manifest.jsonl"
+    shutil.copytree(whole, manifest.parent)
+    _write(other, growing / other.name, range(5))
+
+    def change(done: Round) -> None:
+        if done.number == 1:
+            manifest.rename(tmp_path / "manifest")
+            manifest.symlink_to(manifest)
+        if done.number == 2:
+            assert [problem.code for problem in done.problems] == ["manifest-unreadable"]
+            _write(other, growing / other.name, range(5, 8))
+        if done.number == 4 and back:
+            (tmp_path / "manifest").rename(manifest)
+
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
+    if named:
+        options = _named(options, manifest.parent, growing / other.name)
+    report = follow(options, exp2proc.Following(every=0.01, patience=30 if back else 0.2), change)
+    assert len(list((tmp_path / "out").rglob("*.npz"))) == 16
+    if back:
+        assert (report.counts.converted, report.stopped, report.problems) == (16, None, [])
+    else:
+        assert (report.counts.converted, report.stopped, report.exit_code) == (8, "blocked", 1)
+        (problem,) = report.problems
+        assert problem.code == "manifest-unreadable"
+        assert str(manifest) in problem.message
+
+
+def test_a_last_line_that_is_torn_for_long(demo: DemoTree, tmp_path: Path) -> None:
+    """An old manifest, so that the line is broken, not pending; then the writer goes on."""
+    source = _runs(demo)[0]
+    run = tmp_path / "traces" / NEEDLES / source.name
+    shutil.copytree(source, run)
+    content = (run / "manifest.jsonl").read_bytes()
+    (run / "manifest.jsonl").write_bytes(content[:-100])
+    os.utime(run / "manifest.jsonl", (1e9, 1e9))
+
+    def change(done: Round) -> None:
+        if done.number == 2:
+            assert done.report is not None
+            assert [error.code for error in done.report.errors] == ["manifest-invalid"]
+            (run / "manifest.jsonl").write_bytes(content)
+
+    options = _options(demo, tmp_path / "traces", tmp_path / "out")
+    report = follow(options, exp2proc.Following(every=0.01, patience=30), change)
+    assert (report.counts.converted, report.errors, report.stopped) == (8, [], None)

@@ -115,11 +115,12 @@ def test_what_can_be_told_is_told_though_nothing_can_start(demo: DemoTree) -> No
     assert "no-dataset (4)" in shown.stderr
     assert "no-tokenizer (1)" in shown.stderr
     assert "no-dataset (32)" in shown.stdout
-    assert "64 of 96 rows can be converted" in shown.stdout
+    assert "no-tokenizer (64)" in shown.stdout
+    assert "\n0 of 96 rows can be converted; 0 texts;" in shown.stdout
     report = run_json("plan", *words(demo)[:4], "--out_root", demo.out, code=2)
     assert {p["code"] for p in report["problems"]} == {"no-dataset", "no-tokenizer"}
-    assert report["totals"]["failing"] == 32
-    assert [run["texts"] for run in report["runs"]].count(0) == 4
+    assert report["totals"]["failing"] == 96
+    assert [run["texts"] for run in report["runs"]] == [0] * 12
     refused = run_json("convert", *words(demo)[:4], "--out_root", demo.out, code=2)
     assert refused["problems"] == report["problems"]
 
@@ -130,6 +131,28 @@ def test_a_missing_dataset_does_not_hide_a_broken_tokenizer(demo: DemoTree) -> N
     report = run_json("convert", *words(demo), code=2)
     assert {p["code"] for p in report["problems"]} == {"no-dataset", "tokenizer-invalid"}
     assert not demo.out.exists()
+
+
+def test_rows_of_a_tokenizer_that_does_not_load_cannot_work(demo: DemoTree) -> None:
+    (demo.tokenizer / "tokenizer.json").write_text("{}")
+    report = run_json("plan", *words(demo), code=2)
+    told = [report["totals"][name] for name in ("rows", "failing", "texts", "known_texts", "size")]
+    assert told == [96, 96, 0, 0, 0]
+    assert {failure["code"] for failure in report["failures"]} == {"tokenizer-invalid"}
+    refused = run_json("convert", *words(demo), code=2)
+    assert refused["problems"] == report["problems"]
+    shown = run_cli("plan", *words(demo))
+    assert shown.returncode == 2
+    assert "tokenizer-invalid (96)" in shown.stdout
+    assert "\n0 of 96 rows can be converted; 0 texts;" in shown.stdout
+
+
+def test_rows_that_could_work_where_nothing_can_start(demo: DemoTree) -> None:
+    what = (*words(demo), "--layout", "proc_1")
+    run_json("convert", *what)
+    shown = run_cli("plan", *what)
+    assert shown.returncode == 2
+    assert "\nnothing can start as it is; else 96 of 96 rows can be converted;" in shown.stdout
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_outputs_that_are_there_do_not_matter_with_resume_or_overwrite(
     assert _problems(_options(demo, tmp_path)).keys() == {"outputs-exist"}
     for flag in ("resume", "overwrite"):
         plan = make_plan(_options(demo, tmp_path, **{flag: True}))
-        assert [planned.existing for planned in plan.runs] == [8] * 12
+        assert [len(planned.existing) for planned in plan.runs] == [8] * 12
 
 
 def test_an_output_folder_that_is_a_trace_run(demo: DemoTree, tmp_path: Path) -> None:
@@ -324,3 +324,16 @@ def test_an_empty_run_needs_neither_dataset_nor_tokenizer(demo: DemoTree, tmp_pa
     report = run_json("convert", "--trace_dir", run, "--out_root", tmp_path / "out")
     assert report["counts"]["planned"] == 0
     assert not (tmp_path / "out").exists()
+
+
+def test_all_runs_that_are_not_there_are_named(demo: DemoTree, tmp_path: Path) -> None:
+    run = next(path.parent for path in demo.traces.rglob("manifest.jsonl"))
+    (tmp_path / "empty").mkdir()
+    named = (tmp_path / "none", run, tmp_path / "empty")
+    found = _problems(_options(demo, tmp_path, traces_root=None, trace_dir=named))
+    assert found == {
+        "no-runs": [
+            f"trace_dir {tmp_path / 'none'} is not a folder",
+            f"trace_dir {tmp_path / 'empty'} holds no manifest.jsonl",
+        ]
+    }

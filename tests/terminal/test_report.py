@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from exp2proc.errors import Exp2procError
 from exp2proc.results import Counts, Report, RowError, RunReport
 from exp2proc.terminal.report import print_report
 
@@ -47,6 +48,28 @@ def test_failures_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     assert quiet.out == ""
     assert quiet.err.splitlines()[-2:] == ["interrupted: 6 rows left", "to go on: exp2proc again"]
     assert "traceback" not in quiet.err
+
+
+def test_what_a_following_left(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows of runs that a round could not start with; runs that are away; never "0 rows"."""
+    exist, gone = Exp2procError("outputs-exist", "2 of 8"), Exp2procError("no-runs", "/t is gone")
+    for left, problems, expected in (
+        (0, [gone], ["stopped: 1 run is away or cannot be read", "no-runs: /t is gone"]),
+        (0, [exist], ["stopped: the next round could not start", "outputs-exist: 2 of 8"]),
+        (
+            3,
+            [exist, gone],
+            [
+                "stopped: the next round could not start: 3 rows left: 3 of math/m/run0",
+                "outputs-exist: 2 of 8",
+                "no-runs: /t is gone",
+            ],
+        ),
+    ):
+        report = Report("proc", [_run(0), _run(1)], stopped="blocked", problems=problems)
+        report.runs[0].counts.unfinished = left
+        print_report(report, quiet=True, resume="exp2proc again")
+        assert capsys.readouterr().err.splitlines() == [*expected, "to go on: exp2proc again"]
 
 
 def test_of_many_runs_those_with_failures_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
