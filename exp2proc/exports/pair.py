@@ -79,11 +79,17 @@ def pair_with_rows(
     runs = {folder: describe_run(folder, Path("/"), None) for folder in find_runs((), root)}
     by_path = {run.out_dir.parts[1:]: folder for folder, run in runs.items()}
     named = [absolute(out) for out in outs]
+    places = {
+        os.path.realpath(out.joinpath(*way)): run for out in named for way, run in by_path.items()
+    }
     works: list[SampleWork] = []
+    paired: dict[str, Path | None] = {}
     for folder, files in folders.items():
-        run = _run_of(folder, by_path)
+        real = os.path.realpath(folder)
+        run = _run_of(folder, by_path, places.get(real))
         if run is None and len(runs) == len(folders) == 1:
             (run,) = runs
+        paired[real] = run
         if run is None:
             said = f"its path ends like that of no run below {root}"
             errors.append(sample_error("sample-unexpected", f"{folder}/", said))
@@ -94,31 +100,45 @@ def pair_with_rows(
         if any(Path(folder).is_relative_to(out) for out in named):  # not only single samples of it
             _miss_samples(folder, files, rows, run, errors)
     for out in named:
-        _miss_runs(out, by_path, folders, errors)
+        _miss_runs(out, by_path, paired, errors)
     return works
 
 
 def _miss_runs(
     out: Path,
     by_path: dict[tuple[str, ...], Path],
-    folders: dict[str, list[str]],
+    paired: dict[str, Path | None],
     errors: list[RowError],
 ) -> None:
-    """Where `out` is the root of an export, every run must have its folder in it."""
-    expected = {str(out.joinpath(*parts)): run for parts, run in by_path.items()}
-    if expected.keys() & folders.keys():
-        for folder, run in expected.items():
-            if folder not in folders and _rows(run):
-                errors.append(sample_error("sample-missing", f"{folder}/", f"no sample of {run}"))
+    """Where `out` is the root of an export, every run must have its folder in it, or a link to it.
+
+    Args:
+        out: what was to be checked.
+        by_path: the runs by their paths below `traces`.
+        paired: the run of each folder that holds samples, by the folder's real path.
+        errors: of the check; added to.
+    """
+    expected = {out.joinpath(*parts): run for parts, run in by_path.items()}
+    real = {place: os.path.realpath(place) for place in expected}
+    if paired.keys().isdisjoint(real.values()):
+        return
+    for place, run in expected.items():
+        if paired.get(real[place]) != run and _rows(run):
+            errors.append(sample_error("sample-missing", f"{place}/", f"no sample of {run}"))
 
 
-def _run_of(folder: str, by_path: dict[tuple[str, ...], Path]) -> Path | None:
-    """The run whose path below `traces`, or whose name alone, a folder's path ends with."""
+def _run_of(folder: str, by_path: dict[tuple[str, ...], Path], linked: Path | None) -> Path | None:
+    """The run whose path below `traces`, or whose name alone, a folder's path ends with.
+
+    Between the two comes `linked`, the run at whose place in the export a link to the folder lies.
+    """
     parts = Path(folder).parts
     longest = max(map(len, by_path), default=0)
     for length in range(longest, 0, -1):
         if parts[-length:] in by_path:
             return by_path[parts[-length:]]
+    if linked is not None:
+        return linked
     named = [run for run in by_path.values() if run.name == parts[-1]]
     return named[0] if len(named) == 1 else None
 

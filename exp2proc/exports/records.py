@@ -32,7 +32,8 @@ class Records:
     """The records of the folders of some samples, and what these samples amount to.
 
     Args:
-        folders: whose records are looked for, once each, in `.exp2proc` of each folder above.
+        folders: whose records are looked for, once each, in `.exp2proc` of each folder above; a
+            folder that is linked to from its place below one of `outs` has the record of that.
         outs: what was asked for: a single sample says nothing of its folder's.
 
     Attributes:
@@ -43,13 +44,15 @@ class Records:
         self.invalid: list[tuple[Path, str]] = []
         named = [absolute(out) for out in outs]
         whole = [folder for folder in folders if any(map(Path(folder).is_relative_to, named))]
-        found = {folder: list(self._find(Path(folder))) for folder in whole}
+        linked = _by_real_path(named)
+        found = {
+            folder: list(self._read([*_above(folder), *linked.get(os.path.realpath(folder), ())]))
+            for folder in whole
+        }
         self._held = {folder: some for folder, some in found.items() if some}
 
-    def _find(self, folder: Path) -> Iterator[_Held]:
-        """The nearest first: a folder may have been written under several roots."""
-        for root in folder.parents:
-            path = record_path(root, folder)
+    def _read(self, paths: Iterable[Path]) -> Iterator[_Held]:
+        for path in dict.fromkeys(paths):
             try:
                 yield _Held(read_record(path))
             except OSError:
@@ -76,6 +79,30 @@ class Records:
             verdicts = [Verdict(held.record, held.mismatch()) for held in some]
             found[folder] = next((one for one in verdicts if not one.mismatch), verdicts[0])
         return found
+
+
+def _above(folder: str) -> Iterator[Path]:
+    """The nearest first: a folder may have been written under several roots."""
+    for root in Path(folder).parents:
+        yield record_path(root, Path(folder))
+
+
+def _recorded(root: Path) -> Iterator[tuple[Path, Path]]:
+    """The folders below an output root that have a record in it, and the record of each."""
+    for found in walk(root / RECORDS) if (root / RECORDS).is_dir() else ():
+        below = Path(found.path).relative_to(root / RECORDS)
+        for name in found.files:
+            if name.endswith(".json") and not name.startswith("."):
+                yield root / below / name.removesuffix(".json"), Path(found.path, name)
+
+
+def _by_real_path(roots: Iterable[Path]) -> dict[str, list[Path]]:
+    """The records below output roots, by what the folders that they are of really are."""
+    found: dict[str, list[Path]] = {}
+    for root in roots:
+        for folder, record in _recorded(root):
+            found.setdefault(os.path.realpath(folder), []).append(record)
+    return found
 
 
 class _Held:
@@ -107,13 +134,11 @@ def orphans(root: Path, folders: Collection[str]) -> Iterator[tuple[Path, int]]:
         root: absolute.
         folders: that hold samples.
     """
-    for found in walk(root / RECORDS) if (root / RECORDS).is_dir() else ():
-        below = Path(found.path).relative_to(root / RECORDS)
-        for name in found.files:
-            folder = root / below / name.removesuffix(".json")
-            if name.endswith(".json") and not name.startswith(".") and str(folder) not in folders:
-                with suppress(OSError, ValueError):
-                    yield folder, read_record(Path(found.path, name))["rows"]["samples"]
+    there = set(map(os.path.realpath, folders))
+    for folder, record in _recorded(root):
+        if os.path.realpath(folder) not in there:
+            with suppress(OSError, ValueError):
+                yield folder, read_record(record)["rows"]["samples"]
 
 
 def with_records(

@@ -354,3 +354,32 @@ def test_an_infinite_score_that_its_trace_has(tmp_path: Path) -> None:
 
 def _infinite(arrays: Arrays) -> None:
     arrays["faithfulness_scores"][1, 0] = np.inf
+
+
+@pytest.mark.parametrize("to", ["archive/old", "../elsewhere"])
+def test_a_dataset_that_was_moved_and_linked_to_is_at_its_place(
+    clean: Export, tmp_path: Path, to: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(clean.out["proc"], out)
+    (out / to).parent.mkdir(exist_ok=True)
+    (out / "needles").rename(out / to)
+    (out / "needles").symlink_to(to)
+    for outs in ([out], [out / to, out]):
+        for against in (None, clean.tree.traces):
+            report = exp2proc.check(outs, against=against)
+            assert report.errors == []
+            assert (report.samples, report.recorded) == (96, 12)
+    put("mas", np.nan)(out / RUN / NAME)
+    (error,) = exp2proc.check(out).errors
+    assert error.code == "record-mismatch"  # the record is held against what it is linked to
+
+
+def test_a_link_to_the_samples_of_another_run_is_not_its_own(clean: Export, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(clean.out["proc"], out)
+    other = (out / RUN).with_name("ifr_multi_hop_n1_mfaithfulness_gen+recovery_8ex")
+    shutil.rmtree(other)
+    other.symlink_to(out / RUN)
+    (error,) = exp2proc.check(out, against=clean.tree.traces).errors
+    assert (error.trace_dir, error.code) == (str(other), "sample-missing")
