@@ -278,7 +278,7 @@ class _Doctor:
                 try:
                     check_lengths(alignment, row.prompt_len, row.gen_len)
                 except Exp2procError as err:
-                    if err.code == "degenerate-offsets":
+                    if err.code in ("degenerate-offsets", "piece-ends-in-nul"):
                         trials[row.run].error = err.message
                 else:
                     trials[row.run].files.add(row.file)
