@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -228,6 +229,41 @@ def test_damage_shows_without_the_trace(clean: Export, tmp_path: Path, kind: str
         (error,) = exp2proc.check(folder, against=against).errors
         assert (error.trace_dir, error.file, error.code) == (str(folder), NAME, code), error
         assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("rise", r"rise is nan, [0-9.]+ by the trace"),
+        ("recovery", "recovery is another NaN than the trace's: 7ff80000000001e1 and {}"),
+        ("attr", r"attr differs from the trace in 1 of \d+ numbers, 1 of them NaN in both"),
+    ],
+)
+def test_nan_of_other_bits_is_told_as_such(
+    clean: Export, tmp_path: Path, key: str, told: str
+) -> None:
+    """Exact to the bit: what is written has the trace's own NaN."""
+    folder = copied(clean, tmp_path)
+    traces = tmp_path / "traces" / RUN
+    shutil.copytree(clean.tree.traces / RUN, traces)
+
+    def nan(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        array = array.copy().reshape(-1)
+        array[0] = np.nan
+        return array
+
+    rewrite(traces / NAME, lambda a: {**a, "recovery_scores": a["recovery_scores"] * np.nan})
+    rewrite(traces / NAME, lambda a: {**a, "v_row_all": nan(a["v_row_all"])})
+    bits = np.float64(np.load(traces / NAME)["recovery_scores"][1]).view(np.uint64)
+    put("recovery", np.nan)(folder / NAME)
+    put("attr", nan)(folder / NAME)
+    assert exp2proc.check(folder, against=traces).errors == []
+    other = np.uint64(0x7FF80000000001E1).view(np.float64)
+    single = np.uint32(0x7FC001E1).view(np.float32)
+    put(key, (lambda a: np.append(single, a[1:])) if key == "attr" else other)(folder / NAME)
+    (error,) = exp2proc.check(folder, against=traces).errors
+    assert error.code == "sample-differs"
+    assert re.fullmatch(told.format(f"{bits:016x}"), error.message), error.message
 
 
 @pytest.mark.parametrize("kind", BY_TRACE)
