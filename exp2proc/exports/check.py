@@ -154,6 +154,8 @@ def _check(
     outs: tuple[Path, ...], options: Options, engine: Engine, on_progress: OnProgress | None
 ) -> CheckReport:
     report = CheckReport()
+    if not outs:
+        report.errors.append(sample_error("sample-missing", "", "no folder and no npz was named"))
     folders = find_samples(outs, report.errors)
     works = [SampleWork(path) for files in folders.values() for path in files]
     if options.traces_root is not None:

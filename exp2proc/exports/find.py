@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..errors import Exp2procError
-from ..formats.names import RECORDS, Source, names_a_method, promised_by, spelled
+from ..formats.names import RECORDS, Source, names_a_method, names_a_sample, promised_by, spelled
 from ..system.files import absolute, is_missing
 from ..system.walk import Identity, walk
 
@@ -50,7 +50,7 @@ def find_files(
         return
     for folder in walk(root, enter=lambda name: not name.startswith("."), on_error=on_error):
         path = Path(folder.path)
-        if path != root and path.name.endswith(".npz"):
+        if path != root and names_a_sample(path.name):
             yield FoundFile(path, (folder.identity, ""), is_sample=False)
         for name in folder.files:
             is_sample = name.endswith(".npz") and not name.startswith(".")
@@ -174,7 +174,8 @@ def find_sources(outs: Outs) -> list[Source]:
     """Every npz below these folders (or these files themselves), each once, sorted by name.
 
     Raises:
-        Exp2procError: `no-samples` when one of them holds none, or a folder cannot be listed;
+        Exp2procError: `no-samples` when one of them holds none, none was named, or a folder cannot
+            be listed;
             `samples-collide` when two files have the same dataset, model, run_tag and file name.
 
     >>> import tempfile
@@ -187,6 +188,8 @@ def find_sources(outs: Outs) -> list[Source]:
     ('math', 'qwen-8B', 'ifr', 1)
     """
     roots = [outs] if isinstance(outs, str | Path) else list(outs)
+    if not roots:
+        raise Exp2procError("no-samples", "no folder and no npz was named")
     found: dict[str, Source] = {}
     for root, (path, _, is_sample) in find_once(roots, on_empty=_refuse, on_error=_unlisted):
         if is_sample:

@@ -90,6 +90,15 @@ def names_a_method(run_tag: str) -> bool:
     return bool(_METHODS.match(run_tag) or _SETTINGS.search(run_tag))
 
 
+def names_a_sample(name: str) -> bool:
+    """Whether a name is one that exp2 gives: `ex_NNNNNN.npz`. A manifest may name others.
+
+    >>> names_a_sample("ex_000001.npz"), names_a_sample("archive.npz")
+    (True, False)
+    """
+    return _EXAMPLE.fullmatch(name) is not None
+
+
 def spelled(name: str) -> str:
     r"""A file name as text that UTF-8 can write: bytes that are no UTF-8 as %ff.
 

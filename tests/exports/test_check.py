@@ -419,3 +419,25 @@ def test_a_link_to_the_samples_of_another_run_is_not_its_own(clean: Export, tmp_
     other.symlink_to(out / RUN)
     (error,) = exp2proc.check(out, against=clean.tree.traces).errors
     assert (error.trace_dir, error.code) == (str(other), "sample-missing")
+
+
+def test_nothing_checked_is_not_nothing_wrong(clean: Export, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    nothing: tuple[list[Path], ...] = ([], [tmp_path / "empty"])
+    for outs in nothing:
+        for against in (None, clean.tree.traces):
+            report = exp2proc.check(outs, against=against)
+            assert [error.code for error in report.errors] == ["sample-missing"]
+            assert report.exit_code == 1
+
+
+def test_a_folder_is_told_of_where_it_is_called_like_a_sample(
+    clean: Export, tmp_path: Path
+) -> None:
+    """Whatever else a folder is called: a dataset may be `gsm8k.npz`."""
+    out = tmp_path / "out"
+    shutil.copytree(clean.out["proc_1"] / RUN, out / "gsm8k.npz" / RUN)
+    assert exp2proc.check(out).errors == []
+    (out / "gsm8k.npz" / RUN / "ex_000099.npz").mkdir()
+    (error,) = exp2proc.check(out).errors
+    assert (error.file, error.code) == ("ex_000099.npz", "sample-invalid")

@@ -204,6 +204,9 @@ def test_collisions_and_absent_folders_are_refused(out: Path, tmp_path: Path) ->
         with pytest.raises(exp2proc.Exp2procError) as caught:
             list(exp2proc.iter_samples(wrong))
         assert caught.value.code == "no-samples"
+    for reader in (exp2proc.iter_samples, exp2proc.SampleDataset, find_sources):
+        with pytest.raises(exp2proc.Exp2procError, match="no folder and no npz was named"):
+            next(iter(reader([])))
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
