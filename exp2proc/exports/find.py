@@ -10,11 +10,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..errors import Exp2procError
 from ..formats.names import RECORDS, Source, names_a_method, names_a_sample, promised_by, spelled
-from ..system.files import absolute, is_missing
+from ..system.files import absolute, given, is_missing
 from ..system.walk import Identity, walk
 
 Outs = str | Path | Sequence[str | Path]
@@ -170,13 +170,28 @@ def _split(names: tuple[str, ...]) -> tuple[str, str]:
     return "/".join(names[:end]), "/".join(names[end:])
 
 
+def named(outs: Outs, name: str = "outs") -> tuple[Path, ...]:
+    """What was named as output folders, roots of them or samples, as absolute paths.
+
+    Args:
+        outs: one or several.
+        name: of the argument.
+
+    Raises:
+        Exp2procError: `usage` when it is something else.
+    """
+    one = isinstance(outs, str | bytes | os.PathLike) or not isinstance(outs, Iterable)
+    several: Iterable[Any] = [outs] if one else outs  # type: ignore[assignment]
+    return tuple(absolute(given(out, name)) for out in several)
+
+
 def find_sources(outs: Outs) -> list[Source]:
     """Every npz below these folders (or these files themselves), each once, sorted by name.
 
     Raises:
-        Exp2procError: `no-samples` when one of them holds none, none was named, or a folder cannot
-            be listed;
-            `samples-collide` when two files have the same dataset, model, run_tag and file name.
+        Exp2procError: `usage` when they are no paths; `no-samples` when one of them holds none,
+            none was named, or a folder cannot be listed; `samples-collide` when two files have the
+            same dataset, model, run_tag and file name.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as out:
@@ -187,7 +202,7 @@ def find_sources(outs: Outs) -> list[Source]:
     >>> source.dataset, source.model, source.method, source.example
     ('math', 'qwen-8B', 'ifr', 1)
     """
-    roots = [outs] if isinstance(outs, str | Path) else list(outs)
+    roots = named(outs)
     if not roots:
         raise Exp2procError("no-samples", "no folder and no npz was named")
     found: dict[str, Source] = {}

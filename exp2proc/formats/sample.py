@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from .. import formats
 from ..errors import Exp2procError
+from ..system.files import given
 from . import deflate, npz, shares
 from .layouts import LAYOUTS, MAX_HOPS, SCORES, Kind, Layout
 from .names import Source
@@ -48,8 +49,8 @@ class Sample:
     """One exported sample.
 
     L is the number of tokens: prompt plus generation without the final EOS. Spans are closed
-    ranges over these tokens, (-1, -1) where there is none. Arrays are read-only, in another process,
-    too.
+    ranges over these tokens, (-1, -1) where there is none. Arrays are read-only, also in another
+    process.
 
     Attributes:
         layout: `proc` with token pieces, `proc_1` without.
@@ -343,7 +344,8 @@ def load_sample(path: str | Path) -> Sample:
     ('proc', 2, True)
 
     Raises:
-        Exp2procError: `sample-invalid` when it cannot be read or is not a sample.
+        Exp2procError: `sample-invalid` when it cannot be read or is not a sample; `usage` when
+            `path` is no path.
     """
     with _reading(path) as reader:
         layout = _layout(reader)
@@ -386,6 +388,7 @@ def load_scores(path: str | Path) -> dict[str, float]:
 @contextmanager
 def _reading(path: str | Path) -> Iterator[NpzReader]:
     """An open npz; whatever is wrong with it is `sample-invalid`."""
+    path = given(path, "path")
     try:
         with NpzReader(path) as reader:
             yield reader
