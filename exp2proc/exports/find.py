@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ..errors import Exp2procError
-from ..formats.names import RECORDS, Source, names_a_method, names_a_sample, promised_by, spelled
+from ..formats.names import (
+    RECORDS,
+    Source,
+    names_a_method,
+    names_a_sample,
+    printable,
+    promised_by,
+    spelled,
+)
 from ..system.files import absolute, given, is_missing
 from ..system.walk import Identity, walk
 
@@ -211,10 +219,17 @@ def find_sources(outs: Outs) -> list[Source]:
             source = source_of(path, root)
             other = found.setdefault(source.name, source)
             if other is not source:
-                raise Exp2procError(
-                    "samples-collide", f"{other.path} and {path} are both {source.name}"
-                )
+                raise _collision(other, source)
     return [found[name] for name in sorted(found)]
+
+
+def _collision(one: Source, other: Source) -> Exp2procError:
+    paths = [str(one.path), str(other.path)]
+    said = f"{' and '.join(map(printable, paths))} are both {one.name}"
+    if spelled(paths[0]) != spelled(paths[1]):
+        return Exp2procError("samples-collide", said)
+    why = "as text, where bytes that are no UTF-8 are written as %ff"
+    return Exp2procError("samples-collide", f"{said} {why}", "Rename one of the two.")
 
 
 def _refuse(root: Path) -> None:

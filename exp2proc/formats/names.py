@@ -18,6 +18,8 @@ UNKNOWN: Final = "?"
 """What people are shown for a name that is not known; in data it is an empty string."""
 
 _EXAMPLE: Final = re.compile(r"ex_(\d{1,18})\.npz")
+_NO_UTF8: Final = re.compile("[\udc80-\udcff]")
+"""Bytes of a name that are no UTF-8, as Python hands them over."""
 _SEPARATORS: Final = re.compile(r"[/\\:]")
 _MAX_NAME: Final = 200
 """Bytes of a file name; file systems take 255, and a temporary name is made beside it."""
@@ -58,7 +60,7 @@ class Source:
     @property
     def name(self) -> str:
         """dataset/model/run_tag/file, the parts that are known."""
-        parts = (self.dataset, self.model, self.run_tag, self.path.name)
+        parts = (self.dataset, self.model, self.run_tag, spelled(self.path.name))
         return "/".join(filter(None, parts))
 
 
@@ -102,15 +104,16 @@ def names_a_sample(name: str) -> bool:
 def spelled(name: str) -> str:
     r"""A file name as text that UTF-8 can write: bytes that are no UTF-8 as %ff.
 
+    In such a name a % is written as %25. Another name may read the same: `caf%e9` is one.
+
     >>> spelled("caf\udce9")  # how Python hands over a name of Latin-1 bytes
     'caf%e9'
+    >>> spelled("caf%e9"), spelled("caf%e9\udce9")
+    ('caf%e9', 'caf%25e9%e9')
     """
-    try:
-        name.encode("utf-8")
+    if not _NO_UTF8.search(name):
         return name
-    except UnicodeEncodeError:
-        data = name.encode("utf-8", "surrogateescape")
-        return data.decode("utf-8", "backslashreplace").replace("\\x", "%")
+    return re.sub(f"%|{_NO_UTF8.pattern}", lambda one: f"%{ord(one[0]) & 0xFF:02x}", name)
 
 
 RECORDS: Final = ".exp2proc"

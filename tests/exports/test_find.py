@@ -383,3 +383,34 @@ def test_commands_name_a_file_that_is_no_sample(out: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "no-samples" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+_NAMES: list[tuple[bytes, bytes, bool]] = [
+    (b"caf\xe9", b"caf\xe8", True),
+    (b"\xe9\\xe8", b"\xe9\xe8", True),
+    (b"\xe9%e8", b"\xe9\xe8", True),
+    (b"caf\x1b", b"caf\\x1b", True),
+    (b"caf\xe9", b"caf%e9", False),
+]
+
+
+@pytest.mark.parametrize("where", ["folder", "file"])
+@pytest.mark.parametrize(("one", "other", "apart"), _NAMES)
+def test_names_that_differ_in_bytes_that_are_no_text(
+    tmp_path: Path, where: str, one: bytes, other: bytes, apart: bool
+) -> None:
+    """They are told apart; but for a name that is what the other one is written as."""
+    for name in map(os.fsdecode, (one, other)):
+        way = f"{name}/m/r/ex_000000.npz" if where == "folder" else f"d/m/r/{name}.npz"
+        write_export(tmp_path / "out" / way, ["a"])
+    if apart:
+        names = [source.name for source in find_sources(tmp_path / "out")]
+        assert len(set(names)) == 2
+        assert all(name.encode() for name in names)
+        return
+    done = run_cli("summary", tmp_path / "out")
+    assert done.returncode == 2
+    assert "caf\\udce9" in done.stderr
+    assert done.stderr.count("caf%e9") == 2
+    assert "bytes that are no UTF-8 are written as %ff" in done.stderr
+    assert "hint: Rename one of the two." in done.stderr
