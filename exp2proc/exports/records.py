@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..conversion.record import read_record
 from ..formats.layouts import LAYOUTS
-from ..formats.names import RECORDS, Source, record_path
+from ..formats.names import RECORDS, Source, record_path, recorded_folder
 from ..formats.sample import DigestSum, Sample, digests, sample_digest, values_of
 from ..system.files import absolute
 from ..system.walk import walk
@@ -90,10 +90,9 @@ def _above(folder: str) -> Iterator[Path]:
 def _recorded(root: Path) -> Iterator[tuple[Path, Path]]:
     """The folders below an output root that have a record in it, and the record of each."""
     for found in walk(root / RECORDS) if (root / RECORDS).is_dir() else ():
-        below = Path(found.path).relative_to(root / RECORDS)
-        for name in found.files:
-            if name.endswith(".json") and not name.startswith("."):
-                yield root / below / name.removesuffix(".json"), Path(found.path, name)
+        for record in (Path(found.path, name) for name in found.files):
+            if (folder := recorded_folder(root, record)) is not None:
+                yield folder, record
 
 
 def _by_real_path(roots: Iterable[Path]) -> dict[str, list[Path]]:

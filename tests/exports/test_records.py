@@ -388,3 +388,33 @@ def test_runs_that_share_a_folder_leave_no_record(
         ("ex_000001.npz", "sample-missing"),
         ("ex_000009.npz", "sample-unexpected"),
     ]
+
+
+_LONG = ("y" * 251, "é" * 127, "z" * 250)
+
+
+def test_a_record_under_every_name_that_a_run_may_have(demo: DemoTree, tmp_path: Path) -> None:
+    """Most would else be too long, or a file where a folder has to be."""
+    odd = ("x.json/x", "x.json~/x", "x.json~~/x", "x.json/x.json/x", "x~/x")
+    names = ("x", *odd, *_LONG, f"{'w' * 255}/x", f"{'w' * 255}/{'w' * 255}")
+    for name in names:
+        shutil.copytree(demo.traces / RUN, tmp_path / "traces" / name)
+    out = tmp_path / "out"
+    for resume in (False, True):
+        report = exp2proc.convert(
+            traces_root=tmp_path / "traces", layout="proc_1", out_root=out, resume=resume
+        )
+        assert [run.warnings for run in report.runs] == [[]] * len(names)
+    checked = exp2proc.check(out)
+    assert (checked.recorded, checked.errors) == (len(names), [])
+    for name in names:
+        _edit(out / name)
+    found = {error.trace_dir for error in exp2proc.check(out).errors}
+    assert found == {str(out / name) for name in names}
+    for name in names:
+        for path in (out / name).glob("*.npz"):
+            path.unlink()
+    (out / "ex_000000.npz").write_bytes((demo.traces / RUN / "ex_000000.npz").read_bytes())
+    errors = exp2proc.check(out).errors
+    found = {error.trace_dir for error in errors if error.code == "record-mismatch"}
+    assert found == {str(out / name) for name in names}
