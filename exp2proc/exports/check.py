@@ -228,6 +228,10 @@ def _hold_against(records: Records, report: CheckReport) -> None:
         if verdict.mismatch and folder not in amiss:
             said = f"{verdict.mismatch} when its record was written"
             report.errors.append(sample_error("record-mismatch", f"{folder}/", said))
+    for place, mismatch in records.links_amiss():
+        if str(place) not in amiss:
+            said = f"it is a link: {mismatch} when its record was written"
+            report.errors.append(sample_error("record-mismatch", f"{place}/", said))
 
 
 class _Found(NamedTuple):

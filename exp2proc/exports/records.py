@@ -51,10 +51,10 @@ class Records:
         }
         self._held = {folder: some for folder, some in found.items() if some}
 
-    def _read(self, paths: Iterable[Path]) -> Iterator[_Held]:
-        for path in dict.fromkeys(paths):
+    def _read(self, found: Iterable[tuple[Path, Path]]) -> Iterator[_Held]:
+        for path, place in {path: place for place, path in found}.items():
             try:
-                yield _Held(read_record(path))
+                yield _Held(read_record(path), place)
             except OSError:
                 continue
             except ValueError as err:
@@ -80,11 +80,21 @@ class Records:
             found[folder] = next((one for one in verdicts if not one.mismatch), verdicts[0])
         return found
 
+    def links_amiss(self) -> Iterator[tuple[Path, str]]:
+        """Links to samples that are right by another record, and how they differ from the link's.
 
-def _above(folder: str) -> Iterator[Path]:
-    """The nearest first: a folder may have been written under several roots."""
+        Where no record is right, that is the folder's verdict.
+        """
+        for folder, some in self._held.items():
+            told = [(held.place, held.mismatch()) for held in some]
+            if any(not mismatch for _, mismatch in told):
+                yield from (one for one in told if one[1] and one[0] != Path(folder))
+
+
+def _above(folder: str) -> Iterator[tuple[Path, Path]]:
+    """The folder, and each record it may have: the nearest first, of all roots that it has."""
     for root in Path(folder).parents:
-        yield record_path(root, Path(folder))
+        yield Path(folder), record_path(root, Path(folder))
 
 
 def _recorded(root: Path) -> Iterator[tuple[Path, Path]]:
@@ -95,20 +105,21 @@ def _recorded(root: Path) -> Iterator[tuple[Path, Path]]:
                 yield folder, record
 
 
-def _by_real_path(roots: Iterable[Path]) -> dict[str, list[Path]]:
-    """The records below output roots, by what the folders that they are of really are."""
-    found: dict[str, list[Path]] = {}
+def _by_real_path(roots: Iterable[Path]) -> dict[str, list[tuple[Path, Path]]]:
+    """What `_recorded` gives of output roots, by what the folders really are."""
+    found: dict[str, list[tuple[Path, Path]]] = {}
     for root in roots:
         for folder, record in _recorded(root):
-            found.setdefault(os.path.realpath(folder), []).append(record)
+            found.setdefault(os.path.realpath(folder), []).append((folder, record))
     return found
 
 
 class _Held:
-    """A record, and the samples that are held against it."""
+    """A record, the folder that it is of, and the samples that are held against it."""
 
-    def __init__(self, record: dict[str, Any]) -> None:
+    def __init__(self, record: dict[str, Any], place: Path) -> None:
         self.record = record
+        self.place = place
         self._dropped = {row["file"] for row in record["dropped"]}
         self._sum = DigestSum()
 

@@ -419,6 +419,9 @@ def test_a_link_to_the_samples_of_another_run_is_not_its_own(clean: Export, tmp_
     other.symlink_to(out / RUN)
     (error,) = exp2proc.check(out, against=clean.tree.traces).errors
     assert (error.trace_dir, error.code) == (str(other), "sample-missing")
+    (error,) = exp2proc.check(out).errors
+    assert (error.trace_dir, error.code) == (str(other), "record-mismatch")
+    assert error.message.startswith("it is a link: its 8 samples are not those that were made")
 
 
 def test_nothing_checked_is_not_nothing_wrong(clean: Export, tmp_path: Path) -> None:
