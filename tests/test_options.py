@@ -336,7 +336,7 @@ def test_values_of_another_type_are_refused_by_name(
         takers += [(_of_options(one), words) for one in (exp2proc.make_plan, exp2proc.follow)]
         assert exp2proc.forecast(Options(**words)).problems
     others = ((exp2proc.diagnose, {"traces_root": demo.traces}), (exp2proc.check, {"out": "."}))
-    for taker, more in others if name != "on_progress" else ():
+    for taker, more in others:
         if name in inspect.signature(taker).parameters:
             takers.append((taker, {**more, name: value}))
     for taker, given_words in takers:

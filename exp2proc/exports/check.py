@@ -30,7 +30,7 @@ from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
 from ..formats.sample import Sample, load_sample
 from ..formats.spans import NONE
-from ..options import Options, PathLike
+from ..options import ConvertOptions, Options, PathLike
 from ..results import OnProgress, Progress, RowError
 from ..tokens.prefixes import DEFAULT_PREFIX
 from .again import Align, TextSamples, aligned, aligning
@@ -129,7 +129,7 @@ def check(
         PlanError: options do not go together; a tokenizer does not load; a cluster cannot be
             reached, or does not see the folders.
     """
-    options = Options(
+    options = ConvertOptions(
         traces_root=against,
         tokenizer_model=tokenizer_model,
         dataset_jsonl=dataset_jsonl,
@@ -140,6 +140,7 @@ def check(
         backend=backend,
         scheduler=scheduler,
         address=address,
+        on_progress=on_progress,
     )
     problems = options.value_problems() if against is None else options.problems()
     if options.tokenizer_model and against is None:
