@@ -11,8 +11,10 @@ import functools
 import inspect
 import os
 import re
+import reprlib
 import textwrap
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType
 from typing import (
@@ -20,6 +22,7 @@ from typing import (
     Any,
     Final,
     Literal,
+    NamedTuple,
     ParamSpec,
     TypeVar,
     get_args,
@@ -46,24 +49,35 @@ PathLike = str | Path
 Jobs = int | Literal["auto"]
 
 
-# How a value is given, and what it then is.
+# How a value is given, and what it then is. What may be none is left as it is: `problems` says so.
 
 
 def optional_path(value: PathLike | None) -> Path | None:
     """A path, or none."""
-    return None if value is None else Path(value)
+    return Path(value) if isinstance(value, (str, os.PathLike)) else value
 
 
 def paths(value: PathLike | Sequence[PathLike] | None) -> tuple[Path, ...]:
     """One path, several or none, as a tuple."""
-    if value is None:
-        return ()
-    return (Path(value),) if isinstance(value, (str, Path)) else tuple(map(Path, value))
+    found: Any = () if value is None else _several(value)
+    if isinstance(found, tuple):
+        found = tuple(map(optional_path, found))
+    return found  # type: ignore[no-any-return]
 
 
 def names(value: PathLike | Sequence[PathLike]) -> tuple[str, ...]:
     """One tokenizer name or several, as a tuple."""
-    return (str(value),) if isinstance(value, (str, Path)) else tuple(map(str, value))
+    found: Any = _several(value)
+    if isinstance(found, tuple):
+        found = tuple(str(one) if isinstance(one, os.PathLike) else one for one in found)
+    return found  # type: ignore[no-any-return]
+
+
+def _several(value: Any) -> Any:
+    """One value or several as a tuple; what is neither as it is."""
+    if isinstance(value, (str, os.PathLike)):
+        return (value,)
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, bytes) else value
 
 
 # One option.
@@ -165,11 +179,43 @@ def _seconds_rule(seconds: float) -> str:
     return "" if 0 < seconds <= _MONTH else said
 
 
+class _Kind(NamedTuple):
+    """What values of a type are: its instances, but for some, and what they are called."""
+
+    types: tuple[type, ...]
+    but: tuple[type, ...]
+    told: str
+
+
+_KINDS: Final[dict[Any, _Kind]] = {
+    Path: _Kind((Path,), (), "a path"),
+    str: _Kind((str,), (), "text"),
+    bool: _Kind((bool,), (), "True or False"),
+    int: _Kind((Integral,), (bool,), "a whole number"),
+    float: _Kind((Real,), (bool,), "a number"),
+    OnProgress: _Kind((Callable,), (), "a function"),  # type: ignore[arg-type]
+}
+"""By the type that is declared. What the engine is asked with, `EngineChoice` looks at itself."""
+
+
 def _values_amiss(options: object) -> Iterator[str]:
-    """What is wrong with single values, by the rules that their declarations give."""
+    """What is wrong with single values, by their declared types and rules."""
     for one in declared(type(options)):
-        if one.rule is not None and (told := one.rule(getattr(options, one.name))):
+        value = getattr(options, one.name)
+        if (kind := _KINDS.get(one.kind)) is not None and not _fits(value, one, kind):
+            told = " or ".join(one.choices) or kind.told + " or several" * one.repeatable
+            yield f"{one.name} is {reprlib.repr(value)}: it may be {told}"
+        elif one.rule is not None and (told := one.rule(value)):
             yield told
+
+
+def _fits(value: Any, one: Option, kind: _Kind) -> bool:
+    if value is None and one.default is None:
+        return True
+    if one.repeatable != isinstance(value, tuple):
+        return False
+    several = value if one.repeatable else (value,)
+    return all(isinstance(v, kind.types) and not isinstance(v, kind.but) for v in several)
 
 
 @frozen(kw_only=True)
@@ -358,8 +404,12 @@ class Options:
             for one, value in given
             if one.excludes and value and getattr(self, one.excludes)
         ]
-        found += _values_amiss(self)
-        return [Exp2procError("usage", message) for message in found] + self.engine.problems()
+        return [Exp2procError("usage", message) for message in found] + self.value_problems()
+
+    def value_problems(self) -> list[Exp2procError]:
+        """Values that may not be, whatever the others are."""
+        found = [Exp2procError("usage", message) for message in _values_amiss(self)]
+        return found + self.engine.problems()
 
 
 @frozen(kw_only=True)

@@ -295,3 +295,86 @@ def _page() -> str:
 def test_the_page_of_options_is_what_is_declared() -> None:
     made = _page()
     assert (_ROOT / "docs/options.md").read_text(encoding="utf-8") == made, made
+
+
+_WRONG: list[tuple[str, Any, str]] = [
+    ("traces_root", 5, "traces_root is 5: it may be a path"),
+    ("out_root", b"x", "out_root is b'x': it may be a path"),
+    ("trace_dir", 5, "trace_dir is 5: it may be a path or several"),
+    ("trace_dir", ["a", None], "trace_dir is (PosixPath('a'), None): it may be a path or several"),
+    ("dataset_jsonl", {"a": 1}.items, "it may be a path or several"),
+    ("tokenizer_model", 5, "tokenizer_model is 5: it may be text or several"),
+    ("tokenizer_model", [5], "tokenizer_model is (5,): it may be text or several"),
+    ("layout", None, "layout is None: it may be proc or proc_1"),
+    ("layout", ["proc"], "layout is ['proc']: it may be proc or proc_1"),
+    ("prompt_prefix", {}, "prompt_prefix is {}: it may be space or none"),
+    ("limit", "3", "limit is '3': it may be a whole number"),
+    ("limit", 2.5, "limit is 2.5: it may be a whole number"),
+    ("limit", True, "limit is True: it may be a whole number"),
+    ("overwrite", "no", "overwrite is 'no': it may be True or False"),
+    ("cache", None, "cache is None: it may be True or False"),
+    ("jobs", "x", "jobs is 'x': it may be auto or a number from 1"),
+    ("jobs", [], "jobs is []: it may be auto or a number from 1"),
+    ("backend", [], "backend is []: it may be loky, threading, sequential, dask, ray"),
+    ("scheduler", 5, "scheduler is 5: it may be text"),
+    ("on_progress", 5, "on_progress is 5: it may be a function"),
+    ("limit", "x" * 10**6, "xxx...xxx"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "told"), _WRONG, ids=lambda value: str(value)[:30])
+def test_values_of_another_type_are_refused_by_name(
+    demo: DemoTree, name: str, value: Any, told: str
+) -> None:
+    """By everything that takes it, each in its own kind of error, before anything is written."""
+    words: dict[str, Any] = {"traces_root": demo.traces, "layout": "proc_1"}
+    words |= {"out_root": demo.root / "out", name: value}
+    if name == "trace_dir":
+        del words["traces_root"]
+    takers: list[tuple[Any, dict[str, Any]]] = [(exp2proc.convert, words)]
+    if name != "on_progress":
+        takers += [(_of_options(one), words) for one in (exp2proc.make_plan, exp2proc.follow)]
+        assert exp2proc.forecast(Options(**words)).problems
+    others = ((exp2proc.diagnose, {"traces_root": demo.traces}), (exp2proc.check, {"out": "."}))
+    for taker, more in others:
+        if name in inspect.signature(taker).parameters:
+            takers.append((taker, {**more, name: value}))
+    for taker, given_words in takers:
+        with pytest.raises(PlanError) as caught:
+            taker(**given_words)
+        assert told in " ".join(problem.message for problem in caught.value.problems)
+        assert {problem.code for problem in caught.value.problems} == {"usage"}
+    assert not (demo.root / "out").exists()
+
+
+@pytest.mark.parametrize("every", ["x", None, -1, float("nan")])
+def test_following_looks_at_its_values(demo: DemoTree, every: Any) -> None:
+    options = Options(traces_root=demo.traces, layout="proc_1", out_root=demo.root / "out")
+    with pytest.raises(PlanError, match="usage"):
+        exp2proc.follow(options, Following(every=every))
+
+
+@pytest.mark.parametrize("path", [5, 0, None, b"x", "a\0b", [5], object])
+def test_what_is_no_path_is_refused_by_every_reader(demo: DemoTree, path: Any) -> None:
+    """A number least of all: it would be taken for an open file, and closed."""
+    takers: list[Any] = [
+        *(exp2proc.load_sample, exp2proc.SampleDataset, exp2proc.check, _first_sample),
+        *(lambda outs: exp2proc.build_gallery(outs, demo.root / "site"),),
+    ]
+    if not isinstance(path, list):
+        takers += (lambda target: exp2proc.build_gallery(demo.root, target),)
+    for taker in takers:
+        with pytest.raises(Exp2procError, match="it may be a path") as caught:
+            taker(path)
+        assert caught.value.code == "usage"
+    assert not (demo.root / "site").exists()
+    with pytest.raises(PlanError, match="jobs is 'x'"):
+        _first_sample(demo.root, jobs="x")
+
+
+def _first_sample(outs: Any, **more: Any) -> object:
+    return next(exp2proc.iter_samples(outs, **more))
+
+
+def _of_options(function: Any) -> Any:
+    return lambda **words: function(Options(**words))

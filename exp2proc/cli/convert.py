@@ -82,8 +82,6 @@ def _follow(options: Options, args: argparse.Namespace) -> int:
     from ..terminal.progress import say_round
 
     following = options_of(args, Following)
-    if problems := following.problems():
-        raise PlanError(problems)
     return _end(follow(options, following, None if args.quiet else say_round), options, args)
 
 

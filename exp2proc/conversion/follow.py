@@ -85,6 +85,8 @@ def follow(
         PlanError: a round could not start; where there was no run yet, after patience was lost.
     """
     following = following or Following()
+    if problems := following.problems():
+        raise PlanError(problems)
     began = changed = time.monotonic()
     state: object = None
     earlier: dict[str, Counts] = {}

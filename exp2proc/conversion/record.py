@@ -15,7 +15,7 @@ from types import NoneType
 from typing import Any, Final
 
 from ..formats.layouts import LAYOUTS
-from ..formats.names import record_path, spelled
+from ..formats.names import is_plain_name, record_path, spelled
 from ..formats.sample import DigestSum
 from ..planning.plan import Plan, PlannedRun
 from ..results import Counts, Report, RowError, RunWarning
@@ -86,7 +86,8 @@ def make_record(
 def write_records(plan: Plan, report: Report) -> None:
     """Write the records of a report beside the samples; warn of those that cannot be written.
 
-    They lie in `.exp2proc` in the output root, or with `out_dir` in the folder above it. Where
+    They lie in `.exp2proc` in the output root, or with `out_dir` in the folder above it. A record
+    describes all that lies in a folder: there is none of a folder that several runs share. Where
     samples were written and there is no record of them, an earlier one is removed: it describes
     others.
     """
@@ -95,8 +96,16 @@ def write_records(plan: Plan, report: Report) -> None:
         out = planned.run.out_dir
         root = out.parent if options.out_dir is not None else absolute(options.output_root)
         path = record_path(root, out)
+        wanted = run.record is not None and options.provenance
         try:
-            if run.record is not None and options.provenance:
+            others = _others(planned) if wanted else []
+            if others:
+                path.unlink(missing_ok=True)
+                said = f"{len(others)} samples of other runs lie in {out}, such as {others[0]}"
+                run.warnings.append(
+                    RunWarning("record-unwritable", f"its record was not written: {said}")
+                )
+            elif wanted:
                 with written_whole(path) as temporary:
                     text = json.dumps(run.record, indent=1)
                     temporary.write_text(text + "\n", encoding="utf-8")
@@ -105,6 +114,13 @@ def write_records(plan: Plan, report: Report) -> None:
         except OSError as err:
             why = f"its record was not written: {path}: {err.strerror or err}"
             run.warnings.append(RunWarning("record-unwritable", why))
+
+
+def _others(planned: PlannedRun) -> list[str]:
+    """The samples in a run's output folder that no row of it names."""
+    own = {row.file for row in planned.rows}
+    there = sorted(os.listdir(planned.run.out_dir))
+    return [name for name in there if is_plain_name(name) and name not in own]
 
 
 def read_record(path: Path) -> dict[str, Any]:

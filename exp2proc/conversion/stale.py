@@ -7,6 +7,7 @@ directory says of them. An archive that was written by another program counts by
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -101,6 +102,9 @@ def _how(key: Key, have: Any, want: Any) -> str:
     if have is None or want is None:
         return f"{key.name} is {'missing' if have is None else 'there'}, but should not be"
     if key.kind not in ("vector", "hops", "text"):
+        if have != have and want != want:  # NaN has many bits; the trace's own are written
+            bits = (struct.pack(">d", value).hex() for value in (have, want))
+            return f"{key.name} is another NaN than the trace's: {' and '.join(bits)}"
         return f"{key.name} is {_plain(have)}, {_plain(want)} by the trace"
     source = "text" if key.kind == "text" else "trace"
     want = unpack(want) if isinstance(want, Member) else want
@@ -112,8 +116,10 @@ def _how(key: Key, have: Any, want: Any) -> str:
             return f"{key.name} is {have.dtype.str}, {want.dtype.str} by the text"
         first = f"piece {at[0]} is {_short(have[at[0]])}, not {_short(want[at[0]])}"
         return f"{key.name} differs from the text in {at.size} of {have.size} pieces: {first}"
-    count = int((_bits(have) != _bits(want)).sum())
-    return f"{key.name} differs from the trace in {count} of {have.size} numbers"
+    other = _bits(have) != _bits(want)
+    said = f"{key.name} differs from the trace in {int(other.sum())} of {have.size} numbers"
+    nan = int((other & np.isnan(have) & np.isnan(want)).sum())
+    return f"{said}, {nan} of them NaN in both" if nan else said
 
 
 def _short(piece: Any) -> str:

@@ -18,7 +18,7 @@ from ..causes.lengths import length_pattern
 from ..causes.texts import MEANING, Cause, WantedKey, find_causes
 from ..conversion.explain_lengths import Measured, cases_by_run, measure
 from ..errors import Exp2procError, PlanError
-from ..options import Options, PathLike, names
+from ..options import Options, PathLike
 from ..planning.plan import Plan
 from ..planning.planner import draft_plan
 from ..planning.shards import TextWork
@@ -83,7 +83,10 @@ def diagnose(
         prompt_prefix=prompt_prefix,
         out_root=out_root,
     )
-    return _Doctor(options, names(tokenizer_model), on_step or _silent).diagnosis()
+    asked = evolve(options, tokenizer_model=tokenizer_model)
+    if problems := asked.problems():
+        raise PlanError(problems)
+    return _Doctor(options, asked.tokenizer_model, on_step or _silent).diagnosis()
 
 
 def _silent(step: str) -> None:
@@ -278,7 +281,7 @@ class _Doctor:
                 try:
                     check_lengths(alignment, row.prompt_len, row.gen_len)
                 except Exp2procError as err:
-                    if err.code == "degenerate-offsets":
+                    if err.code in ("degenerate-offsets", "piece-ends-in-nul"):
                         trials[row.run].error = err.message
                 else:
                     trials[row.run].files.add(row.file)

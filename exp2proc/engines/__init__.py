@@ -31,7 +31,7 @@ def open_engine(choice: EngineChoice) -> Iterator[Engine]:
     """
     active = active_backend()
     name = choice.backend or ("loky" if active is None else active.engine)
-    kind = ENGINES.get(name)
+    kind = ENGINES.get(name) if isinstance(name, str) else None
     if kind is None and choice.backend is None:
         raise PlanError([_unserved(name)])
     if kind is not None and kind.cluster and (problems := choice.problems()):

@@ -42,14 +42,18 @@ class EngineChoice:
     def problems(self) -> list[Exp2procError]:
         """What does not go together."""
         found: list[str] = []
-        if self.backend is not None and self.backend not in BACKENDS:
+        for name in ("scheduler", "address"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                found.append(f"{name} is {value!r}: it may be text")
+        if self.backend is not None and self.backend not in tuple(BACKENDS):
             found.append(f"backend is {self.backend!r}: it may be {', '.join(BACKENDS)}")
         if self.scheduler is not None and self.backend != "dask":
             found.append("--scheduler goes with --backend dask")
         if self.address is not None and self.backend != "ray":
             found.append("--address goes with --backend ray")
         if self.jobs != "auto" and (not isinstance(self.jobs, int) or self.jobs < 1):
-            found.append(f"jobs is {self.jobs}: it may be auto or a number from 1")
+            found.append(f"jobs is {self.jobs!r}: it may be auto or a number from 1")
         problems = [Exp2procError("usage", message) for message in found]
         try:
             check_cores()

@@ -30,11 +30,11 @@ from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
 from ..formats.sample import Sample, load_sample
 from ..formats.spans import NONE
-from ..options import Options, PathLike, paths
+from ..options import ConvertOptions, Options, PathLike
 from ..results import OnProgress, Progress, RowError
-from ..system.files import absolute
 from ..tokens.prefixes import DEFAULT_PREFIX
 from .again import Align, TextSamples, aligned, aligning
+from .find import named
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
 from .records import Records, digest_of, orphans
 
@@ -129,7 +129,7 @@ def check(
         PlanError: options do not go together; a tokenizer does not load; a cluster cannot be
             reached, or does not see the folders.
     """
-    options = Options(
+    options = ConvertOptions(
         traces_root=against,
         tokenizer_model=tokenizer_model,
         dataset_jsonl=dataset_jsonl,
@@ -140,20 +140,24 @@ def check(
         backend=backend,
         scheduler=scheduler,
         address=address,
+        on_progress=on_progress,
     )
-    problems = options.engine.problems() if against is None else options.problems()
+    problems = options.value_problems() if against is None else options.problems()
     if options.tokenizer_model and against is None:
         problems.append(Exp2procError("usage", "--tokenizer_model goes with --against"))
     if problems:
         raise PlanError(problems)
+    outs = named(out, "out")
     with open_engine(options.engine) as engine:
-        return _check(paths(out), options, engine, on_progress)
+        return _check(outs, options, engine, on_progress)
 
 
 def _check(
     outs: tuple[Path, ...], options: Options, engine: Engine, on_progress: OnProgress | None
 ) -> CheckReport:
     report = CheckReport()
+    if not outs:
+        report.errors.append(sample_error("sample-missing", "", "no folder and no npz was named"))
     folders = find_samples(outs, report.errors)
     works = [SampleWork(path) for files in folders.values() for path in files]
     if options.traces_root is not None:
@@ -168,7 +172,6 @@ def _check(
         seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work.path) for work in works)
     done = 0
     layouts: dict[str, set[str]] = defaultdict(set)
-    named = [absolute(out) for out in outs]
     records = Records(folders, outs)
     with (
         aligning(works, options, engine, seconds) as (items, settings),
@@ -194,7 +197,7 @@ def _check(
                 on_progress(Progress(done, len(works), len(report.errors)))
     _hold_against(records, report)
     amiss = {error.trace_dir for error in report.errors}
-    for folder, made in chain.from_iterable(orphans(out, folders) for out in named):
+    for folder, made in chain.from_iterable(orphans(out, folders) for out in outs):
         if str(folder) not in amiss:
             said = f"0 samples are there, {made} were made when its record was written"
             report.errors.append(sample_error("record-mismatch", f"{folder}/", said))
@@ -226,6 +229,10 @@ def _hold_against(records: Records, report: CheckReport) -> None:
         if verdict.mismatch and folder not in amiss:
             said = f"{verdict.mismatch} when its record was written"
             report.errors.append(sample_error("record-mismatch", f"{folder}/", said))
+    for place, mismatch in records.links_amiss():
+        if str(place) not in amiss:
+            said = f"it is a link: {mismatch} when its record was written"
+            report.errors.append(sample_error("record-mismatch", f"{place}/", said))
 
 
 class _Found(NamedTuple):

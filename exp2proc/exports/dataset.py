@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar, overload
+from copy import copy
+from typing import Generic, SupportsIndex, TypeVar, overload
 
 from ..formats.names import Source
 from ..formats.sample import Sample
@@ -23,6 +24,11 @@ class SampleDataset(Generic[T]):
     >>> samples = SampleDataset(demo.out, transform=lambda sample: sample.mas)
     >>> len(samples), 0.0 < samples[5] < 1.0
     (96, True)
+
+    A slice is a dataset of those samples, none of which is read yet:
+
+    >>> samples[:64]
+    SampleDataset(64 samples)
 
     Args:
         outs: an output folder, an npz, or several of either.
@@ -48,7 +54,17 @@ class SampleDataset(Generic[T]):
     def __len__(self) -> int:
         return len(self.sources)
 
-    def __getitem__(self, index: int) -> T:
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> SampleDataset[T]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> T | SampleDataset[T]:
+        if isinstance(index, slice):
+            some = copy(self)
+            some.sources = self.sources[index]
+            return some
         sample = load_source(self.sources[index])
         return sample if self._transform is None else self._transform(sample)  # type: ignore[return-value]
 

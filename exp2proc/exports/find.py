@@ -10,11 +10,19 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..errors import Exp2procError
-from ..formats.names import RECORDS, Source, names_a_method, promised_by, spelled
-from ..system.files import absolute, is_missing
+from ..formats.names import (
+    RECORDS,
+    Source,
+    names_a_method,
+    names_a_sample,
+    printable,
+    promised_by,
+    spelled,
+)
+from ..system.files import absolute, given, is_missing
 from ..system.walk import Identity, walk
 
 Outs = str | Path | Sequence[str | Path]
@@ -50,7 +58,7 @@ def find_files(
         return
     for folder in walk(root, enter=lambda name: not name.startswith("."), on_error=on_error):
         path = Path(folder.path)
-        if path != root and path.name.endswith(".npz"):
+        if path != root and names_a_sample(path.name):
             yield FoundFile(path, (folder.identity, ""), is_sample=False)
         for name in folder.files:
             is_sample = name.endswith(".npz") and not name.startswith(".")
@@ -170,12 +178,28 @@ def _split(names: tuple[str, ...]) -> tuple[str, str]:
     return "/".join(names[:end]), "/".join(names[end:])
 
 
+def named(outs: Outs, name: str = "outs") -> tuple[Path, ...]:
+    """What was named as output folders, roots of them or samples, as absolute paths.
+
+    Args:
+        outs: one or several.
+        name: of the argument.
+
+    Raises:
+        Exp2procError: `usage` when it is something else.
+    """
+    one = isinstance(outs, str | bytes | os.PathLike) or not isinstance(outs, Iterable)
+    several: Iterable[Any] = [outs] if one else outs  # type: ignore[assignment]
+    return tuple(absolute(given(out, name)) for out in several)
+
+
 def find_sources(outs: Outs) -> list[Source]:
     """Every npz below these folders (or these files themselves), each once, sorted by name.
 
     Raises:
-        Exp2procError: `no-samples` when one of them holds none, or a folder cannot be listed;
-            `samples-collide` when two files have the same dataset, model, run_tag and file name.
+        Exp2procError: `usage` when they are no paths; `no-samples` when one of them holds none,
+            none was named, or a folder cannot be listed; `samples-collide` when two files have the
+            same dataset, model, run_tag and file name.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as out:
@@ -186,17 +210,26 @@ def find_sources(outs: Outs) -> list[Source]:
     >>> source.dataset, source.model, source.method, source.example
     ('math', 'qwen-8B', 'ifr', 1)
     """
-    roots = [outs] if isinstance(outs, str | Path) else list(outs)
+    roots = named(outs)
+    if not roots:
+        raise Exp2procError("no-samples", "no folder and no npz was named")
     found: dict[str, Source] = {}
     for root, (path, _, is_sample) in find_once(roots, on_empty=_refuse, on_error=_unlisted):
         if is_sample:
             source = source_of(path, root)
             other = found.setdefault(source.name, source)
             if other is not source:
-                raise Exp2procError(
-                    "samples-collide", f"{other.path} and {path} are both {source.name}"
-                )
+                raise _collision(other, source)
     return [found[name] for name in sorted(found)]
+
+
+def _collision(one: Source, other: Source) -> Exp2procError:
+    paths = [str(one.path), str(other.path)]
+    said = f"{' and '.join(map(printable, paths))} are both {one.name}"
+    if spelled(paths[0]) != spelled(paths[1]):
+        return Exp2procError("samples-collide", said)
+    why = "as text, where bytes that are no UTF-8 are written as %ff"
+    return Exp2procError("samples-collide", f"{said} {why}", "Rename one of the two.")
 
 
 def _refuse(root: Path) -> None:

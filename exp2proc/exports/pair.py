@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from ..system.files import absolute
 from ..traces.manifest import NAME, Row, read_manifest
 from ..traces.runs import describe_run, find_runs
 from .find import find_once
+
+Runs = tuple[Path, ...]
+"""Runs whose samples go into one folder: mostly one."""
 
 
 class SampleWork(NamedTuple):
@@ -76,81 +80,118 @@ def pair_with_rows(
         root: the traces_root.
         errors: of the check; added to.
     """
-    runs = {folder: describe_run(folder, Path("/"), None) for folder in find_runs((), root)}
-    by_path = {run.out_dir.parts[1:]: folder for folder, run in runs.items()}
+    by_path: dict[tuple[str, ...], Runs] = {}
+    for run in find_runs((), root):
+        way = describe_run(run, Path("/"), None).out_dir.parts[1:]
+        by_path[way] = (*by_path.get(way, ()), run)
     named = [absolute(out) for out in outs]
+    places = {
+        os.path.realpath(out.joinpath(*way)): runs for out in named for way, runs in by_path.items()
+    }
     works: list[SampleWork] = []
+    paired: dict[str, Runs] = {}
     for folder, files in folders.items():
-        run = _run_of(folder, by_path)
-        if run is None and len(runs) == len(folders) == 1:
-            (run,) = runs
-        if run is None:
+        real = os.path.realpath(folder)
+        runs = _runs_of(folder, by_path, places.get(real, ()))
+        if not runs and len(folders) == 1:
+            runs = _sharing(by_path.values())
+        paired[real] = runs
+        if not runs:
             said = f"its path ends like that of no run below {root}"
             errors.append(sample_error("sample-unexpected", f"{folder}/", said))
             works += map(SampleWork, files)
             continue
-        rows = _rows(run)
-        works += _with_rows(files, rows, run, errors)
+        rows = _rows(runs)
+        works += _with_rows(files, rows, runs, errors)
         if any(Path(folder).is_relative_to(out) for out in named):  # not only single samples of it
-            _miss_samples(folder, files, rows, run, errors)
+            _miss_samples(folder, files, rows, errors)
     for out in named:
-        _miss_runs(out, by_path, folders, errors)
+        _miss_runs(out, by_path, paired, errors)
     return works
 
 
 def _miss_runs(
     out: Path,
-    by_path: dict[tuple[str, ...], Path],
-    folders: dict[str, list[str]],
+    by_path: dict[tuple[str, ...], Runs],
+    paired: dict[str, Runs],
     errors: list[RowError],
 ) -> None:
-    """Where `out` is the root of an export, every run must have its folder in it."""
-    expected = {str(out.joinpath(*parts)): run for parts, run in by_path.items()}
-    if expected.keys() & folders.keys():
-        for folder, run in expected.items():
-            if folder not in folders and _rows(run):
-                errors.append(sample_error("sample-missing", f"{folder}/", f"no sample of {run}"))
+    """Where `out` is the root of an export, every run must have its folder in it, or a link to it.
+
+    Args:
+        out: what was to be checked.
+        by_path: the runs by their paths below `traces`.
+        paired: the runs of each folder that holds samples, by the folder's real path.
+        errors: of the check; added to.
+    """
+    expected = {out.joinpath(*parts): runs for parts, runs in by_path.items()}
+    real = {place: os.path.realpath(place) for place in expected}
+    if paired.keys().isdisjoint(real.values()):
+        return
+    for place, runs in expected.items():
+        if paired.get(real[place]) != runs and _rows(runs):
+            said = f"no sample of {' and '.join(map(str, runs))}"
+            errors.append(sample_error("sample-missing", f"{place}/", said))
 
 
-def _run_of(folder: str, by_path: dict[tuple[str, ...], Path]) -> Path | None:
-    """The run whose path below `traces`, or whose name alone, a folder's path ends with."""
+def _runs_of(folder: str, by_path: dict[tuple[str, ...], Runs], linked: Runs) -> Runs:
+    """The runs whose path below `traces`, or whose name alone, a folder's path ends with.
+
+    Between the two come `linked`, the runs at whose place in the export a link to the folder lies.
+    """
     parts = Path(folder).parts
     longest = max(map(len, by_path), default=0)
     for length in range(longest, 0, -1):
         if parts[-length:] in by_path:
             return by_path[parts[-length:]]
-    named = [run for run in by_path.values() if run.name == parts[-1]]
-    return named[0] if len(named) == 1 else None
+    if linked:
+        return linked
+    named = [runs for way, runs in by_path.items() if way[-1] == parts[-1]]
+    return named[0] if len(named) == 1 else ()
 
 
-def _rows(run: Path) -> dict[str, Row]:
-    """The rows of a run by file name; none when its manifest cannot be read."""
-    rows: dict[str, Row] = {}
-    with suppress(OSError):
-        for row in read_manifest(run / NAME):
-            if isinstance(row, Row):
-                rows.setdefault(row.file, row)
+def _sharing(groups: Iterable[Runs]) -> Runs:
+    """All runs, if they can have been written into one folder: no two name the same sample."""
+    runs = tuple(chain.from_iterable(groups))
+    files = [name for run in runs for name in _rows((run,))]
+    return runs if len(runs) == 1 or len(files) == len(set(files)) else ()
+
+
+class _RunRow(NamedTuple):
+    """A row, and the run that it is of."""
+
+    row: Row
+    run: Path
+
+
+def _rows(runs: Runs) -> dict[str, _RunRow]:
+    """The rows of runs by file name; none of one whose manifest cannot be read."""
+    rows: dict[str, _RunRow] = {}
+    for run in runs:
+        with suppress(OSError):
+            for row in read_manifest(run / NAME):
+                if isinstance(row, Row):
+                    rows.setdefault(row.file, _RunRow(row, run))
     return rows
 
 
 def _with_rows(
-    files: list[str], rows: dict[str, Row], run: Path, errors: list[RowError]
+    files: list[str], rows: dict[str, _RunRow], runs: Runs, errors: list[RowError]
 ) -> Iterator[SampleWork]:
     for path in files:
         found = rows.get(os.path.basename(path))
         if found is None:
-            said = f"no row of {run / NAME} names it"
+            said = f"no row of {' and '.join(str(run / NAME) for run in runs)} names it"
             errors.append(sample_error("sample-unexpected", path, said))
-        yield SampleWork(path, found, str(run))
+            yield SampleWork(path)
+        else:
+            yield SampleWork(path, found.row, str(found.run))
 
 
 def _miss_samples(
-    folder: str,
-    files: list[str],
-    rows: dict[str, Row],
-    run: Path,
-    errors: list[RowError],
+    folder: str, files: list[str], rows: dict[str, _RunRow], errors: list[RowError]
 ) -> None:
     for name in rows.keys() - set(map(os.path.basename, files)):
-        said = f"line {rows[name].line} of {run / NAME} has no sample"
+        row, run = rows[name]
+        said = f"line {row.line} of {run / NAME} has no sample"
         errors.append(sample_error("sample-missing", os.path.join(folder, name), said))

@@ -11,7 +11,7 @@ from typing import TypeVar
 from ..engines import open_engine
 from ..engines.choice import EngineChoice
 from ..engines.each import each
-from ..errors import Exp2procError
+from ..errors import Exp2procError, PlanError
 from ..formats.names import Source
 from ..formats.sample import Sample, load_sample
 from .find import Outs, find_sources
@@ -74,6 +74,8 @@ def read_each(
     processes, or those that an active `joblib.parallel_config` names.
     """
     choice = EngineChoice("sequential") if jobs == 1 else EngineChoice(jobs=jobs)
+    if problems := choice.problems():
+        raise PlanError(problems)
     with (
         open_engine(choice) as engine,
         closing(each(partial(_attempt, read), items, engine)) as results,

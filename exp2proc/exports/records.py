@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..conversion.record import read_record
 from ..formats.layouts import LAYOUTS
-from ..formats.names import RECORDS, Source, record_path
+from ..formats.names import RECORDS, Source, record_path, recorded_folder
 from ..formats.sample import DigestSum, Sample, digests, sample_digest, values_of
 from ..system.files import absolute
 from ..system.walk import walk
@@ -32,7 +32,8 @@ class Records:
     """The records of the folders of some samples, and what these samples amount to.
 
     Args:
-        folders: whose records are looked for, once each, in `.exp2proc` of each folder above.
+        folders: whose records are looked for, once each, in `.exp2proc` of each folder above; a
+            folder that is linked to from its place below one of `outs` has the record of that.
         outs: what was asked for: a single sample says nothing of its folder's.
 
     Attributes:
@@ -43,15 +44,17 @@ class Records:
         self.invalid: list[tuple[Path, str]] = []
         named = [absolute(out) for out in outs]
         whole = [folder for folder in folders if any(map(Path(folder).is_relative_to, named))]
-        found = {folder: list(self._find(Path(folder))) for folder in whole}
+        linked = _by_real_path(named)
+        found = {
+            folder: list(self._read([*_above(folder), *linked.get(os.path.realpath(folder), ())]))
+            for folder in whole
+        }
         self._held = {folder: some for folder, some in found.items() if some}
 
-    def _find(self, folder: Path) -> Iterator[_Held]:
-        """The nearest first: a folder may have been written under several roots."""
-        for root in folder.parents:
-            path = record_path(root, folder)
+    def _read(self, found: Iterable[tuple[Path, Path]]) -> Iterator[_Held]:
+        for path, place in {path: place for place, path in found}.items():
             try:
-                yield _Held(read_record(path))
+                yield _Held(read_record(path), place)
             except OSError:
                 continue
             except ValueError as err:
@@ -77,12 +80,46 @@ class Records:
             found[folder] = next((one for one in verdicts if not one.mismatch), verdicts[0])
         return found
 
+    def links_amiss(self) -> Iterator[tuple[Path, str]]:
+        """Links to samples that are right by another record, and how they differ from the link's.
+
+        Where no record is right, that is the folder's verdict.
+        """
+        for folder, some in self._held.items():
+            told = [(held.place, held.mismatch()) for held in some]
+            if any(not mismatch for _, mismatch in told):
+                yield from (one for one in told if one[1] and one[0] != Path(folder))
+
+
+def _above(folder: str) -> Iterator[tuple[Path, Path]]:
+    """The folder, and each record it may have: the nearest first, of all roots that it has."""
+    for root in Path(folder).parents:
+        yield Path(folder), record_path(root, Path(folder))
+
+
+def _recorded(root: Path) -> Iterator[tuple[Path, Path]]:
+    """The folders below an output root that have a record in it, and the record of each."""
+    for found in walk(root / RECORDS) if (root / RECORDS).is_dir() else ():
+        for record in (Path(found.path, name) for name in found.files):
+            if (folder := recorded_folder(root, record)) is not None:
+                yield folder, record
+
+
+def _by_real_path(roots: Iterable[Path]) -> dict[str, list[tuple[Path, Path]]]:
+    """What `_recorded` gives of output roots, by what the folders really are."""
+    found: dict[str, list[tuple[Path, Path]]] = {}
+    for root in roots:
+        for folder, record in _recorded(root):
+            found.setdefault(os.path.realpath(folder), []).append((folder, record))
+    return found
+
 
 class _Held:
-    """A record, and the samples that are held against it."""
+    """A record, the folder that it is of, and the samples that are held against it."""
 
-    def __init__(self, record: dict[str, Any]) -> None:
+    def __init__(self, record: dict[str, Any], place: Path) -> None:
         self.record = record
+        self.place = place
         self._dropped = {row["file"] for row in record["dropped"]}
         self._sum = DigestSum()
 
@@ -107,13 +144,11 @@ def orphans(root: Path, folders: Collection[str]) -> Iterator[tuple[Path, int]]:
         root: absolute.
         folders: that hold samples.
     """
-    for found in walk(root / RECORDS) if (root / RECORDS).is_dir() else ():
-        below = Path(found.path).relative_to(root / RECORDS)
-        for name in found.files:
-            folder = root / below / name.removesuffix(".json")
-            if name.endswith(".json") and not name.startswith(".") and str(folder) not in folders:
-                with suppress(OSError, ValueError):
-                    yield folder, read_record(Path(found.path, name))["rows"]["samples"]
+    there = set(map(os.path.realpath, folders))
+    for folder, record in _recorded(root):
+        if os.path.realpath(folder) not in there:
+            with suppress(OSError, ValueError):
+                yield folder, read_record(record)["rows"]["samples"]
 
 
 def with_records(

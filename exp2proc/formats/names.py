@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ UNKNOWN: Final = "?"
 """What people are shown for a name that is not known; in data it is an empty string."""
 
 _EXAMPLE: Final = re.compile(r"ex_(\d{1,18})\.npz")
+_NO_UTF8: Final = re.compile("[\udc80-\udcff]")
+"""Bytes of a name that are no UTF-8, as Python hands them over."""
 _SEPARATORS: Final = re.compile(r"[/\\:]")
 _MAX_NAME: Final = 200
 """Bytes of a file name; file systems take 255, and a temporary name is made beside it."""
@@ -58,7 +61,7 @@ class Source:
     @property
     def name(self) -> str:
         """dataset/model/run_tag/file, the parts that are known."""
-        parts = (self.dataset, self.model, self.run_tag, self.path.name)
+        parts = (self.dataset, self.model, self.run_tag, spelled(self.path.name))
         return "/".join(filter(None, parts))
 
 
@@ -90,20 +93,33 @@ def names_a_method(run_tag: str) -> bool:
     return bool(_METHODS.match(run_tag) or _SETTINGS.search(run_tag))
 
 
+def names_a_sample(name: str) -> bool:
+    """Whether a name is one that exp2 gives: `ex_NNNNNN.npz`. A manifest may name others.
+
+    >>> names_a_sample("ex_000001.npz"), names_a_sample("archive.npz")
+    (True, False)
+    """
+    return _EXAMPLE.fullmatch(name) is not None
+
+
 def spelled(name: str) -> str:
     r"""A file name as text that UTF-8 can write: bytes that are no UTF-8 as %ff.
 
+    In such a name a % is written as %25. Another name may read the same: `caf%e9` is one.
+
     >>> spelled("caf\udce9")  # how Python hands over a name of Latin-1 bytes
     'caf%e9'
+    >>> spelled("caf%e9"), spelled("caf%e9\udce9")
+    ('caf%e9', 'caf%25e9%e9')
     """
-    try:
-        name.encode("utf-8")
+    if not _NO_UTF8.search(name):
         return name
-    except UnicodeEncodeError:
-        data = name.encode("utf-8", "surrogateescape")
-        return data.decode("utf-8", "backslashreplace").replace("\\x", "%")
+    return re.sub(f"%|{_NO_UTF8.pattern}", lambda one: f"%{ord(one[0]) & 0xFF:02x}", name)
 
 
+_RECORD: Final = ".json"
+_LONGEST: Final = 255
+"""Bytes of a name that file systems take."""
 RECORDS: Final = ".exp2proc"
 """Folder in an output root with records of what samples were made from: nobody's samples."""
 
@@ -111,11 +127,32 @@ RECORDS: Final = ".exp2proc"
 def record_path(root: Path, folder: Path) -> Path:
     """Where the record of the samples in `folder` lies, `folder` being somewhere below `root`.
 
+    Folders above it that are called like a record have a ~ more there, and a name that would be too
+    long with its ending has a folder of its own.
+
     >>> record_path(Path("/out"), Path("/out/math/qwen-8B/ifr_5ex")).as_posix()
     '/out/.exp2proc/math/qwen-8B/ifr_5ex.json'
+    >>> record_path(Path("/out"), Path("/out/math.json/qwen-8B/ifr_5ex")).as_posix()
+    '/out/.exp2proc/math.json~/qwen-8B/ifr_5ex.json'
     """
-    below = folder.relative_to(root)
-    return root / RECORDS / below.parent / f"{below.name}.json"
+    *above, name = folder.relative_to(root).parts
+    place = root.joinpath(RECORDS, *(re.sub(r"\.json~*$", r"\g<0>~", part) for part in above))
+    too_long = len(os.fsencode(f"{name}{_RECORD}")) > _LONGEST
+    return place / name / _RECORD if too_long else place / f"{name}{_RECORD}"
+
+
+def recorded_folder(root: Path, record: Path) -> Path | None:
+    """The folder whose record, by `record_path`, a file is; None for another file.
+
+    >>> record = Path("/out/.exp2proc/math.json~/qwen-8B/ifr_5ex.json")
+    >>> recorded_folder(Path("/out"), record).as_posix()
+    '/out/math.json/qwen-8B/ifr_5ex'
+    """
+    *above, name = record.relative_to(root / RECORDS).parts
+    if not name.endswith(_RECORD) or (name.startswith(".") and name != _RECORD):
+        return None
+    parts = (re.sub(r"(\.json~*)~$", r"\1", part) for part in above)
+    return root.joinpath(*parts, name.removesuffix(_RECORD))
 
 
 def is_plain_name(name: str) -> bool:

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from .. import formats
 from ..errors import Exp2procError
+from ..system.files import given
 from . import deflate, npz, shares
 from .layouts import LAYOUTS, MAX_HOPS, SCORES, Kind, Layout
 from .names import Source
@@ -48,7 +49,8 @@ class Sample:
     """One exported sample.
 
     L is the number of tokens: prompt plus generation without the final EOS. Spans are closed
-    ranges over these tokens, (-1, -1) where there is none.
+    ranges over these tokens, (-1, -1) where there is none. Arrays are read-only, also in another
+    process.
 
     Attributes:
         layout: `proc` with token pieces, `proc_1` without.
@@ -79,6 +81,17 @@ class Sample:
     hop: npt.NDArray[np.float32] | None = None
     tok: npt.NDArray[np.str_] | None = None
     source: Source | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("attr", "hop", "tok"):
+            if (array := getattr(self, name)) is not None:
+                frozen = array.view()
+                frozen.flags.writeable = False
+                object.__setattr__(self, name, frozen)
+
+    def __reduce__(self) -> tuple[type[Sample], tuple[Any, ...]]:
+        # numpy forgets on the way that an array was read-only; made anew, it is again.
+        return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
     @property
     def span_in(self) -> Span:
@@ -331,7 +344,8 @@ def load_sample(path: str | Path) -> Sample:
     ('proc', 2, True)
 
     Raises:
-        Exp2procError: `sample-invalid` when it cannot be read or is not a sample.
+        Exp2procError: `sample-invalid` when it cannot be read or is not a sample; `usage` when
+            `path` is no path.
     """
     with _reading(path) as reader:
         layout = _layout(reader)
@@ -342,8 +356,6 @@ def load_sample(path: str | Path) -> Sample:
         }
         if problem := schema_problem(arrays, layout):
             raise NpzError(problem)
-    for array in arrays.values():
-        array.flags.writeable = False
     spans = {name: tuple(arrays[name].tolist()) for name in SampleSpans._fields}
     scores = {key: float(arrays[key]) if key in arrays else math.nan for key in SCORES}
     return Sample(
@@ -376,6 +388,7 @@ def load_scores(path: str | Path) -> dict[str, float]:
 @contextmanager
 def _reading(path: str | Path) -> Iterator[NpzReader]:
     """An open npz; whatever is wrong with it is `sample-invalid`."""
+    path = given(path, "path")
     try:
         with NpzReader(path) as reader:
             yield reader

@@ -35,6 +35,7 @@ from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS, both
 from ..results import OnProgress, Progress
 from ..system.atomic_write import claim_folder
+from ..system.files import given
 from ..traces.runs import refuse_traces
 from .cells import sample_cells
 from .heatmap import number, render, sections, visible
@@ -97,7 +98,7 @@ def build_gallery(
         Exp2procError: `no-samples`, `samples-collide`, `target-exists`, `output-is-trace`.
         OSError: the operating system refuses.
     """
-    root = Path(target)
+    root = given(target, "target")
     pages = list(_pages(find_sources(outs)))
     _make_ready(root)
     entries: list[Entry] = []

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
 from ..formats.names import promised_by
-from ..options import Options, TokenizerChoice, parse_tokenizers
+from ..options import Options, parse_tokenizers
 from ..results import RunWarning
 from ..system.files import absolute
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key, usual_limit
@@ -57,16 +57,15 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
     """
     plan = Plan(options)
     problems = options.problems()
-    tokenizers = TokenizerChoice({}, None)
-    try:
-        if options.cache:
+    if options.cache is True:
+        try:
             usual_limit()
-        tokenizers = parse_tokenizers(options.tokenizer_model)
-    except Exp2procError as err:
-        problems.append(err)
+        except Exp2procError as err:
+            problems.append(err)
     if problems:
         return plan, problems
     try:
+        tokenizers = parse_tokenizers(options.tokenizer_model)
         _enter_runs(plan, problems)
     except Exp2procError as err:
         return plan, [*problems, *plan.away.values(), err]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import reprlib
 import stat
 from pathlib import Path
 from typing import BinaryIO
+
+from ..errors import Exp2procError
 
 
 class NotRegularFileError(OSError):
@@ -21,6 +24,22 @@ def absolute(path: str | Path) -> Path:
     PosixPath('/data/out')
     """
     return Path(os.path.abspath(os.path.expanduser(path)))
+
+
+def given(path: object, name: str) -> Path:
+    """A path that a caller gave as the argument `name`.
+
+    Raises:
+        Exp2procError: `usage` when it is none.
+
+    >>> given(5, "path")
+    Traceback (most recent call last):
+    exp2proc.errors.Exp2procError: usage: path is 5: it may be a path
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str) or "\0" in text:
+        raise Exp2procError("usage", f"{name} is {reprlib.repr(path)}: it may be a path")
+    return Path(text)
 
 
 def open_regular(path: str | Path) -> BinaryIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -230,6 +231,41 @@ def test_damage_shows_without_the_trace(clean: Export, tmp_path: Path, kind: str
         assert error.hint
 
 
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("rise", r"rise is nan, [0-9.]+ by the trace"),
+        ("recovery", "recovery is another NaN than the trace's: 7ff80000000001e1 and {}"),
+        ("attr", r"attr differs from the trace in 1 of \d+ numbers, 1 of them NaN in both"),
+    ],
+)
+def test_nan_of_other_bits_is_told_as_such(
+    clean: Export, tmp_path: Path, key: str, told: str
+) -> None:
+    """Exact to the bit: what is written has the trace's own NaN."""
+    folder = copied(clean, tmp_path)
+    traces = tmp_path / "traces" / RUN
+    shutil.copytree(clean.tree.traces / RUN, traces)
+
+    def nan(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        array = array.copy().reshape(-1)
+        array[0] = np.nan
+        return array
+
+    rewrite(traces / NAME, lambda a: {**a, "recovery_scores": a["recovery_scores"] * np.nan})
+    rewrite(traces / NAME, lambda a: {**a, "v_row_all": nan(a["v_row_all"])})
+    bits = np.float64(np.load(traces / NAME)["recovery_scores"][1]).view(np.uint64)
+    put("recovery", np.nan)(folder / NAME)
+    put("attr", nan)(folder / NAME)
+    assert exp2proc.check(folder, against=traces).errors == []
+    other = np.uint64(0x7FF80000000001E1).view(np.float64)
+    single = np.uint32(0x7FC001E1).view(np.float32)
+    put(key, (lambda a: np.append(single, a[1:])) if key == "attr" else other)(folder / NAME)
+    (error,) = exp2proc.check(folder, against=traces).errors
+    assert error.code == "sample-differs"
+    assert re.fullmatch(told.format(f"{bits:016x}"), error.message), error.message
+
+
 @pytest.mark.parametrize("kind", BY_TRACE)
 def test_damage_shows_by_the_trace(clean: Export, tmp_path: Path, kind: str) -> None:
     damage, what = BY_TRACE[kind]
@@ -354,3 +390,57 @@ def test_an_infinite_score_that_its_trace_has(tmp_path: Path) -> None:
 
 def _infinite(arrays: Arrays) -> None:
     arrays["faithfulness_scores"][1, 0] = np.inf
+
+
+@pytest.mark.parametrize("to", ["archive/old", "../elsewhere"])
+def test_a_dataset_that_was_moved_and_linked_to_is_at_its_place(
+    clean: Export, tmp_path: Path, to: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(clean.out["proc"], out)
+    (out / to).parent.mkdir(exist_ok=True)
+    (out / "needles").rename(out / to)
+    (out / "needles").symlink_to(to)
+    for outs in ([out], [out / to, out]):
+        for against in (None, clean.tree.traces):
+            report = exp2proc.check(outs, against=against)
+            assert report.errors == []
+            assert (report.samples, report.recorded) == (96, 12)
+    put("mas", np.nan)(out / RUN / NAME)
+    (error,) = exp2proc.check(out).errors
+    assert error.code == "record-mismatch"  # the record is held against what it is linked to
+
+
+def test_a_link_to_the_samples_of_another_run_is_not_its_own(clean: Export, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(clean.out["proc"], out)
+    other = (out / RUN).with_name("ifr_multi_hop_n1_mfaithfulness_gen+recovery_8ex")
+    shutil.rmtree(other)
+    other.symlink_to(out / RUN)
+    (error,) = exp2proc.check(out, against=clean.tree.traces).errors
+    assert (error.trace_dir, error.code) == (str(other), "sample-missing")
+    (error,) = exp2proc.check(out).errors
+    assert (error.trace_dir, error.code) == (str(other), "record-mismatch")
+    assert error.message.startswith("it is a link: its 8 samples are not those that were made")
+
+
+def test_nothing_checked_is_not_nothing_wrong(clean: Export, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    nothing: tuple[list[Path], ...] = ([], [tmp_path / "empty"])
+    for outs in nothing:
+        for against in (None, clean.tree.traces):
+            report = exp2proc.check(outs, against=against)
+            assert [error.code for error in report.errors] == ["sample-missing"]
+            assert report.exit_code == 1
+
+
+def test_a_folder_is_told_of_where_it_is_called_like_a_sample(
+    clean: Export, tmp_path: Path
+) -> None:
+    """Whatever else a folder is called: a dataset may be `gsm8k.npz`."""
+    out = tmp_path / "out"
+    shutil.copytree(clean.out["proc_1"] / RUN, out / "gsm8k.npz" / RUN)
+    assert exp2proc.check(out).errors == []
+    (out / "gsm8k.npz" / RUN / "ex_000099.npz").mkdir()
+    (error,) = exp2proc.check(out).errors
+    assert (error.file, error.code) == ("ex_000099.npz", "sample-invalid")

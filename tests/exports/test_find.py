@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +21,7 @@ import exp2proc
 from exp2proc.exports.find import find_sources, source_of
 from exp2proc.formats.names import method_of
 from exp2proc.formats.sample import load_scores
+from exp2proc.formats.spans import SampleSpans
 
 RUN = "ifr_multi_hop_both_n1_mfaithfulness_gen_100ex"
 
@@ -204,6 +207,9 @@ def test_collisions_and_absent_folders_are_refused(out: Path, tmp_path: Path) ->
         with pytest.raises(exp2proc.Exp2procError) as caught:
             list(exp2proc.iter_samples(wrong))
         assert caught.value.code == "no-samples"
+    for reader in (exp2proc.iter_samples, exp2proc.SampleDataset, find_sources):
+        with pytest.raises(exp2proc.Exp2procError, match="no folder and no npz was named"):
+            next(iter(reader([])))
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -312,6 +318,46 @@ def test_dataset_is_map_style_and_travels_to_other_processes(out: Path) -> None:
     assert source.example == 0
 
 
+def test_a_slice_is_a_dataset_that_reads_nothing_yet(out: Path) -> None:
+    dataset = exp2proc.SampleDataset(out, transform=_length)
+    bad = dataset.sources[1].path
+    bad.write_bytes(b"PK")
+    part = dataset[1:5]
+    assert repr(part) == "SampleDataset(4 samples)"
+    assert part.sources == dataset.sources[1:5]
+    assert (list(part[1:]), part[-1], list(dataset[::-3])) == ([2, 3, 3], 3, [3, 2])
+    assert len(dataset[6:]) == 0
+    assert len(dataset) == 6
+    assert pickle.loads(pickle.dumps(part))[1] == 2
+    assert dataset[np.int64(5)] == 3
+    with pytest.raises(exp2proc.Exp2procError, match="sample-invalid"):
+        part[0]
+
+
+def test_a_sample_is_the_same_behind_pickle(out: Path) -> None:
+    """As it comes from the workers of `iter_samples` or of a DataLoader."""
+    here, there = (list(exp2proc.iter_samples(out, jobs=jobs)) for jobs in (1, 2))
+    copied = [pickle.loads(pickle.dumps(sample)) for sample in here]
+    for samples in (here, there, copied, [copy.deepcopy(sample) for sample in here]):
+        for one, sample in zip(samples, here, strict=True):
+            for key in ("source", "layout", "spans"):
+                assert getattr(one, key) == getattr(sample, key)
+            for key in ("attr", "hop", "tok"):
+                array, same = getattr(one, key), getattr(sample, key)
+                assert (array is None) == (same is None)
+                assert array is None or (array.dtype, array.tolist()) == (same.dtype, same.tolist())
+                assert array is None or not array.flags.writeable
+
+
+def test_a_sample_does_not_freeze_what_it_is_made_of() -> None:
+    attr = np.array([0.5], np.float32)
+    spans = SampleSpans((0, 0), (-1, -1), (-1, -1))
+    sample = exp2proc.Sample("proc_1", attr, spans, {})
+    attr[0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        sample.attr[0] = 2
+
+
 def test_dataset_in_torch(out: Path) -> None:
     data = pytest.importorskip("torch.utils.data", reason="torch is not installed")
     loader = data.DataLoader(
@@ -337,3 +383,34 @@ def test_commands_name_a_file_that_is_no_sample(out: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "no-samples" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+_NAMES: list[tuple[bytes, bytes, bool]] = [
+    (b"caf\xe9", b"caf\xe8", True),
+    (b"\xe9\\xe8", b"\xe9\xe8", True),
+    (b"\xe9%e8", b"\xe9\xe8", True),
+    (b"caf\x1b", b"caf\\x1b", True),
+    (b"caf\xe9", b"caf%e9", False),
+]
+
+
+@pytest.mark.parametrize("where", ["folder", "file"])
+@pytest.mark.parametrize(("one", "other", "apart"), _NAMES)
+def test_names_that_differ_in_bytes_that_are_no_text(
+    tmp_path: Path, where: str, one: bytes, other: bytes, apart: bool
+) -> None:
+    """They are told apart; but for a name that is what the other one is written as."""
+    for name in map(os.fsdecode, (one, other)):
+        way = f"{name}/m/r/ex_000000.npz" if where == "folder" else f"d/m/r/{name}.npz"
+        write_export(tmp_path / "out" / way, ["a"])
+    if apart:
+        names = [source.name for source in find_sources(tmp_path / "out")]
+        assert len(set(names)) == 2
+        assert all(name.encode() for name in names)
+        return
+    done = run_cli("summary", tmp_path / "out")
+    assert done.returncode == 2
+    assert "caf\\udce9" in done.stderr
+    assert done.stderr.count("caf%e9") == 2
+    assert "bytes that are no UTF-8 are written as %ff" in done.stderr
+    assert "hint: Rename one of the two." in done.stderr

@@ -338,3 +338,83 @@ def test_a_line_that_names_a_file_that_was_made(demo: DemoTree, tmp_path: Path, 
     record = json.loads(records_of(tmp_path / "out")[RECORD[10:]])
     assert (record["rows"]["samples"], record["rows"]["dropped"], record["dropped"]) == (8, 1, [])
     assert exp2proc.check(tmp_path / "out").errors == []
+
+
+@pytest.fixture
+def halves(demo: DemoTree, tmp_path: Path) -> list[Path]:
+    """A run cut in two, as two jobs trace it: other sample numbers, the same folder's name."""
+    run = demo.traces / RUN
+    lines = (run / "manifest.jsonl").read_text().splitlines(keepends=True)
+    found = []
+    for name, part in (("first", lines[:3]), ("second", lines[3:])):
+        half = tmp_path / "jobs" / name / "run"
+        half.mkdir(parents=True)
+        (half / "manifest.jsonl").write_text("".join(part))
+        for line in part:
+            shutil.copy(run / json.loads(line)["file"], half)
+        found.append(half)
+    return found
+
+
+@pytest.mark.parametrize("how", ["one after the other", "at once", "the second again"])
+def test_runs_that_share_a_folder_leave_no_record(
+    halves: list[Path], tmp_path: Path, how: str
+) -> None:
+    out = tmp_path / "out/run"
+    report = exp2proc.convert(trace_dir=halves[0], layout="proc_1", out_dir=out)
+    assert exp2proc.check(out).recorded == 1
+    if how == "at once":
+        report = exp2proc.convert(
+            trace_dir=halves, layout="proc_1", out_root=tmp_path / "out", resume=True
+        )
+    else:
+        for resume in (False, True)[: 1 + (how == "the second again")]:
+            report = exp2proc.convert(
+                trace_dir=halves[1], layout="proc_1", out_dir=out, resume=resume
+            )
+    for run in report.runs:
+        (warning,) = run.warnings
+        assert warning.code == "record-unwritable"
+        assert "samples of other runs" in warning.message
+        assert run.record is not None  # it describes those of its run, in the report
+    checked = exp2proc.check(out)
+    assert (checked.samples, checked.recorded, checked.errors) == (8, 0, [])
+    checked = exp2proc.check(out, against=tmp_path / "jobs")
+    assert (checked.compared, checked.errors) == (8, [])
+    (out / "ex_000001.npz").unlink()
+    (out / "ex_000009.npz").write_bytes((out / "ex_000002.npz").read_bytes())
+    errors = exp2proc.check(out, against=tmp_path / "jobs").errors
+    assert [(error.file, error.code) for error in errors] == [
+        ("ex_000001.npz", "sample-missing"),
+        ("ex_000009.npz", "sample-unexpected"),
+    ]
+
+
+_LONG = ("y" * 251, "é" * 127, "z" * 250)
+
+
+def test_a_record_under_every_name_that_a_run_may_have(demo: DemoTree, tmp_path: Path) -> None:
+    """Most would else be too long, or a file where a folder has to be."""
+    odd = ("x.json/x", "x.json~/x", "x.json~~/x", "x.json/x.json/x", "x~/x")
+    names = ("x", *odd, *_LONG, f"{'w' * 255}/x", f"{'w' * 255}/{'w' * 255}")
+    for name in names:
+        shutil.copytree(demo.traces / RUN, tmp_path / "traces" / name)
+    out = tmp_path / "out"
+    for resume in (False, True):
+        report = exp2proc.convert(
+            traces_root=tmp_path / "traces", layout="proc_1", out_root=out, resume=resume
+        )
+        assert [run.warnings for run in report.runs] == [[]] * len(names)
+    checked = exp2proc.check(out)
+    assert (checked.recorded, checked.errors) == (len(names), [])
+    for name in names:
+        _edit(out / name)
+    found = {error.trace_dir for error in exp2proc.check(out).errors}
+    assert found == {str(out / name) for name in names}
+    for name in names:
+        for path in (out / name).glob("*.npz"):
+            path.unlink()
+    (out / "ex_000000.npz").write_bytes((demo.traces / RUN / "ex_000000.npz").read_bytes())
+    errors = exp2proc.check(out).errors
+    found = {error.trace_dir for error in errors if error.code == "record-mismatch"}
+    assert found == {str(out / name) for name in names}

@@ -49,3 +49,7 @@ tok: npt.NDArray[np.str_] | None = sample.tok
 span: tuple[int, int] = sample.span_in
 score: float = sample.rise
 pieces: list[str] = sample.tokens_out
+
+dataset: exp2proc.SampleDataset[exp2proc.Sample] = exp2proc.SampleDataset("out")
+first: exp2proc.Sample = dataset[0]
+head: exp2proc.SampleDataset[exp2proc.Sample] = dataset[:10]
