@@ -186,7 +186,7 @@ class _Steps:
             tok = np.array(prompt + generation[:-1], dtype=np.str_)
         with clock("deflate tok"):
             member = npz.pack(tok, deflate.compress_text)
-        return Alignment(len(prompt), len(generation), 0, 0, 0, member)
+        return Alignment(len(prompt), len(generation), 0, 0, member)
 
     def _convert(self, row: Any, alignment: Alignment, clock: _Clock) -> None:
         trace_path, out_path = (f"{folder}/{row.file}" for folder in self._folders[row.run])

@@ -111,12 +111,6 @@ ROW_ERRORS: Final = _catalogue(
         " package.",
     ),
     ErrorKind(
-        "piece-ends-in-nul",
-        "a token piece ends in U+0000, which numpy's strings drop: `tok` cannot hold it",
-        "Export the row without text (--layout proc_1, under another --out_root), or take the"
-        " character out of the dataset and trace that example again.",
-    ),
-    ErrorKind(
         "output-exists",
         "the output file is already there",
         "Pass --resume to keep outputs that are complete, or --overwrite to make them again.",

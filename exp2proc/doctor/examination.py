@@ -281,7 +281,7 @@ class _Doctor:
                 try:
                     check_lengths(alignment, row.prompt_len, row.gen_len)
                 except Exp2procError as err:
-                    if err.code in ("degenerate-offsets", "piece-ends-in-nul"):
+                    if err.code == "degenerate-offsets":
                         trials[row.run].error = err.message
                 else:
                     trials[row.run].files.add(row.file)

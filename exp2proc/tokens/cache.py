@@ -21,7 +21,7 @@ from .prefixes import DEFAULT_PREFIX
 
 _T = TypeVar("_T")
 
-_FORMAT: Final = "exp2proc-3"
+_FORMAT: Final = "exp2proc-2"
 _FILE: Final = "alignments.sqlite3"
 _CHUNK: Final = 500
 _DAY: Final = 86400

@@ -22,7 +22,7 @@ from ..formats.sample import pack_text
 from ..traces.datasets import Text
 from .prefixes import DEFAULT_PREFIX, PREFIXES
 
-_HEAD: Final = struct.Struct("<5IQI")
+_HEAD: Final = struct.Struct("<4IQI")
 
 Offsets = Sequence[tuple[int, int]]
 
@@ -52,8 +52,6 @@ class Alignment(NamedTuple):
         gen_len: G, tokens of target + eos, the last of which has no piece in `tok`.
         prompt_empty, gen_empty: how many of those pieces are empty. Those of white space, which
             some tokenizers trim, count only where most others are empty, too.
-        nul_ended: how many pieces end in U+0000: an array of strings cannot tell these characters
-            from those that fill it up.
         tok: the pieces, str[P + G - 1], packed as a member of an npz.
     """
 
@@ -61,12 +59,11 @@ class Alignment(NamedTuple):
     gen_len: int
     prompt_empty: int
     gen_empty: int
-    nul_ended: int
     tok: Member
 
     def to_bytes(self) -> bytes:
         """As the cache keeps it."""
-        return _HEAD.pack(*self[:5], self.tok.size, self.tok.crc) + self.tok.data
+        return _HEAD.pack(*self[:4], self.tok.size, self.tok.crc) + self.tok.data
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Alignment | None:
@@ -77,13 +74,13 @@ class Alignment(NamedTuple):
         """
         if len(value) < _HEAD.size:
             return None
-        prompt, gen, prompt_empty, gen_empty, nul_ended, size, crc = _HEAD.unpack_from(value)
+        prompt, gen, prompt_empty, gen_empty, size, crc = _HEAD.unpack_from(value)
         tok = Member(size, crc, value[_HEAD.size :])
         try:
             array = unpack(tok)
         except NpzError:
             return None
-        alignment = cls(prompt, gen, prompt_empty, gen_empty, nul_ended, tok)
+        alignment = cls(prompt, gen, prompt_empty, gen_empty, tok)
         return alignment if alignment._fits(array) else None
 
     def _fits(self, pieces: npt.NDArray[np.generic]) -> bool:
@@ -140,14 +137,12 @@ def align(tokenizer: OffsetTokenizer, text: Text, prefix: str = DEFAULT_PREFIX) 
     prompt_ids, prompt = _prompt(tokenizer, text.prompt, prefix)
     gen_ids, generation = _generation(tokenizer, text.target)
     # numpy makes the strings as wide as the longest piece, and at least 1, as the format wants it.
-    kept = prompt + generation[:-1]
-    tok = np.array(kept, dtype=np.str_)
+    tok = np.array(prompt + generation[:-1], dtype=np.str_)
     return Alignment(
         len(prompt),
         len(generation),
         _empty(tokenizer, prompt_ids, prompt),
         _empty(tokenizer, gen_ids, generation),
-        sum(piece.endswith("\0") for piece in kept),
         pack_text(tok),
     )
 
@@ -162,9 +157,8 @@ def check_lengths(alignment: Alignment, prompt_len: int, gen_len: int) -> None:
     white space only has none of them and passes; of "Hi" one token is enough to see it by.
 
     Raises:
-        Exp2procError: `prompt-length-mismatch`, `generation-length-mismatch`;
-            `degenerate-offsets` when more than half of either part's pieces are empty;
-            `piece-ends-in-nul` when one of them cannot be written.
+        Exp2procError: `prompt-length-mismatch`, `generation-length-mismatch`, or
+            `degenerate-offsets` when more than half of either part's pieces are empty.
     """
     if alignment.prompt_len != prompt_len:
         raise Exp2procError(
@@ -182,6 +176,3 @@ def check_lengths(alignment: Alignment, prompt_len: int, gen_len: int) -> None:
     ):
         if 2 * empty > total:
             raise Exp2procError("degenerate-offsets", f"{empty} of {total} {part} pieces are empty")
-    if alignment.nul_ended:
-        said = f"{alignment.nul_ended} of {prompt_len + gen_len - 1} pieces end in U+0000"
-        raise Exp2procError("piece-ends-in-nul", f"{said}, which a reader of tok would not get")

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import plain
-from support.cli import run_json
 from support.texts import HARD
 
 import exp2proc
@@ -102,11 +101,9 @@ def test_normalised_text_is_cut_from_what_the_ids_decode_to(qwen3: Path) -> None
     assert "\u00e9" not in "".join(pieces[: alignment.prompt_len])
 
 
-def _alignment(
-    prompt: int, gen: int, prompt_empty: int = 0, gen_empty: int = 0, nul_ended: int = 0
-) -> Alignment:
+def _alignment(prompt: int, gen: int, prompt_empty: int = 0, gen_empty: int = 0) -> Alignment:
     tok = npz.pack(np.array(["x"]), deflate.compress_text)
-    return Alignment(prompt, gen, prompt_empty, gen_empty, nul_ended, tok)
+    return Alignment(prompt, gen, prompt_empty, gen_empty, tok)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +121,6 @@ def _alignment(
         ),
         (_alignment(333, 10, prompt_empty=167), "degenerate-offsets", "167 of 333 prompt"),
         (_alignment(333, 10, gen_empty=6), "degenerate-offsets", "6 of 10 generation"),
-        (_alignment(333, 10, nul_ended=2), "piece-ends-in-nul", "2 of 342 pieces end in U+0000"),
     ],
 )
 def test_mismatch_codes(alignment: Alignment, code: str, start: str) -> None:
@@ -201,27 +197,3 @@ def test_an_empty_prompt_is_exported_and_its_sample_is_sound(
     )
     assert report.errors == []
     assert exp2proc.check(tmp_path / "out").errors == []
-
-
-@pytest.mark.parametrize("part", ["prompt", "target"])
-def test_a_piece_that_numpy_would_cut_costs_its_row(
-    trained: Path, tmp_path: Path, part: str
-) -> None:
-    """Whatever is written passes its own check, now and from the cache; layout proc_1 has it."""
-    good = Text("How many?", "42.")
-    texts = [good, good._replace(**{part: "\0"}), good._replace(**{part: "x"})]
-    tokenizer = load_tokenizer(str(trained)).tokenizer
-    examples = [measure(tokenizer, text) for text in texts]
-    write_run(tmp_path / "run", examples, Method("attnlrp", "n1_3ex"), seed=1)
-    write_jsonl(tmp_path / "data.jsonl", [text._asdict() for text in texts])
-    data = ("--dataset_jsonl", tmp_path / "data.jsonl", "--tokenizer_model", trained)
-    words = ("convert", "--trace_dir", tmp_path / "run", *data, "--out_dir", tmp_path / "out")
-    for more in ((), ("--resume",)):
-        report = run_json(*words, *more, code=1)
-        (error,) = report["errors"]
-        assert (error["file"], error["code"]) == ("ex_000001.npz", "piece-ends-in-nul")
-        assert error["message"].startswith("1 of ")
-        assert "--layout proc_1" in error["hint"]
-    assert exp2proc.check(tmp_path / "out").errors == []
-    report = run_json(*words[:-1], tmp_path / "out_1", "--layout", "proc_1")
-    assert report["counts"]["converted"] == 3
