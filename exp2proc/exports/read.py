@@ -74,7 +74,7 @@ def read_each(
     processes, or those that an active `joblib.parallel_config` names.
     """
     choice = EngineChoice("sequential") if jobs == 1 else EngineChoice(jobs=jobs)
-    if problems := choice.problems():
+    if jobs != 1 and (problems := choice.problems()):
         raise PlanError(problems)
     with (
         open_engine(choice) as engine,
