@@ -32,26 +32,9 @@ MAX_TOKENS: Final = 1 << 26
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """One manifest line: what this program needs of it, from planning to the report.
+class _Fields(msgspec.Struct, frozen=True, gc=False):
+    """Those of a `Row` that its line gives."""
 
-    Attributes:
-        number: the row's number in the plan.
-        run: its run's number in the plan.
-        line: 1-based line number in manifest.jsonl.
-        example_idx: the sample's number in its run; not a line of the dataset.
-        attr_func: the attribution method.
-        file: name of the trace in the run folder, and of its sample in the output folder.
-        prompt_sha1, target_sha1: hex digests of the raw texts; the target's may be None.
-        prompt_len: P, prompt tokens.
-        gen_len: G, generation tokens including the final EOS.
-        open_ended: it is the last line of a manifest, which exp2 may still be writing: its trace
-            is perhaps not there yet.
-    """
-
-    number: int
-    run: int
-    line: int
     example_idx: int
     attr_func: str
     file: str
@@ -59,6 +42,28 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     target_sha1: str | None
     prompt_len: int
     gen_len: int
+
+
+class Row(_Fields, frozen=True, gc=False):
+    """One manifest line: what this program needs of it, from planning to the report.
+
+    Attributes:
+        example_idx: the sample's number in its run; not a line of the dataset.
+        attr_func: the attribution method.
+        file: name of the trace in the run folder, and of its sample in the output folder.
+        prompt_sha1, target_sha1: hex digests of the raw texts; the target's may be None.
+        prompt_len: P, prompt tokens.
+        gen_len: G, generation tokens including the final EOS.
+        number: the row's number in the plan.
+        run: its run's number in the plan.
+        line: 1-based line number in manifest.jsonl.
+        open_ended: it is the last line of a manifest, which exp2 may still be writing: its trace
+            is perhaps not there yet.
+    """
+
+    number: int
+    run: int
+    line: int
     open_ended: bool = False
 
     @property
@@ -188,9 +193,9 @@ def _row(number: int, run: int, line: int, content: bytes | None, closed: bool) 
         if content is None:
             raise _invalid(line, f"it is longer than {MAX_LINE} bytes")
         if (quick := _quick(content)) is not None:
-            return Row(number, run, line, *quick)
+            return Row(*quick, number, run, line)
         fields = _parse(line, content)
-        return Row(number, run, line, *_checked(line, fields))
+        return Row(*_checked(line, fields), number, run, line)
     except Exp2procError as error:
         file = fields.get("file") if isinstance(fields, dict) else None
         idx = fields.get("example_idx") if isinstance(fields, dict) else None
@@ -205,22 +210,12 @@ def _row(number: int, run: int, line: int, content: bytes | None, closed: bool) 
         )
 
 
-class _Fields(msgspec.Struct, gc=False):
-    """Those of a `Row` that a line gives, as most lines give them."""
-
-    example_idx: int
-    attr_func: str
-    file: str
-    prompt_sha1: str
-    target_sha1: str | None
-    prompt_len: int
-    gen_len: int
-
-
+_Given = tuple[int, str, str, str, str | None, int, int]
+"""The values of `_Fields`, in order."""
 _decode: Final = msgspec.json.Decoder(_Fields).decode
 
 
-def _quick(content: bytes) -> tuple[Any, ...] | None:
+def _quick(content: bytes) -> _Given | None:
     """The fields of a `Row` where the line is as it should be; None where that takes a closer look.
 
     It checks all that the slow way checks, so that what it gives is the same.
@@ -281,7 +276,7 @@ def _parse(line: int, content: bytes) -> dict[str, Any]:
     return fields
 
 
-def _checked(line: int, fields: dict[str, Any]) -> tuple[Any, ...]:
+def _checked(line: int, fields: dict[str, Any]) -> _Given:
     """The fields of a `Row` from `example_idx` to `gen_len`."""
 
     def field(name: str, kind: type, *, optional: bool = False) -> Any:

@@ -43,7 +43,7 @@ def path(tmp_path: Path) -> Path:
 def test_rows_in_order_blank_lines_ignored(path: Path) -> None:
     content = b"\n" + _line() + b"\r\n  \n" + _line(target_sha1=None, file="b.npz") + b"\n"
     first, second = _read(path, content)
-    assert first == Row(0, 0, 2, 7, "ifr_in_all_gen", "ex_000007.npz", "a" * 40, "b" * 40, 333, 10)
+    assert first == Row(7, "ifr_in_all_gen", "ex_000007.npz", "a" * 40, "b" * 40, 333, 10, 0, 0, 2)
     assert isinstance(second, Row)
     assert (second.line, second.target_sha1, second.open_ended) == (4, None, True)
 
