@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 Task = Callable[[Any], Any]
 """Makes a result of a piece of work. Workers import it, so it must stand in a module."""
+
+PER_WORKER: Final = 2
+"""Pieces under way per worker: one that it does, one that waits for it."""
+LOOK: Final = 2.0
+"""Seconds without a result after which an engine sees who is there to give one."""
 
 
 class Work(Protocol):

@@ -17,13 +17,9 @@ from typing import Any, Final
 
 from ..errors import first_line
 from .choice import Active, EngineChoice
-from .engine import T, Task, Work, WorkersLost
+from .engine import LOOK, PER_WORKER, T, Task, Work, WorkersLost
 from .processes import WorkerPool, available_cores, borrow_pool, give_back_pool
 
-_PER_WORKER: Final = 2
-"""Pieces under way per worker: one that it does, one that waits for it."""
-_LOOK: Final = 2.0
-"""Seconds without a result after which it is seen whether there can be one."""
 _log: Final = logging.getLogger(__name__)
 _WORTH_PROCESSES: Final = 1.5
 """Seconds of estimated work above which starting worker processes pays."""
@@ -76,7 +72,7 @@ class LocalEngine:
                 return
             for work in works:
                 under_way.add(submit(task, work))
-                if len(under_way) >= _PER_WORKER * workers:
+                if len(under_way) >= PER_WORKER * workers:
                     yield from self._ended(under_way)
             while under_way:
                 yield from self._ended(under_way)
@@ -136,7 +132,7 @@ class LocalEngine:
 
     def _ended(self, under_way: set[Future[Any]]) -> Iterator[Any]:
         """The results of those that have ended, the broken ones last."""
-        ended, _ = wait(under_way, _LOOK, FIRST_COMPLETED)
+        ended, _ = wait(under_way, LOOK, FIRST_COMPLETED)
         if not ended and self._pool is not None and not self._pool.is_led():
             raise BrokenExecutor("nobody leads the pool")
         under_way -= ended

@@ -16,13 +16,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from ..system.environment import Variables
-from ..system.signals import stops_wait
+from ..system.signals import OF_THE_TERMINAL, stops_wait
 from .engine import Task, Work
 
-_OF_THE_TERMINAL: Final = [
-    getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
-]
-"""Sent to a whole group of processes: by Ctrl-C, and when the terminal goes away."""
 _IDLE: Final = 300
 """Seconds after which a worker process that nobody gives work to ends."""
 _ONE_THREAD: Final = dict.fromkeys(
@@ -59,7 +55,7 @@ def children_apart() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_TERMINAL)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_TERMINAL)
     try:
         yield
     finally:

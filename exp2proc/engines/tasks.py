@@ -8,12 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from ..errors import Exp2procError, first_line
-from .engine import Lost, T, Task, Work
+from .engine import LOOK, PER_WORKER, Lost, T, Task, Work
 
-_PER_WORKER: Final = 2
-"""Pieces under way per worker: one that it does, one that waits for it."""
-_LOOK: Final = 2.0
-"""Seconds between two looks at the cluster: who has joined, who has left."""
 _PATIENCE: Final = 600.0
 """Seconds without any worker after which a run is given up; new ones may be on their way."""
 _DRAIN: Final = 5.0
@@ -76,10 +72,10 @@ class TaskEngine(ABC):
         """See `Engine.run`."""
         for work in works:
             self._under_way[self._submit(task, work)] = work.number
-            while len(self._under_way) >= (self._limit or _PER_WORKER * (self._slots or workers)):
-                yield from self._collect(_LOOK)
+            while len(self._under_way) >= (self._limit or PER_WORKER * (self._slots or workers)):
+                yield from self._collect(LOOK)
         while self._under_way:
-            yield from self._collect(_LOOK)
+            yield from self._collect(LOOK)
 
     def stop(self) -> list[Any]:
         """See `Engine.stop`: work under way may end, within seconds; the rest is cancelled."""
@@ -109,7 +105,7 @@ class TaskEngine(ABC):
 
     def _look(self) -> None:
         now = time.monotonic()
-        if now - self._looked < _LOOK:
+        if now - self._looked < LOOK:
             return
         self._looked = now
         self._slots = self.slots()

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-_HANG_UP: Final = [one for one in signal.Signals if one.name == "SIGHUP"]  # none on Windows
-_STOPS: Final = (signal.SIGINT, signal.SIGTERM, *_HANG_UP)
+OF_THE_TERMINAL: Final = [one for one in signal.Signals if one.name in ("SIGINT", "SIGHUP")]
+"""Sent to a whole group of processes: by Ctrl-C, and (not on Windows) when the terminal goes."""
+_STOPS: Final = (*OF_THE_TERMINAL, signal.SIGTERM)
 
 
 class Terminated(BaseException):
@@ -46,7 +47,7 @@ def hear_stops() -> None:
         return  # where the signals of this process are none of ours
     sys.unraisablehook = _stop_again
     signal.signal(signal.SIGTERM, handle)
-    for number in (signal.SIGINT, *_HANG_UP):
+    for number in OF_THE_TERMINAL:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, handle)
 
