@@ -148,10 +148,10 @@ def test_workers_killed_at_random_moments(
         out = tmp_path / f"out{attempt}"
         words = workload.into(out, "--jobs", "2", "--no_cache")
         with running(tmp_path / f"run{attempt}", *words) as run:
-            wait_until(run.workers)
+            begun = wait_until(run.workers)
             time.sleep(rng.uniform(0, 0.3))
-            with suppress(ProcessLookupError):
-                os.kill(rng.choice(sorted(run.workers())), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a run that is over has none any more
+                os.kill(rng.choice(sorted(run.workers() or begun)), signal.SIGKILL)
             assert run.wait() == 0, run.stdout + run.stderr
         workload.assert_export(out)
 
