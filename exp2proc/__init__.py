@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .formats.names import Source
     from .formats.sample import Sample, load_sample
     from .formats.shares import TopToken
-    from .gallery.build import Gallery, build_gallery
+    from .viewer.site import Gallery, build_gallery
     from .options import Following, Options
     from .planning.forecast import Forecast, forecast
     from .planning.forecast import forecast as plan
@@ -44,7 +44,7 @@ _HOME = {
     "Exp2procError": "errors",
     "Following": "options",
     "Forecast": "planning.forecast",
-    "Gallery": "gallery.build",
+    "Gallery": "viewer.site",
     "Interrupted": "conversion.run",
     "Options": "options",
     "Plan": "planning.plan",
@@ -58,7 +58,7 @@ _HOME = {
     "Standing": "conversion.standing",
     "Source": "formats.names",
     "TopToken": "formats.shares",
-    "build_gallery": "gallery.build",
+    "build_gallery": "viewer.site",
     "check": "exports.check",
     "convert": "conversion.run",
     "diagnose": "doctor.examination",
@@ -106,7 +106,7 @@ __all__ = [
 
 
 def _draw(sample: Any) -> str:
-    from .gallery.heatmap import notebook_html
+    from .viewer.heatmap import notebook_html
 
     return notebook_html(sample)
 

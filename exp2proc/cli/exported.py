@@ -22,14 +22,24 @@ Run = Callable[[argparse.Namespace], int]
 _MAX_SHOWN = 5
 
 
-def add_outs(parser: argparse.ArgumentParser) -> None:
+def add_outs(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """The OUT argument."""
     parser.add_argument(
         "outs",
         metavar="OUT",
-        nargs="+",
+        nargs="*" if optional else "+",
         type=path,
         help="an output folder of `exp2proc convert` (any level of it), or single npz files",
+    )
+
+
+def add_against(parser: argparse.ArgumentParser) -> None:
+    """The traces that say which tokens hold the answer."""
+    parser.add_argument(
+        "--against",
+        metavar="TRACES_ROOT",
+        type=path,
+        help="mark the gold tokens that these traces name, and tell Recovery of what is shown",
     )
 
 

@@ -1,29 +1,41 @@
-"""A static site of exported samples: no server, no network, works from a folder."""
+"""The viewer with its samples in a folder, or in one file: no server, no network."""
 
 from __future__ import annotations
 
 import argparse
 
-from .exported import add_outs, guarded, tell_failures
+from .exported import add_against, add_outs, guarded, tell_failures
 from .values import path, positive
 
 EXAMPLES = """\
 examples:
   exp2proc gallery exp/proc/output -o site
   exp2proc gallery OUT/math OUT/needles -o site --jobs 2
+  exp2proc gallery exp/proc/output -o site --against exp/exp2/output
+  exp2proc gallery --single OUT/math/qwen-8B/ifr_n1_5ex/ex_000003.npz -o one.html
+  exp2proc gallery --single -o viewer.html
 
 Open site/index.html in a browser, or put the folder on any web server. An earlier gallery in
-the folder is replaced; other files are never touched.
+the folder is replaced; other files are never touched. With --single everything is in one file;
+without samples in it, that file shows whatever npz files, folder or zip is dropped on it.
 exit codes: 0 all shown; 1 some files are no samples, told on stderr; 2 nothing was built.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc gallery`."""
-    add_outs(parser)
+    add_outs(parser, optional=True)
     parser.add_argument(
-        *("-o", "--output"), metavar="DIR", required=True, type=path, help="folder of the site"
+        *("-o", "--output"),
+        metavar="PATH",
+        required=True,
+        type=path,
+        help="folder of the site; with --single the file",
     )
+    parser.add_argument(
+        "--single", action="store_true", help="one HTML file that holds the samples, or none"
+    )
+    add_against(parser)
     parser.add_argument(
         "--jobs", metavar="N", type=positive, default=1, help="worker processes (default: 1)"
     )
@@ -32,14 +44,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Build the site, say where it is."""
+    from ..errors import Exp2procError
     from ..exports.find import find_sources
     from ..formats.names import printable
-    from ..gallery.build import build_gallery
     from ..terminal import progress
+    from ..viewer.single import write_single
+    from ..viewer.site import build_gallery
+    from .targets import PAGE, check_target
 
+    if not args.outs and not args.single:
+        raise Exp2procError("usage", "no OUT was named", "Name an output folder or npz files.")
+    if args.single:
+        check_target(args.output, PAGE)
+        count = write_single(args.outs, args.output, against=args.against)
+        held = f"{count} samples inside" if count != 1 else "1 sample inside"
+        print(f"{held if count else 'no sample inside'}: open {printable(str(args.output))}")
+        return 0
     count = len(find_sources(args.outs))
-    with progress.reporter(count, what="pages", doing="drawing") as on_progress:
-        built = build_gallery(args.outs, args.output, jobs=args.jobs, on_progress=on_progress)
+    with progress.reporter(count, what="samples", doing="packing") as on_progress:
+        built = build_gallery(
+            *(args.outs, args.output),
+            against=args.against,
+            jobs=args.jobs,
+            on_progress=on_progress,
+        )
     tell_failures([(source.name, err) for source, err in built.failures])
-    print(f"{built.samples} samples: open {printable(str(built.index))}")
+    samples = "1 sample" if built.samples == 1 else f"{built.samples} samples"
+    if args.against is not None:
+        samples += f", {built.gold} with gold tokens"
+    print(f"{samples}: open {printable(str(built.index))}")
     return 1 if built.failures else 0

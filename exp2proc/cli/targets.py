@@ -35,6 +35,7 @@ def _is_report(stream: BinaryIO) -> bool:
 
 
 REPORT = Kind("report of exp2proc", _is_report)
+PAGE = Kind("page of exp2proc", lambda stream: b'content="exp2proc"' in stream.read(1 << 12))
 PARQUET = Kind("Parquet file", lambda stream: stream.read(4) == b"PAR1")
 
 

@@ -25,6 +25,14 @@ def positive(value: str) -> int:
     return number
 
 
+def port(value: str) -> int:
+    """A port; 0 for any that is free."""
+    number = int(value) if value.isdecimal() else -1
+    if not 0 <= number < 65536:
+        raise argparse.ArgumentTypeError("it may be a number from 0 to 65535")
+    return number
+
+
 def positive_or_auto(value: str) -> int | str:
     """A number of workers, or their choice left to the program."""
     if value == "auto":

@@ -176,6 +176,16 @@ class NpzReader:
         entry = self._entries[f"{key}.npy"]
         return self._packed(key, entry) if entry.method == _DEFLATE else b""
 
+    def member(self, key: str) -> Member:
+        """An array as it lies there, for another archive; its bytes are not looked at.
+
+        Raises:
+            NpzError: the member is cut or encrypted.
+        """
+        entry = self._entries[f"{key}.npy"]
+        data = self.packed(key) or deflate.compress_text(self.raw(key))
+        return Member(entry.size, entry.crc, data)
+
     def raw(self, key: str) -> Bytes:
         """The .npy of an array, its CRC checked.
 

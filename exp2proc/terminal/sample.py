@@ -23,8 +23,8 @@ from ..formats.layouts import SCORES
 from ..formats.names import printable
 from ..formats.sample import Sample
 from ..formats.shares import PARTS, Part, TopToken, both, part_numbers
-from ..gallery.cells import sample_cells
-from ..gallery.heat import STEPS, cell_scores, levels
+from ..viewer.cells import sample_cells
+from ..viewer.heat import STEPS, cell_scores, levels
 
 TITLES: Final[dict[Part, str]] = {"in": "input", "cot": "CoT", "out": "output", "rest": "rest"}
 _COLOURS: Final[dict[Part, str]] = {

@@ -7,7 +7,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,51 @@ def read_trace(path: str | Path, prompt_len: int, gen_len: int, *, hops: bool) -
             raise Exp2procError("trace-corrupt", str(err)) from None
         except OSError as err:
             raise Exp2procError("trace-corrupt", err.strerror or str(err)) from None
+
+
+class Gold(NamedTuple):
+    """Which prompt tokens hold the answer, and which Recovery counts.
+
+    Attributes:
+        gold: int64[*], tokens that hold the answer.
+        among: int64[*], tokens that Recovery ranks: stop words and the like may be left out.
+    """
+
+    gold: npt.NDArray[np.int64]
+    among: npt.NDArray[np.int64]
+
+
+def read_gold(path: str | Path, prompt_len: int) -> Gold | None:
+    """The gold tokens of a trace; None where it has none.
+
+    Args:
+        path: the npz.
+        prompt_len: P; indices outside of the prompt do not count.
+
+    Raises:
+        Exp2procError: `trace-missing`, `trace-corrupt`, `unsafe-path` or `trace-shape-mismatch`.
+    """
+    with open_trace(os.fspath(path)) as npz:
+        try:
+            gold = _indices(npz, "gold_prompt_token_indices", prompt_len)
+            if gold is None:
+                return None
+            for key in ("keep_prompt_token_indices", "user_prompt_indices"):
+                if (among := _indices(npz, key, prompt_len)) is not None:
+                    return Gold(gold, among)
+            return Gold(gold, np.arange(prompt_len))
+        except NpzError as err:
+            raise Exp2procError("trace-corrupt", str(err)) from None
+        except OSError as err:
+            raise Exp2procError("trace-corrupt", err.strerror or str(err)) from None
+
+
+def _indices(npz: NpzReader, key: str, prompt_len: int) -> npt.NDArray[np.int64] | None:
+    """The prompt tokens that an array names, sorted; None when it is not there."""
+    if key not in npz:
+        return None
+    array = np.unique(_numbers(npz, key, 2 * prompt_len + _FEW, None).astype(np.int64))
+    return array[(array >= 0) & (array < prompt_len)]
 
 
 def _read(npz: NpzReader, prompt_len: int, gen_len: int, hops: bool) -> Trace:

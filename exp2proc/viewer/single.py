@@ -1,0 +1,67 @@
+"""The page as one file, with samples inside it or with none: for who was handed an export."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import Exp2procError
+from ..exports.find import Outs, find_sources
+from ..formats.sample import load_sample
+from ..system.atomic_write import written_whole
+from ..system.files import given, open_regular
+from ..traces.runs import refuse_traces
+from .facts import facts_of, find_work
+from .page import make_page
+
+_MOST: Final = 1 << 27
+"""Bytes of samples in one file (128 MiB): browsers read such a page in seconds, larger ones badly."""
+
+
+def write_single(
+    outs: Outs, target: str | Path, *, against: str | Path | None = None
+) -> int:
+    """Write the page with samples inside it; says how many.
+
+    >>> write_single([], folder / "viewer.html")
+    0
+    >>> write_single(next(demo.out.rglob("*.npz")), folder / "one.html")
+    1
+
+    Args:
+        outs: an output folder, an npz, or several of either; none: the page takes what is dropped
+            on it.
+        target: the file; one that is there is replaced.
+        against: a folder of traces, whose gold tokens are marked.
+
+    Raises:
+        Exp2procError: `no-samples`, `samples-collide`, `sample-invalid`, `output-is-trace`,
+            `samples-too-large`.
+        OSError: the operating system refuses.
+    """
+    path = given(target, "target")
+    refuse_traces(path.parent)
+    several = isinstance(outs, list | tuple)
+    sources = [] if several and not outs else find_sources(outs)
+    samples: list[dict[str, Any]] = []
+    size = 0
+    for work in find_work(sources, None if against is None else given(against, "against")):
+        source = work.source
+        gold = facts_of(work, load_sample(source.path)).gold
+        with open_regular(source.path) as stream:
+            content = stream.read(_MOST + 1)
+        size += len(content)
+        if size > _MOST:
+            raise Exp2procError(
+                "samples-too-large",
+                f"{source.name} and those before it have more than {_MOST >> 20} MiB",
+            )
+        names = {"dataset": source.dataset, "model": source.model, "tag": source.run_tag}
+        encoded = base64.b64encode(content).decode()
+        file = source.name.rpartition("/")[2]
+        samples.append({"path": file, "names": names, "gold": gold, "npz": encoded})
+    with written_whole(path) as temporary:
+        temporary.write_text(make_page("files", samples), encoding="utf-8")
+    return len(samples)
+

@@ -1,0 +1,139 @@
+// Units as coloured text. Blocks of text lie in chunks that the browser lays out when they come near
+// the view, and only those are repainted at once: a long sample changes hop as fast as a short one.
+"use strict";
+const CHUNK = 120;
+const CLASSES = new Map();
+for (let level = -STEPS; level <= STEPS; level++) CLASSES.set(level, level > 0 ? `p${level}` : level < 0 ? `n${-level}` : "");
+
+class Heatmap {
+  // `root` is filled with the units; `name` is for who hears the page.
+  constructor(root, units, name, marks) {
+    this.root = root;
+    this.units = units;
+    this.spans = [];
+    this.chunks = [];
+    this.sections = [];
+    root.replaceChildren();
+    root.className = "heat";
+    this.draw(marks);
+    this.at = -1;
+    this.index = new Map(this.spans.map((span, i) => [span, i]));
+    this.byBlock = new Map(this.chunks.map((chunk) => [chunk.block, chunk]));
+    this.observer = new IntersectionObserver((entries) => {
+      for (const entry of entries) {
+        const chunk = this.byBlock.get(entry.target);
+        chunk.near = entry.isIntersecting;
+        if (chunk.near && chunk.stale) this.repaint(chunk);
+      }
+    }, { rootMargin: "800px" });
+    for (const { block } of this.chunks) this.observer.observe(block);
+    root.setAttribute("role", "application");
+    root.setAttribute("aria-label", name);
+    root.setAttribute("aria-roledescription", t("tokens, read with the arrow keys"));
+    root.tabIndex = 0;
+  }
+
+  // One section a stretch of a part, in it a paragraph a line or more of text.
+  draw(marks) {
+    let section = null, block = null, count = 0;
+    this.units.forEach((unit, i) => {
+      if (!section || section.part !== unit.part) {
+        section = { part: unit.part, first: unit.start, last: unit.stop - 1, box: null };
+        section.title = el("small", {});
+        section.box = el("section", { class: `part ${unit.part}` }, el("h3", {}, el("b", {}, t(TITLES[unit.part])), " ", section.title));
+        this.sections.push(section);
+        this.root.append(section.box);
+        block = null;
+      }
+      section.last = unit.stop - 1;
+      // Chunks end where the text breaks its line, and nowhere else: a chunk is a paragraph.
+      if (!block || (count >= CHUNK && this.endsLine(i - 1))) {
+        block = el("div", { class: "chunk", dir: "auto" });
+        this.chunks.push({ block, first: i, last: i, stale: true, near: false });
+        section.box.append(block);
+        count = 0;
+      }
+      const span = el("span", {}, ...this.text(unit.text));
+      if (marks.has(i)) span.dataset.gold = "";
+      this.spans.push(span);
+      block.append(span);
+      this.chunks.at(-1).last = i + 1;
+      count++;
+    });
+    for (const { title, first, last } of this.sections) title.textContent = t("tokens {0}–{1}", first, last);
+  }
+
+  endsLine(i) {
+    return this.units[i].text.endsWith("\n");
+  }
+
+  text(text) {
+    const [line, ...more] = visible(text).split("\n");
+    return [line, ...more.flatMap((next) => [el("u", {}), "\n", next])];
+  }
+
+  paint(painted, hidden) {
+    this.painted = painted;
+    for (const { part, box } of this.sections) box.hidden = hidden.has(part);
+    for (const chunk of this.chunks) {
+      chunk.stale = true;
+      if (chunk.near) this.repaint(chunk);
+    }
+  }
+
+  repaint(chunk) {
+    chunk.stale = false;
+    for (let i = chunk.first; i < chunk.last; i++) {
+      const name = CLASSES.get(this.painted[i]);
+      if (this.spans[i].className !== name) this.spans[i].className = name;
+    }
+  }
+
+  // Everything painted, for printing and for whoever reads the page's classes.
+  paintAll() {
+    for (const chunk of this.chunks) if (chunk.stale) this.repaint(chunk);
+  }
+
+  // The unit that shows a token.
+  unitOf(token) {
+    let low = 0, high = this.units.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.units[middle].start <= token) low = middle + 1; else high = middle;
+    }
+    return low - 1;
+  }
+
+  // Mark the unit that is read.
+  stand(i) {
+    if (this.at >= 0) this.spans[this.at]?.removeAttribute("data-at");
+    this.at = i;
+    if (i >= 0) this.spans[i]?.setAttribute("data-at", "");
+  }
+
+  show(i, block = "center") {
+    this.spans[i]?.scrollIntoView({ block });
+  }
+
+  // The unit above or below one, by where they stand.
+  beside(i, down) {
+    const from = this.spans[i]?.getBoundingClientRect();
+    if (!from) return 0;
+    const x = from.left + from.width / 2;
+    let best = i, nearest = Infinity, row = null;
+    for (let j = i; (j += down ? 1 : -1) >= 0 && j < this.spans.length;) {
+      if (this.spans[j].closest("[hidden]")) continue;
+      const box = this.spans[j].getBoundingClientRect();
+      if (!box.width || Math.abs(box.top - from.top) < 4) continue;
+      row ??= box.top;
+      if (Math.abs(box.top - row) > 4) break;
+      const away = Math.abs(box.left + box.width / 2 - x);
+      if (away < nearest) [best, nearest] = [j, away];
+    }
+    return best;
+  }
+
+  close() {
+    this.observer.disconnect();
+  }
+}

@@ -1,0 +1,233 @@
+// Where samples come from. Each source fills a catalog and gives the arrays of a sample:
+//   read(catalog)   adds what there is, all at once or little by little
+//   arrays(sample)  {name: {value, shape, digest}} of its npz
+//   text(sample)    its token pieces, or null
+"use strict";
+const exp2proc = {}; // what scripts of a folder call
+
+// Beside the page: `data/` holds scripts, because a page opened from a folder may load nothing else.
+// A text is there once, whatever the number of its samples.
+class FolderSource {
+  waiting = new Map();
+
+  constructor() {
+    exp2proc.put = (id, base64) => this.waiting.get(id)?.(blobOf(base64));
+  }
+
+  async read(catalog) {
+    exp2proc.index = (message) => catalog.add(message);
+    await this.load("index");
+  }
+
+  load(id) {
+    return new Promise((done, fail) => {
+      const script = el("script", { src: `data/${id}.js` });
+      script.addEventListener("load", () => { script.remove(); done(); });
+      script.addEventListener("error", () => { script.remove(); fail(new FormatError(t("data/{0}.js cannot be loaded", id))); });
+      document.head.append(script);
+    });
+  }
+
+  async blob(id) {
+    let found = null;
+    this.waiting.set(id, (blob) => { found = blob; });
+    await this.load(id);
+    this.waiting.delete(id);
+    if (!found) throw new FormatError(t("data/{0}.js is damaged", id));
+    return found;
+  }
+
+  async arrays(sample) {
+    const arrays = await readNpz(await this.blob(sample.id));
+    const tok = await this.tok(sample);
+    return tok ? { ...arrays, tok } : arrays;
+  }
+
+  async tok({ facts }) {
+    return facts.text.startsWith("-") ? null : (await readNpz(await this.blob(facts.text))).tok;
+  }
+
+  async text(sample) {
+    return (await this.tok(sample))?.value ?? null;
+  }
+}
+
+const blobOf = (base64) => new Blob([Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))]);
+
+// `exp2proc view`: the list comes line by line while it is made, samples as the npz files they are.
+class ServerSource {
+  async read(catalog) {
+    const response = await fetch("list");
+    if (!response.ok) throw new FormatError(t("the server does not answer"));
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      for (const line of lines) if (line) catalog.add(JSON.parse(line));
+    }
+    if (!catalog.complete) throw new FormatError(t("the server does not answer"));
+  }
+
+  async npz(sample, names) {
+    let response;
+    try {
+      response = await fetch(`npz/${sample.at}`);
+    } catch {
+      throw new FormatError(t("the server does not answer"));
+    }
+    if (!response.ok) throw new FormatError((await response.text()) || t("the server does not answer"));
+    return readNpz(await response.blob(), names);
+  }
+
+  arrays(sample) {
+    return this.npz(sample);
+  }
+
+  async text(sample) {
+    return (await this.npz(sample, ["tok"])).tok?.value ?? null;
+  }
+}
+
+// Files that were dropped or chosen, or that lie inside the page: npz files, and zips of them.
+class FilesSource {
+  // `files` is [{path, blob}], with `names` and `gold` where they are known.
+  constructor(files) {
+    this.files = files;
+    this.blobs = [];
+  }
+
+  async read(catalog) {
+    const found = [], unread = [];
+    for (const { path, blob, names, gold } of this.files) {
+      if (/\.zip$/i.test(path)) await this.unzip(path, blob, found, unread);
+      else if (isSample(path)) found.push({ path, names, gold, open: async () => blob });
+    }
+    found.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+    this.blobs = found.map(({ open }) => open);
+    this.gold = found.map(({ gold }) => gold ?? null);
+    const { runs, samples } = groupRuns(found);
+    catalog.add({ scores: SCORE_KEYS, runs, samples });
+    this.seen = new Set();
+    for (let at = 0; at < samples.length; at += 32) {
+      const message = { facts: [], failed: [] };
+      await Promise.all(samples.slice(at, at + 32).map(async (_, i) => {
+        try {
+          message.facts.push(await this.facts(at + i, catalog));
+        } catch (error) {
+          message.failed.push([at + i, why(error)]);
+        }
+      }));
+      message.facts.sort((a, b) => a[0] - b[0]);
+      catalog.add(message);
+    }
+    catalog.add({ done: true });
+    if (unread.length) throw new FormatError(unread.join("; "));
+  }
+
+  // A zip is read in place. No path in it is trusted: it only gives names.
+  async unzip(path, blob, found, unread) {
+    try {
+      for (const entry of await zipEntries(blob)) {
+        if (isSample(entry.name)) found.push({ path: entry.name, open: async () => new Blob([await zipContent(blob, entry)]) });
+      }
+    } catch (error) {
+      unread.push(`${path}: ${why(error)}`);
+    }
+  }
+
+  async facts(at, catalog) {
+    const blob = await this.blobs[at]();
+    const arrays = await readNpz(blob, ["attr", "hop", "span_in", "span_cot", "span_out", ...SCORE_KEYS.map(({ key }) => key)]);
+    const { attr, hops, spans, scores } = sampleOf(arrays, SCORE_KEYS.map(({ key }) => key));
+    const tok = (await zipEntries(blob)).find(({ name }) => name === "tok.npy");
+    const text = tok ? `${tok.size}-${tok.crc}` : `-${catalog.samples[at].run.path} ${catalog.samples[at].run.model} ${catalog.samples[at].file} ${attr.length} ${Object.values(spans)}`;
+    let snippet = "";
+    if (tok && !this.seen.has(text)) {
+      this.seen.add(text);
+      const pieces = (await readNpz(blob, ["tok"])).tok.value;
+      snippet = snippetOf(pieces);
+    }
+    return [at, text, attr.length, hops.length, sharesOf(attr, partNumbers(attr.length, spans)), scores, snippet, this.gold[at]];
+  }
+
+  async arrays(sample) {
+    return readNpz(await this.blobs[sample.at]());
+  }
+
+  async text(sample) {
+    return (await readNpz(await this.blobs[sample.at](), ["tok"])).tok?.value ?? null;
+  }
+}
+
+const SCORE_KEYS = [
+  { key: "rise", label: "RISE", higher: false },
+  { key: "mas", label: "MAS", higher: false },
+  { key: "recovery", label: "Recovery@10%", higher: true },
+];
+
+const why = (error) => (error instanceof FormatError ? error.message : t("it cannot be read ({0})", error.name));
+const isSample = (path) => /\.npz$/i.test(path) && !path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
+const snippetOf = (pieces) => oneLine(cellsOf(pieces.slice(0, 200)).map(({ text }) => text).join("")).split(/[\s↵]+/).join(" ").trim().slice(0, 120);
+
+// Runs and samples of files, by what their paths say.
+function groupRuns(found) {
+  const byKey = new Map(), runs = [], samples = [];
+  for (const { path, names } of found) {
+    const one = names ?? namesOf(path);
+    const key = JSON.stringify([one.dataset, one.model, one.tag]);
+    if (!byKey.has(key)) {
+      byKey.set(key, runs.length);
+      const promised = /(?:^|_)([0-9]{1,9})ex$/.exec(one.tag);
+      const short = one.dataset.split("/").at(-1).replace(/\.jsonl$/, "");
+      runs.push({ dataset: short, path: one.dataset, model: one.model, tag: one.tag, method: methodOf(one.tag), promised: promised ? Number(promised[1]) : null });
+    }
+    samples.push([byKey.get(key), path.split("/").at(-1), ""]);
+  }
+  const shorts = runs.map(({ dataset, path }) => [dataset, path]);
+  for (const run of runs) if (shorts.some(([short, path]) => short === run.dataset && path !== run.path)) run.dataset = run.path;
+  return { runs, samples };
+}
+
+const methodOf = (tag) => tag.split(/_(?=n\d+(?:_|$)|neg[a-z]+(?:_|$)|norm[a-z]+|mfaith|mrecov|\d+ex$)/)[0];
+
+// Dataset, model and run of a dropped path. What was dropped stands at its beginning: mostly the
+// root of an export, whose name is none of the three.
+const HOUSE = new Set(["output", "proc", "proc_1", "data", "traces"]);
+function namesOf(path) {
+  let names = path.split("/").slice(0, -1);
+  const behind = Math.max(...names.map((name, at) => (HOUSE.has(name) ? at + 1 : 0)), 0);
+  const end = Math.max(...names.map((name, at) => (/\.jsonl$/.test(name) ? at + 1 : 0)), 0);
+  // `data` also stands in the path of a dataset, exp/exp2/data/math.jsonl
+  if (behind && !(end > behind && names.includes("traces"))) names = names.slice(end > behind && names[behind - 1] === "data" ? names.indexOf("output") + 1 : behind);
+  else if (names.length > 3) names = names.slice(1);
+  const tag = names.pop() ?? "";
+  const jsonl = Math.max(...names.map((name, at) => (/\.jsonl$/.test(name) ? at + 1 : 0)), 0);
+  const cut = jsonl || (names.length === 3 ? 1 : names.length - 1);
+  if (names.length < 2) return { dataset: "", model: names[0] ?? "", tag };
+  return { dataset: names.slice(0, cut).join("/"), model: names.slice(cut).join("/"), tag };
+}
+
+// What was dropped, folders with all that is in them.
+async function droppedFiles(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return [...transfer.files].map((file) => ({ path: file.name, blob: file }));
+  const files = [];
+  const walk = async (entry, above) => {
+    const path = above + entry.name;
+    if (entry.isFile) {
+      files.push({ path, blob: await new Promise((done, fail) => entry.file(done, fail)) });
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((done, fail) => reader.readEntries(done, fail));
+      if (!some.length) return;
+      for (const one of some) await walk(one, `${path}/`);
+    }
+  };
+  for (const entry of entries) await walk(entry, "");
+  return files;
+}
