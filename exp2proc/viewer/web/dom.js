@@ -7,9 +7,11 @@ function fill(made, attributes, children) {
     if (value === false || value === null || value === undefined) continue;
     made.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  made.append(...present(children));
   return made;
 }
+const present = (children) => children.flat().filter((child) => child !== null && child !== undefined);
+const put = (node, ...children) => node.replaceChildren(...present(children));
 const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 const svg = (tag, attributes, ...children) => fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 

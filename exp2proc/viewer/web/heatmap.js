@@ -1,7 +1,8 @@
-// Units as coloured text. Blocks of text lie in chunks that the browser lays out when they come near
-// the view, and only those are repainted at once: a long sample changes hop as fast as a short one.
+// Units as coloured text. It lies in chunks of whole lines that the browser lays out when they come
+// near the view, and in these in runs, of which only those near the view are repainted at once: a
+// long sample changes hop as fast as a short one.
 "use strict";
-const CHUNK = 120;
+const RUN = 120;
 const CLASSES = new Map();
 for (let level = -STEPS; level <= STEPS; level++) CLASSES.set(level, level > 0 ? `p${level}` : level < 0 ? `n${-level}` : "");
 
@@ -11,53 +12,56 @@ class Heatmap {
     this.root = root;
     this.units = units;
     this.spans = [];
-    this.chunks = [];
+    this.runs = [];
     this.sections = [];
     root.replaceChildren();
     root.className = "heat";
     this.draw(marks);
     this.at = -1;
     this.index = new Map(this.spans.map((span, i) => [span, i]));
-    this.byBlock = new Map(this.chunks.map((chunk) => [chunk.block, chunk]));
+    const byBox = new Map(this.runs.map((run) => [run.box, run]));
     this.observer = new IntersectionObserver((entries) => {
-      for (const entry of entries) {
-        const chunk = this.byBlock.get(entry.target);
-        chunk.near = entry.isIntersecting;
-        if (chunk.near && chunk.stale) this.repaint(chunk);
+      for (const { target, isIntersecting } of entries) {
+        const run = byBox.get(target);
+        run.near = isIntersecting;
+        if (run.near && run.stale) this.repaint(run);
       }
     }, { rootMargin: "800px" });
-    for (const { block } of this.chunks) this.observer.observe(block);
+    for (const { box } of this.runs) this.observer.observe(box);
     root.setAttribute("role", "application");
     root.setAttribute("aria-label", name);
     root.setAttribute("aria-roledescription", t("tokens, read with the arrow keys"));
     root.tabIndex = 0;
   }
 
-  // One section a stretch of a part, in it a paragraph a line or more of text.
+  // One section a stretch of a part.
   draw(marks) {
-    let section = null, block = null, count = 0;
+    let section = null, chunk = null, run = null, count = 0;
     this.units.forEach((unit, i) => {
       if (!section || section.part !== unit.part) {
-        section = { part: unit.part, first: unit.start, last: unit.stop - 1, box: null };
-        section.title = el("small", {});
+        section = { part: unit.part, first: unit.start, last: unit.stop - 1, title: el("small", {}) };
         section.box = el("section", { class: `part ${unit.part}` }, el("h3", {}, el("b", {}, t(TITLES[unit.part])), " ", section.title));
         this.sections.push(section);
         this.root.append(section.box);
-        block = null;
+        chunk = null;
       }
       section.last = unit.stop - 1;
-      // Chunks end where the text breaks its line, and nowhere else: a chunk is a paragraph.
-      if (!block || (count >= CHUNK && this.endsLine(i - 1))) {
-        block = el("div", { class: "chunk", dir: "auto" });
-        this.chunks.push({ block, first: i, last: i, stale: true, near: false });
-        section.box.append(block);
+      // A chunk ends where the text breaks its line, and nowhere else: it is a paragraph.
+      if (!chunk || (count >= RUN && this.endsLine(i - 1))) {
+        section.box.append((chunk = el("div", { class: "chunk", dir: "auto" })));
+        run = null;
         count = 0;
+      }
+      if (!run || run.last - run.first >= RUN) {
+        run = { box: el("span", { class: "run" }), first: i, last: i, stale: true, near: false };
+        this.runs.push(run);
+        chunk.append(run.box);
       }
       const span = el("span", {}, ...this.text(unit.text));
       if (marks.has(i)) span.dataset.gold = "";
       this.spans.push(span);
-      block.append(span);
-      this.chunks.at(-1).last = i + 1;
+      run.box.append(span);
+      run.last = i + 1;
       count++;
     });
     for (const { title, first, last } of this.sections) title.textContent = t("tokens {0}–{1}", first, last);
@@ -75,15 +79,15 @@ class Heatmap {
   paint(painted, hidden) {
     this.painted = painted;
     for (const { part, box } of this.sections) box.hidden = hidden.has(part);
-    for (const chunk of this.chunks) {
-      chunk.stale = true;
-      if (chunk.near) this.repaint(chunk);
+    for (const run of this.runs) {
+      run.stale = true;
+      if (run.near) this.repaint(run);
     }
   }
 
-  repaint(chunk) {
-    chunk.stale = false;
-    for (let i = chunk.first; i < chunk.last; i++) {
+  repaint(run) {
+    run.stale = false;
+    for (let i = run.first; i < run.last; i++) {
       const name = CLASSES.get(this.painted[i]);
       if (this.spans[i].className !== name) this.spans[i].className = name;
     }
@@ -91,7 +95,7 @@ class Heatmap {
 
   // Everything painted, for printing and for whoever reads the page's classes.
   paintAll() {
-    for (const chunk of this.chunks) if (chunk.stale) this.repaint(chunk);
+    for (const run of this.runs) if (run.stale) this.repaint(run);
   }
 
   // The unit that shows a token.

@@ -41,7 +41,7 @@ class List {
     this.table = el("table", { id: "samples", tabindex: "0", "aria-label": t("Samples") }, this.head, this.body);
     this.scroller = el("div", { class: "wide rows", tabindex: "-1" }, this.table);
     this.none = el("p", { id: "none", hidden: true }, t("No sample fits these filters."));
-    this.root.replaceChildren(this.hero, this.summary, el("section", { class: "card" }, this.filters, this.scroller, this.none));
+    put(this.root, this.hero, this.summary, el("section", { class: "card" }, this.filters, this.scroller, this.none));
     // Typing filters at once; leaving the field changes nothing, so that a click on a row is a click.
     this.filters.addEventListener("input", () => this.changed());
     this.filters.addEventListener("submit", (event) => event.preventDefault());
@@ -75,7 +75,7 @@ class List {
     const failed = catalog.failures;
     const many = (name) => new Set(catalog.runs.map(({ shown }) => shown[name])).size;
     const amounts = [plural(many("dataset"), "{0} dataset", "{0} datasets"), plural(many("model"), "{0} model", "{0} models"), plural(many("method"), "{0} method", "{0} methods")];
-    this.hero.replaceChildren(
+    put(this.hero, 
       el("h1", {}, plural(catalog.samples.length - failed.length, "{0} sample", "{0} samples")),
       el("p", {}, amounts.join(t(", ")), t("."),
         catalog.complete ? null : el("span", { id: "reading" }, " ", t("Reading: {0} of {1}", known + failed.length, catalog.samples.length))),
@@ -86,7 +86,7 @@ class List {
     for (const name of ["dataset", "model", "method"]) this.choices(name);
     const { score } = this.fields;
     if (score.options.length !== catalog.scores.length) {
-      score.replaceChildren(...catalog.scores.map(({ label, key }) => el("option", { value: key }, label)));
+      put(score, ...catalog.scores.map(({ label, key }) => el("option", { value: key }, label)));
       if (this.wanted?.score) score.value = this.wanted.score;
     }
     this.drawHead();
@@ -98,7 +98,7 @@ class List {
     const all = [...new Set(this.catalog.runs.map(({ shown }) => shown[name]))].sort();
     if (field.options.length === all.length + 1) return;
     const every = { dataset: t("all datasets"), model: t("all models"), method: t("all methods") }[name];
-    field.replaceChildren(el("option", { value: "" }, every), ...all.map((one) => el("option", { value: one }, one)));
+    put(field, el("option", { value: "" }, every), ...all.map((one) => el("option", { value: one }, one)));
     field.value = all.includes(kept) ? kept : "";
   }
 
@@ -113,7 +113,7 @@ class List {
       .filter(([names]) => names.length).map(([names, up]) => t(up ? "{0}: higher is better" : "{0}: lower is better", names.join(t(" and "))));
     let last = null;
     this.summary.hidden = !rows.length;
-    this.summary.replaceChildren(
+    put(this.summary, 
       el("h2", {}, t("Scores"), el("small", {}, t("mean ± standard error (n); best of its dataset and model in bold; {0}; – absent", directions.join("; ")))),
       el("div", { class: "wide" }, el("table", { id: "summary" },
         el("thead", {}, el("tr", {}, ...["dataset", "model", "method"].map((name) => el("th", {}, t(name))), el("th", { class: "num" }, t("samples")),
@@ -165,7 +165,7 @@ class List {
       }));
       return made;
     });
-    this.head.replaceChildren(el("tr", {}, ...cells));
+    put(this.head, el("tr", {}, ...cells));
   }
 
   changed() {
@@ -259,13 +259,14 @@ class List {
     const key = `${first} ${last} ${this.at}`;
     if (this.shown === key) return;
     this.shown = key;
-    const space = (rows) => el("tr", { class: "space", "aria-hidden": "true" }, el("td", { colspan: "20" }));
+    const space = (rows) => el("tr", { class: "space", "aria-hidden": "true" }, el("td"));
     const before = space(), after = space();
     before.style.height = `${first * ROW}px`;
     after.style.height = `${(this.found.length - last) * ROW}px`;
     const columns = this.columns();
+    for (const one of [before, after]) one.firstChild.colSpan = columns.length;
     this.table.setAttribute("aria-rowcount", this.found.length + 1);
-    this.body.replaceChildren(before, ...this.found.slice(first, last).map((sample, i) => this.row(sample, first + i, columns)), after);
+    put(this.body, before, ...this.found.slice(first, last).map((sample, i) => this.row(sample, first + i, columns)), after);
   }
 
   row(sample, place, columns) {

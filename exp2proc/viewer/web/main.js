@@ -156,7 +156,7 @@ class Page {
 
   help() {
     const keys = [...KEYS[$("view").hidden ? "list" : "view"], ...KEYS.both];
-    $("keys").replaceChildren(...keys.flatMap(([key, what]) => [el("dt", {}, ...key.split(" ").flatMap((one) => [el("kbd", {}, one), " "])), el("dd", {}, t(what))]));
+    put($("keys"), ...keys.flatMap(([key, what]) => [el("dt", {}, ...key.split(" ").flatMap((one) => [el("kbd", {}, one), " "])), el("dd", {}, t(what))]));
     $("help").showModal();
   }
 }
@@ -172,7 +172,7 @@ function dropZone(start) {
     return input;
   };
   const files = picker("pick-files", { multiple: true, accept: ".npz,.zip" }), folder = picker("pick-folder", { webkitdirectory: true });
-  zone.replaceChildren(el("h1", {}, t("Drop samples here")), el("p", {}, t("npz files, a folder of them, or a zip. Nothing leaves this machine.")),
+  put(zone, el("h1", {}, t("Drop samples here")), el("p", {}, t("npz files, a folder of them, or a zip. Nothing leaves this machine.")),
     el("p", {}, button(t("Choose files"), {}, () => files.click()), " ", button(t("Choose a folder"), {}, () => folder.click())), files, folder);
   addEventListener("dragover", (event) => { event.preventDefault(); document.documentElement.classList.add("dragging"); });
   addEventListener("dragleave", () => document.documentElement.classList.remove("dragging"));

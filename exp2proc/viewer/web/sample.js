@@ -58,7 +58,7 @@ class View {
           el("span", { class: "pair cutoff" }, this.weights, this.cut), this.find, this.hits, this.take),
         this.canvas),
       this.columnsBox, this.live);
-    this.root.replaceChildren(this.problem, this.body, this.tip);
+    put(this.root, this.problem, this.body, this.tip);
     this.holder.addEventListener("pointerover", (event) => this.point(event.target));
     this.holder.addEventListener("pointerleave", () => this.unpoint());
     this.holder.addEventListener("click", (event) => {
@@ -162,7 +162,8 @@ class View {
     const { gold } = this.sample.facts ?? {};
     if (!gold) return new Set();
     const tokens = new Set(expand(gold.gold));
-    return new Set(units.keys().filter ? [...units.keys()].filter((i) => { for (let at = units[i].start; at < units[i].stop; at++) if (tokens.has(at)) return true; return false; }) : []);
+    const holds = ({ start, stop }) => { for (let at = start; at < stop; at++) if (tokens.has(at)) return true; return false; };
+    return new Set(units.flatMap((unit, i) => (holds(unit) ? [i] : [])));
   }
 
   // --- numbers above
@@ -173,7 +174,7 @@ class View {
     const { cot, out } = data.spans;
     const both = cot[0] < 0 || out[0] < 0 ? 0 : Math.max(0, Math.min(cot[1], out[1]) - Math.max(cot[0], out[0]) + 1);
     this.counts = counts;
-    this.facts.replaceChildren(
+    put(this.facts, 
       ...catalog.scores.map(({ label, higher }, i) => el("div", { class: "fact" }, el("span", {}, label), el("b", {}, score3(data.scores[i])), el("small", {}, t(higher ? "higher is better" : "lower is better")))),
       el("div", { class: "fact" }, el("span", {}, t("Tokens")), el("b", {}, String(data.attr.length)),
         el("small", {}, PARTS.map((part, i) => (counts[i] ? `${t(TITLES[part])} ${counts[i]}` : null)).filter(Boolean).join(t(", ")), both ? `; ${t("CoT and output share {0}", both)}` : null)));
@@ -183,16 +184,16 @@ class View {
     const { data, state, counts } = this;
     const most = Math.max(data.vectors.length, this.other?.data.vectors.length ?? 0);
     const names = Array.from({ length: most }, (_, i) => (i ? `hop ${i - 1}` : "attr"));
-    this.vectors.replaceChildren(...names.map((name, i) => button("", {
+    put(this.vectors, ...names.map((name, i) => button("", {
       "data-vector": i ? i - 1 : "attr", "aria-pressed": String(this.vector === i),
       title: i ? t("hop {0}", i - 1) + (i <= 10 ? ` (${i - 1})` : "") : `${t("row attribution")} (a)`,
     }, () => this.set({ v: i ? String(i - 1) : "attr" }))));
     [...this.vectors.children].forEach((one, i) => one.append(names[i], data.shares[i] ? shareBar(data.shares[i]) : el("small", {}, t("none"))));
-    this.parts.replaceChildren(...PARTS.flatMap((part, i) => (counts[i] ? [button(t(TITLES[part]), {
+    put(this.parts, ...PARTS.flatMap((part, i) => (counts[i] ? [button(t(TITLES[part]), {
       class: `toggle ${part}`, "data-part": part, "aria-pressed": String(!this.hidden.has(part)), title: t("Show or hide; colours are relative to what is shown ({0})", part[0]),
     }, () => this.toggle(part))] : [])));
     const others = this.others.filter((one) => one !== this.sample);
-    this.compare.replaceChildren(el("option", { value: "" }, t("no other method")), ...others.map((one) => el("option", { value: one.name }, this.labels.get(one))));
+    put(this.compare, el("option", { value: "" }, t("no other method")), ...others.map((one) => el("option", { value: one.name }, this.labels.get(one))));
     this.compare.value = this.other?.sample.name ?? "";
     this.comparing.hidden = !others.length;
     this.modes.hidden = !this.other;
@@ -250,7 +251,7 @@ class View {
     const { scores } = this.catalog;
     const difference = this.other && this.state.mode === "difference";
     const name = difference ? t("{0} minus {1}, of shares", this.labels.get(this.sample), this.labels.get(this.other.sample)) : this.labels.get(pane.sample) ?? pane.sample.run.shown.method;
-    pane.head.replaceChildren(
+    put(pane.head, 
       pane.sample === this.sample ? el("b", {}, name) : el("a", { href: this.list.address(pane.sample), "data-open": pane.sample.at }, name),
       el("i", {}, this.state.v === "attr" ? t("row attribution") : t("hop {0}", this.state.v)),
       alone ? null : el("small", {}, scores.map(({ label }, i) => `${label} ${score3(pane.data.scores[i])}`).join(" · ")),
@@ -262,14 +263,14 @@ class View {
     const pane = this.panes[0], bins = 24;
     const counts = histogram(pane.values, pane.shown, bins), most = Math.log1p(Math.max(...counts, 1));
     const cut = Number(this.state.cut) || 0;
-    this.weights.replaceChildren(svg("svg", { viewBox: `0 0 ${bins} 10`, width: 96, height: 22, preserveAspectRatio: "none", role: "img", "aria-label": t("Histogram of weights up to the highest, heights logarithmic") },
+    put(this.weights, svg("svg", { viewBox: `0 0 ${bins} 10`, width: 96, height: 22, preserveAspectRatio: "none", role: "img", "aria-label": t("Histogram of weights up to the highest, heights logarithmic") },
       ...counts.map((count, i) => (count ? svg("rect", { class: (i + 1) / bins <= cut ? "below" : "above", x: i, y: 10 - (10 * Math.log1p(count)) / most, width: 0.86, height: (10 * Math.log1p(count)) / most }) : null))));
   }
 
   // --- numbers at the side
   drawSide() {
     const lists = this.panes.map((pane, i) => this.topList(pane, i));
-    this.side.replaceChildren(this.legend(), ...lists, ...this.agreement(), ...this.recovery(), this.hopTable());
+    put(this.side, this.legend(), ...lists, ...this.agreement(), ...this.recovery(), this.hopTable());
   }
 
   legend() {
@@ -393,11 +394,11 @@ class View {
   inView() {
     const { heat } = this.panes[0];
     const top = this.canvas.getBoundingClientRect().bottom;
-    const seen = heat.chunks.filter(({ block }) => { const box = block.getBoundingClientRect(); return box.height && box.bottom > top && box.top < innerHeight; });
+    const seen = heat.runs.filter(({ box }) => { const { height, top: from, bottom } = box.getBoundingClientRect(); return height && bottom > top && from < innerHeight; });
     if (!seen.length) return [0, 0];
-    const at = (chunk, y) => {
-      const box = chunk.block.getBoundingClientRect(), share = Math.min(1, Math.max(0, (y - box.top) / box.height));
-      const from = heat.units[chunk.first].start, to = heat.units[chunk.last - 1].stop;
+    const at = (run, y) => {
+      const box = run.box.getBoundingClientRect(), share = Math.min(1, Math.max(0, (y - box.top) / box.height));
+      const from = heat.units[run.first].start, to = heat.units[run.last - 1].stop;
       return from + share * (to - from);
     };
     return [at(seen[0], top), at(seen.at(-1), innerHeight)];
@@ -423,7 +424,7 @@ class View {
   }
 
   unitUnder(target) {
-    const span = target.closest?.(".chunk span");
+    const span = target.closest?.(".run > span");
     for (const pane of this.panes) if (pane.heat.index.has(span)) return { pane, unit: pane.heat.index.get(span) };
     return null;
   }
@@ -476,7 +477,7 @@ class View {
       const sum = unitValues(vector, [{ start, stop }], "sum")[0];
       return el("div", { class: i === this.vector ? "at" : null }, el("small", {}, i ? `hop ${i - 1}` : "attr"), el("b", {}, score4(sum)), el("small", {}, percent(data.mass[i] ? Math.abs(sum) / data.mass[i] : NaN)));
     });
-    this.tip.replaceChildren(...(data.tok ? [tokenText(text)] : []), ...lines,
+    put(this.tip, ...(data.tok ? [tokenText(text)] : []), ...lines,
       ...(data.hops.length ? [el("div", { class: "hops" }, ...all.slice(0, 14))] : [el("div", {}, el("small", {}, t("share of all")), el("b", {}, percent(data.mass[0] ? Math.abs(unitValues(data.attr, [{ start, stop }], "sum")[0]) / data.mass[0] : NaN)))]));
     for (const other of this.panes) if (other !== pane) other.heat.spans[other.heat.unitOf(start)]?.setAttribute("data-twin", "");
     const box = pane.heat.spans[unit].getClientRects()[0], size = this.tip.getBoundingClientRect();

@@ -39,8 +39,6 @@ async function copy(text) {
   tell(t("Copied."));
 }
 
-const paneTokens = ({ data, row }) => Array.from(data.attr, (_, at) => ({ index: at, token: data.tok?.[at] ?? null, part: PARTS[data.numbers[at]], score: row ? row[at] : null }));
-
 // Cells that a spreadsheet would take for a formula are made text.
 const csvCell = (value) => {
   const text = value === null ? "" : String(value);
@@ -132,7 +130,7 @@ const RTL = /^[^\p{L}]*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/u;
 // The boxes with their places: [{text, x, y, wide, fill, rtl, part}] and the height of all.
 function figureBoxes(view) {
   const probe = el("span"), fills = new Map();
-  view.panes[0].heat.root.append(el("div", { class: "chunk" }, probe));
+  view.panes[0].heat.root.append(el("div", { class: "chunk" }, el("span", { class: "run" }, probe)));
   const fillOf = (level) => {
     if (!fills.has(level)) { probe.className = CLASSES.get(level); fills.set(level, asHex(getComputedStyle(probe).backgroundColor)); }
     return fills.get(level);
@@ -146,7 +144,7 @@ function figureBoxes(view) {
     }
     y += LINE;
   }
-  probe.parentNode.remove();
+  probe.closest(".chunk").remove();
   return { boxes, height: y + MARGIN };
 }
 
