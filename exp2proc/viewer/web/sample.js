@@ -45,18 +45,20 @@ class View {
       el("div", { class: "sheet" }, ...TAKES.map(([name, key]) => button(t(name), { "data-take": key }, () => { this.take.open = false; takeAlong(this, key); }))));
     this.canvas = el("canvas", { id: "profile", height: "36", role: "img", "aria-label": t("Attribution along the tokens") });
     this.canvas.addEventListener("click", (event) => this.goTo(Math.floor((event.offsetX / this.canvas.clientWidth) * this.length)));
+    this.here = el("i", { class: "here" });
     this.holder = el("div", { class: "panes" });
     this.side = el("aside", { class: "side", "aria-label": t("Numbers") });
     this.columnsBox = el("div", { class: "columns" }, this.holder, this.side);
     this.live = el("div", { class: "unseen", "aria-live": "polite", id: "spoken" });
     this.tip = el("div", { id: "tip", role: "tooltip", hidden: true });
     this.problem = el("p", { class: "problem", id: "problem", hidden: true, role: "alert" });
-    this.body = el("div", {}, this.facts,
+    this.title = el("h1", { class: "unseen" });
+    this.body = el("div", {}, this.title, this.facts,
       el("div", { class: "tools", role: "toolbar", "aria-label": t("What is shown") },
         el("div", { class: "line" }, this.vectors, this.parts, this.comparing),
         el("div", { class: "line" }, this.scales, this.norms, el("span", { class: "pair" }, this.unit, this.agg),
           el("span", { class: "pair cutoff" }, this.weights, this.cut), this.find, this.hits, this.take),
-        this.canvas),
+        el("div", { class: "strip" }, this.canvas, this.here)),
       this.columnsBox, this.live);
     put(this.root, this.problem, this.body, this.tip);
     this.holder.addEventListener("pointerover", (event) => this.point(event.target));
@@ -174,6 +176,7 @@ class View {
     const { cot, out } = data.spans;
     const both = cot[0] < 0 || out[0] < 0 ? 0 : Math.max(0, Math.min(cot[1], out[1]) - Math.max(cot[0], out[0]) + 1);
     this.counts = counts;
+    this.title.textContent = this.sample.name;
     put(this.facts, 
       ...catalog.scores.map(({ label, higher }, i) => el("div", { class: "fact" }, el("span", {}, label), el("b", {}, score3(data.scores[i])), el("small", {}, t(higher ? "higher is better" : "lower is better")))),
       el("div", { class: "fact" }, el("span", {}, t("Tokens")), el("b", {}, String(data.attr.length)),
@@ -338,7 +341,7 @@ class View {
         }));
     });
     return el("section", { class: "box", id: "hops" }, el("h2", {}, t("Where the mass goes")),
-      el("div", { class: "wide" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}), el("th", {}), ...parts.map((part) => el("th", { class: `num ${part}` }, t(TITLES[part]))))), el("tbody", {}, ...rows))),
+      el("div", { class: "wide" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, t("vector")), el("th", {}, t("shares")), ...parts.map((part) => el("th", { class: `num ${part}` }, t(TITLES[part]))))), el("tbody", {}, ...rows))),
       data.hops.length > 1 ? el("small", {}, t("Small numbers: change from the hop before, in points.")) : null);
   }
 
@@ -373,21 +376,15 @@ class View {
       pen.fillStyle = peaks[x] > 0 ? colours.hot : colours.cold;
       pen.fillRect(x, height - 5 - tall, 1, tall);
     }
-    this.drawn = pen.getImageData(0, 0, canvas.width, canvas.height);
     this.marker();
   }
 
   // Where in the text the window stands.
   marker() {
-    const pane = this.panes[0];
-    if (!this.drawn || !pane) return;
-    const pen = this.canvas.getContext("2d"), ratio = devicePixelRatio || 1, width = this.canvas.clientWidth;
+    if (!this.panes.length || !this.length) return;
     const [first, last] = this.inView();
-    pen.putImageData(this.drawn, 0, 0);
-    const x = (first / this.length) * width, wide = Math.max(3, ((last - first) / this.length) * width);
-    pen.strokeStyle = themeColours().ink;
-    pen.lineWidth = 1;
-    pen.strokeRect(x + 0.5, 0.5, Math.min(wide, width - x - 1), this.canvas.height / ratio - 1);
+    this.here.style.left = `${(100 * first) / this.length}%`;
+    this.here.style.width = `${(100 * (last - first)) / this.length}%`;
   }
 
   // The tokens from the first to the last that can be seen.

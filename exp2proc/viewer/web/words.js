@@ -37,7 +37,7 @@ const ZH = {
   "Strongest of {0}": "{0} 最强的", "Strongest tokens": "最强的 token", "Strongest units": "最强的单位", "Nothing here has a weight.": "这里没有任何权重。",
   "Agreement": "一致程度", "rank correlation": "秩相关", "top 10 in common": "前 10 个的重合", "top 50 in common": "前 50 个的重合", "Recovery of gold tokens": "gold token 的 Recovery",
   "Where the mass goes": "归因总量（mass）的去向", "Small numbers: change from the hop before, in points.": "小字：相对上一跳的变化（百分点）。",
-  "tokens {0}–{1}": "token {0}–{1}", "token {0}": "token {0}", "blank": "空白", "and {0} more": "另有 {0} 个", "share of all": "占全部的份额", "not found": "未找到",
+  "tokens {0}–{1}": "token {0}–{1}", "token {0}": "token {0}", "blank": "空白", "and {0} more": "另有 {0} 个", "share of all": "占全部的份额", "vector": "向量", "shares": "份额", "not found": "未找到",
   "colours are linear in the weight": "颜色与权重成线性", "colours are logarithmic, over three decades": "颜色为对数，跨三个数量级", "colours are by rank": "颜色按排名",
   "colours are linear up to the 99.5th percentile; above it all are the same": "颜色线性到第 99.5 百分位，其上相同",
   "prompt and generation normalised together": "prompt 与生成一起归一化", "prompt and generation normalised apart": "prompt 与生成分开归一化",
