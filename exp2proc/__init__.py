@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from .formats.names import Source
     from .formats.sample import Sample, load_sample
     from .formats.shares import TopToken
-    from .viewer.site import Gallery, build_gallery
     from .options import Following, Options
     from .planning.forecast import Forecast, forecast
     from .planning.forecast import forecast as plan
     from .planning.plan import Plan
     from .planning.planner import make_plan
     from .results import Counts, Progress, Report, RowError, RunReport
+    from .viewer.site import Gallery, build_gallery
 
 _HOME = {
     "CheckReport": "exports.check",
@@ -111,7 +111,14 @@ def _draw(sample: Any) -> str:
     return notebook_html(sample)
 
 
+def _view(sample: Any, **chosen: Any) -> Any:
+    from .viewer.notebook import EmbeddedView
+
+    return EmbeddedView(sample, **chosen)
+
+
 formats.notebook_drawer = _draw
+formats.notebook_viewer = _view
 
 
 _FORMER: Final = {"plan": "forecast"}

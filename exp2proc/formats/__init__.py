@@ -11,3 +11,6 @@ from typing import Any
 notebook_drawer: Callable[[Any], str] | None = None
 """Draws a sample as HTML for notebooks. Set by the package: drawing knows samples, samples do not
 know drawing."""
+
+notebook_viewer: Callable[..., Any] | None = None
+"""Puts a sample into the viewer. Set by the package, likewise."""

@@ -195,6 +195,20 @@ class Sample:
         """The sample as a heatmap, for notebooks."""
         return None if formats.notebook_drawer is None else formats.notebook_drawer(self)
 
+    def view(self, *, hop: int | None = None, scale: str = "linear", height: int = 760) -> Any:
+        """The sample in the viewer, for a notebook: the last value of a cell shows it.
+
+        Args:
+            hop: shown first; None is the row attribution.
+            scale: of the colours: linear, log, rank or p99.5.
+            height: of the frame, in pixels.
+
+        Raises:
+            IndexError: there is no such hop.
+        """
+        assert formats.notebook_viewer is not None  # the package's root sets it
+        return formats.notebook_viewer(self, hop=hop, scale=scale, height=height)
+
     def is_finite(self) -> bool:
         """Whether every number of `attr` and `hop` is finite."""
         hop = self.hop

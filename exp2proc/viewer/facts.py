@@ -51,7 +51,9 @@ def find_work(sources: Sequence[Source], against: Path | None) -> list[Work]:
     errors: list[RowError] = []
     paired = pair_with_rows([], folders, against, errors)
     traces = {
-        work.path: str(Path(work.trace_dir, work.row.file)) for work in paired if work.row is not None
+        work.path: str(Path(work.trace_dir, work.row.file))
+        for work in paired
+        if work.row is not None
     }
     return [Work(source, traces.get(str(source.path), "")) for source in sources]
 
@@ -193,5 +195,3 @@ def _ranges(indices: npt.NDArray[np.int64]) -> list[list[int]]:
     breaks = np.flatnonzero(np.diff(whole) != 1)
     firsts, lasts = np.r_[0, breaks + 1], np.r_[breaks, len(whole) - 1]
     return np.stack([whole[firsts], whole[lasts]], axis=1).tolist()  # type: ignore[no-any-return]
-
-

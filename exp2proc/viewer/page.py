@@ -29,13 +29,14 @@ _ALSO: Final[dict[Kind, str]] = {
 }
 
 
-def make_page(kind: Kind, samples: list[dict[str, Any]] | None = None) -> str:
+def make_page(kind: Kind, samples: list[dict[str, Any]] | None = None, *, address: str = "") -> str:
     """The page's HTML.
 
     Args:
         kind: where its samples come from: `data/` beside it, the server that it comes from, or
             files (those inside it, else what is dropped on it).
         samples: for "files": `path`, `names` (dataset, model, tag) and `npz` (base64) of each.
+        address: what is shown first, as it stands behind the # of the page's address.
 
     >>> page = make_page("files")
     >>> page.startswith("<!doctype html>"), "connect-src 'none'" in page
@@ -47,7 +48,11 @@ def make_page(kind: Kind, samples: list[dict[str, Any]] | None = None) -> str:
         f"default-src 'none'; {allowed}; style-src {_source_hash(style)};"
         " img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-    given = {"kind": kind, **({} if samples is None else {"samples": samples})}
+    given: dict[str, Any] = {"kind": kind}
+    if samples is not None:
+        given["samples"] = samples
+    if address:
+        given["address"] = address
     values = {
         "policy": policy,
         "icon": icon,

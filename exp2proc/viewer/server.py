@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -156,13 +156,18 @@ class _Answer(BaseHTTPRequestHandler):
     # HTTP/1.0: a list whose length is not known ends with its connection.
 
     def do_GET(self) -> None:
+        """Answer a reader that may ask."""
         viewer = self.server.viewer
-        host = self.headers.get("Host", "").rpartition(":")
-        if (host[0] or host[2]) not in _HOSTS:
-            return self._refuse(421, "this machine is not called that")
+        name, _, port = self.headers.get("Host", "").rpartition(":")
         _, key, *rest = self.path.partition("?")[0].split("/")
-        if not viewer.is_key(key):
-            return self._refuse(403, "the key in the address is another")
+        if (name or port) not in _HOSTS:
+            self._refuse(421, "this machine is not called that")
+        elif not viewer.is_key(key):
+            self._refuse(403, "the key in the address is another")
+        else:
+            self._answer(viewer, key, rest)
+
+    def _answer(self, viewer: Viewer, key: str, rest: list[str]) -> None:
         match rest:
             case []:
                 self.send_response(301)
@@ -186,7 +191,7 @@ class _Answer(BaseHTTPRequestHandler):
         except OSError as err:
             self._refuse(404, f"it cannot be read ({err.strerror or err})")
 
-    def _send(self, kind: str, size: int | None, blocks: Any) -> None:
+    def _send(self, kind: str, size: int | None, blocks: Iterable[bytes]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)
         if size is not None:
@@ -210,5 +215,5 @@ class _Answer(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """Nothing: the terminal shows the address."""

@@ -16,12 +16,10 @@ from .facts import facts_of, find_work
 from .page import make_page
 
 _MOST: Final = 1 << 27
-"""Bytes of samples in one file (128 MiB): browsers read such a page in seconds, larger ones badly."""
+"""Bytes of samples in one file (128 MiB): a page of more is slow to open."""
 
 
-def write_single(
-    outs: Outs, target: str | Path, *, against: str | Path | None = None
-) -> int:
+def write_single(outs: Outs, target: str | Path, *, against: str | Path | None = None) -> int:
     """Write the page with samples inside it; says how many.
 
     >>> write_single([], folder / "viewer.html")
@@ -36,8 +34,8 @@ def write_single(
         against: a folder of traces, whose gold tokens are marked.
 
     Raises:
-        Exp2procError: `no-samples`, `samples-collide`, `sample-invalid`, `output-is-trace`,
-            `samples-too-large`.
+        Exp2procError: `no-samples`, `samples-collide`, `sample-invalid`, `output-is-trace`;
+            `usage` when they have more than 128 MiB.
         OSError: the operating system refuses.
     """
     path = given(target, "target")
@@ -54,8 +52,9 @@ def write_single(
         size += len(content)
         if size > _MOST:
             raise Exp2procError(
-                "samples-too-large",
+                "usage",
                 f"{source.name} and those before it have more than {_MOST >> 20} MiB",
+                "Leave --single out: a folder holds any number of samples.",
             )
         names = {"dataset": source.dataset, "model": source.model, "tag": source.run_tag}
         encoded = base64.b64encode(content).decode()
@@ -64,4 +63,3 @@ def write_single(
     with written_whole(path) as temporary:
         temporary.write_text(make_page("files", samples), encoding="utf-8")
     return len(samples)
-

@@ -18,9 +18,9 @@ from support.exported import NAN, write_export
 import exp2proc
 from exp2proc.demo.tree import write_tree
 from exp2proc.exports.find import find_sources
-from exp2proc.gallery.cells import sample_cells
-from exp2proc.gallery.heat import cell_scores, levels
-from exp2proc.gallery.heatmap import TITLES
+from exp2proc.viewer.cells import sample_cells
+from exp2proc.viewer.heat import cell_scores, levels
+from exp2proc.viewer.heatmap import TITLES
 
 pytestmark = pytest.mark.browser
 
@@ -89,7 +89,7 @@ def browser(driver: Any) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def ids(out: Path, site: Path) -> dict[str, str]:
     """Dataset (and method, for the text that has two) to the id of a page."""
-    from exp2proc.gallery.build import _pages
+    from exp2proc.viewer.build import _pages
 
     pages = list(_pages(find_sources(out)))
     return {f"{p.source.dataset} {p.source.method}": p.id for p in reversed(pages)}

@@ -1,0 +1,65 @@
+"""The page inside a notebook: one sample, in a frame of its own that reaches nothing outside."""
+
+from __future__ import annotations
+
+import base64
+import html
+from typing import Final
+from urllib.parse import urlencode
+
+from ..formats.layouts import LAYOUTS
+from ..formats.sample import Sample, encode, pack_text, values_of
+from .page import make_page
+
+_HEIGHT: Final = 760
+
+
+class EmbeddedView:
+    """A sample in the viewer, for the output of a notebook's cell.
+
+    >>> sample = exp2proc.load_sample(next(demo.out.rglob("ifr_multi_hop_both*/*.npz")))
+    >>> str(EmbeddedView(sample, hop=1, scale="log")._repr_html_())[:7]
+    '<iframe'
+
+    Args:
+        sample: of either layout.
+        hop: shown first; None is the row attribution.
+        scale: of the colours.
+        height: of the frame, in pixels.
+
+    Raises:
+        IndexError: there is no such hop.
+    """
+
+    def __init__(
+        self,
+        sample: Sample,
+        *,
+        hop: int | None = None,
+        scale: str = "linear",
+        height: int = _HEIGHT,
+    ) -> None:
+        sample.scores_of(hop)
+        values = values_of(sample)
+        if sample.tok is not None:
+            values["tok"] = pack_text(sample.tok)
+        source = sample.source
+        file = "sample.npz" if source is None else source.name.rpartition("/")[2]
+        dataset, model, tag = (
+            ("", "", "") if source is None else (source.dataset, source.model, source.run_tag)
+        )
+        name = "/".join(filter(None, (dataset, model, tag, file)))
+        chosen = {"s": name, "v": "attr" if hop is None else str(hop), "scale": scale}
+        inside = {
+            "path": file,
+            "names": {"dataset": dataset, "model": model, "tag": tag},
+            "npz": base64.b64encode(encode(LAYOUTS[sample.layout], values)).decode(),
+        }
+        page = make_page("files", [inside], address=urlencode(chosen))
+        self._html = (
+            f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts allow-downloads"'
+            f' style="width: 100%; height: {height}px; border: 0"></iframe>'
+        )
+
+    def _repr_html_(self) -> str:
+        return self._html
