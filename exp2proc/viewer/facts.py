@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -123,7 +124,7 @@ def facts_of(work: Work, sample: Sample) -> Facts:
         0 if sample.hop is None else len(sample.hop),
         [_plain(shares[part]) for part in PARTS],
         [_plain(sample.scores[key]) for key in SCORES],
-        _snippet(sample),
+        "" if sample.tok is None else _snippet(tuple(sample.tok[:_SNIPPET_TOKENS].tolist())),
         _gold(work.trace, sample),
     )
 
@@ -153,19 +154,21 @@ def message(rows: Iterable[tuple[int, Facts]], seen: set[str]) -> dict[str, Any]
     return {"facts": facts}
 
 
-def digest(*parts: str | bytes) -> str:
+def digest(*parts: str | memoryview) -> str:
     """A name for content, in hex."""
     found = hashlib.blake2b(digest_size=8)
     for part in parts:
         data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        found.update(len(data).to_bytes(8, "little") + data)
+        found.update(len(data).to_bytes(8, "little"))
+        found.update(data)
     return found.hexdigest()
 
 
 def text_id(source: Source, sample: Sample) -> str:
     """Names the text of a sample: by its pieces; where it has none by all that is known."""
     if sample.tok is not None:
-        return f"t{digest(sample.tok.dtype.str, sample.tok.tobytes())}"
+        content = np.ascontiguousarray(sample.tok).view(np.uint8).data
+        return f"t{digest(sample.tok.dtype.str, content)}"
     spans = f"{len(sample.attr)} {sample.spans}"
     return f"-{digest(source.dataset, source.model, source.path.name, spans)}"
 
@@ -174,11 +177,10 @@ def _plain(value: float) -> float | None:
     return round(value, 5) if np.isfinite(value) else None
 
 
-def _snippet(sample: Sample) -> str:
-    if sample.tok is None:
-        return ""
-    begin = cells(sample.tok[:_SNIPPET_TOKENS].tolist())
-    return " ".join(visible("".join(cell.text for cell in begin)).split())[:_SNIPPET]
+@lru_cache(maxsize=16)  # the samples of a text often follow each other
+def _snippet(pieces: tuple[str, ...]) -> str:
+    text = "".join(cell.text for cell in cells(pieces))
+    return " ".join(visible(text).split())[:_SNIPPET]
 
 
 def _gold(trace: str, sample: Sample) -> dict[str, list[list[int]]] | None:

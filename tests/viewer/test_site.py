@@ -37,7 +37,7 @@ def out(tmp_path: Path) -> Path:
     return root
 
 
-def build(out: Path, code: int = 0, *words: object) -> Path:
+def build(out: Path, code: int = 0, *words: str | Path) -> Path:
     site = out.parent / "site" if out.name == "out" else out.parent.parent / "site"
     done = run_cli("gallery", out, "-o", site, *words)
     assert done.returncode == code, done.stderr
