@@ -31,7 +31,9 @@ from .spans import SampleSpans, size
 GROUP_TOKENS: Final = 1 << 20
 """A row group is closed at this many numbers of attr and hop together (4 MiB of float32)..."""
 GROUP_ROWS: Final = 1000
-"""... or at this many samples."""
+"""... or at this many samples..."""
+GROUP_BYTES: Final = 16 << 20
+"""... or at this many bytes of attr, hop and tok together: pieces may be long."""
 
 _READ_ROWS: Final = 64
 _SPANS: Final = ("span_in", "span_cot", "span_out")
@@ -90,6 +92,7 @@ class ParquetWriter:
         self._writer = self._pq.ParquetWriter(stream, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
         self._tokens = 0
+        self._bytes = 0
         self._layouts: set[str] = set()
         self.records: Mapping[str, Any] = {}
         self.written = 0
@@ -108,9 +111,15 @@ class ParquetWriter:
         assert sample.source is not None
         self._rows.append(_row(sample.source, sample))
         self._layouts.add(sample.layout)
-        self._tokens += sample.attr.size + (0 if sample.hop is None else sample.hop.size)
+        numbers = sample.attr.size + (0 if sample.hop is None else sample.hop.size)
+        self._tokens += numbers
+        self._bytes += 4 * numbers + len("".join(self._rows[-1]["tok"] or ()).encode())
         self.written += 1
-        if self._tokens >= GROUP_TOKENS or len(self._rows) >= GROUP_ROWS:
+        if (
+            self._tokens >= GROUP_TOKENS
+            or len(self._rows) >= GROUP_ROWS
+            or self._bytes >= GROUP_BYTES
+        ):
             self._flush()
 
     def _flush(self) -> None:
@@ -122,7 +131,7 @@ class ParquetWriter:
         ]
         self._writer.write_table(pa.table(columns, schema=self._schema))
         self._rows.clear()
-        self._tokens = 0
+        self._tokens = self._bytes = 0
 
     def _metadata(self) -> dict[str, str]:
         about = {
@@ -295,11 +304,16 @@ class ParquetReader:
 
     def _rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         try:
-            for batch in self._file.iter_batches(batch_size=_READ_ROWS, columns=columns):
+            for batch in self._batches(columns):
                 for at in range(batch.num_rows):
                     yield {name: batch[name][at] for name in batch.schema.names}
         except self._errors as err:
             raise _invalid(self._path, first_line(err)) from None
+
+    def _batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
+        """A group at a time: a batch over several would hold more bytes than a group may have."""
+        for group in range(self._file.num_row_groups):
+            yield from self._file.iter_batches(_READ_ROWS, [group], columns)
 
 
 _NAMES: Final = ("dataset", "model", "run_tag", "file")

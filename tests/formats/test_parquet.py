@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile.kind import measured
 from support.arrays import assert_same_tree
 from support.cli import run_cli
 from support.exported import NAN, write_export
@@ -321,6 +322,27 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
         assert pq.ParquetFile(target).num_row_groups > 1
         peaks.append(peak)
     assert peaks[1] < 1.3 * peaks[0], peaks
+
+
+def test_memory_stays_flat_with_long_pieces(tmp_path: Path) -> None:
+    """Few tokens, megabytes of text: six times the samples, the same memory, both ways."""
+    pytest.importorskip("resource", reason="no way to ask for peak memory here")
+    tok = [f"{number}" + 1000 * "🍎" for number in range(1000)]
+    peaks = []
+    for count in (12, 72):
+        out, path, back = (tmp_path / f"{name}{count}" for name in ("out", "packed", "back"))
+        first = write_export(out / RUN / "ex_000000.npz", tok)
+        for number in range(1, count):
+            os.link(first, out / RUN / f"ex_{number:06d}.npz")
+        both = []
+        for command, source, target in (("pack", out, path), ("unpack", path, back)):
+            done, peak = measured(tmp_path / "notes", command, source, "-o", target)
+            assert done.returncode == 0, done.stderr
+            both.append(peak)
+        assert assert_same_tree(back, out) == count
+        peaks.append(both)
+    for few, many in zip(*peaks, strict=True):
+        assert many < 1.3 * few, peaks
 
 
 def test_without_pyarrow_the_extra_is_named(out: Path) -> None:
