@@ -13,7 +13,7 @@ examples:
   exp2proc gallery OUT/math OUT/needles -o site --jobs 2
 
 Open site/index.html in a browser, or put the folder on any web server. An earlier gallery in
-the folder is replaced; other files are never touched.
+the folder is replaced once the new one is whole; other files are never touched.
 exit codes: 0 all shown; 1 some files are no samples, told on stderr; 2 nothing was built.
 """
 

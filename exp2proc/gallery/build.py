@@ -6,6 +6,9 @@
     data/text-<id>.js    which samples are of the same text
     static/              styles and scripts
 
+All is made in a hidden folder and then put in place together, index.html last: where it stands,
+all is of one build.
+
 Data comes as scripts, not as JSON to fetch: a page opened from a folder may load the one but not
 the other. Ids are digests of names, so a link stays good when the site is built again.
 """
@@ -15,7 +18,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -34,7 +36,7 @@ from ..formats.names import UNKNOWN, Source
 from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS, both
 from ..results import OnProgress, Progress
-from ..system.atomic_write import claim_folder
+from ..system.atomic_write import claim_folder, replaced_together
 from ..system.files import given
 from ..traces.runs import refuse_traces
 from .cells import sample_cells
@@ -43,6 +45,7 @@ from .index import Entry, write_index
 
 MARKER: Final = ".exp2proc-gallery"
 _FOLDERS: Final = ("pages", "data", "static")
+_INDEX: Final = "index.html"
 _SNIPPET: Final = 120
 _SNIPPET_CELLS: Final = 200
 
@@ -90,7 +93,7 @@ def build_gallery(
     Args:
         outs: an output folder, an npz, or several of either.
         target: the folder of the site: a new or empty one, or an earlier gallery, which is
-            replaced.
+            replaced when the new one is whole.
         jobs: worker processes.
         on_progress: told after each sample.
 
@@ -100,24 +103,29 @@ def build_gallery(
     """
     root = given(target, "target")
     pages = list(_pages(find_sources(outs)))
-    _make_ready(root)
     entries: list[Entry] = []
     failures: list[tuple[Source, Exp2procError]] = []
-    results = read_each(pages, partial(_write_page, root), jobs=jobs)
-    for done, (page, result) in enumerate(results, 1):
-        if isinstance(result, Exp2procError):
-            failures.append((page.source, result))
-            _write(root / f"pages/{page.id}.html", "broken.html", page=page, error=result)
-        else:
-            entries.append(result)
-        if on_progress is not None:
-            on_progress(Progress(done, len(pages), len(failures)))
-    if not entries:
-        _take_away(root)
-        raise Exp2procError("no-samples", f"none of {len(pages)} npz files is a sample")
-    _write_texts(root, entries)
-    write_index(root, entries, failed=len(failures))
-    return Gallery(root / "index.html", len(entries), failures)
+    _claim(root)
+    try:
+        with replaced_together(root, (*_FOLDERS, _INDEX)) as new:
+            _furnish(new)
+            results = read_each(pages, partial(_write_page, new), jobs=jobs)
+            for done, (page, result) in enumerate(results, 1):
+                if isinstance(result, Exp2procError):
+                    failures.append((page.source, result))
+                    _write(new / f"pages/{page.id}.html", "broken.html", page=page, error=result)
+                else:
+                    entries.append(result)
+                if on_progress is not None:
+                    on_progress(Progress(done, len(pages), len(failures)))
+            if not entries:
+                raise Exp2procError("no-samples", f"none of {len(pages)} npz files is a sample")
+            _write_texts(new, entries)
+            write_index(new, entries, failed=len(failures))
+    except BaseException:
+        _let_go(root)
+        raise
+    return Gallery(root / _INDEX, len(entries), failures)
 
 
 def _pages(sources: Sequence[Source]) -> Iterator[Page]:
@@ -134,8 +142,8 @@ def _digest(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _make_ready(root: Path) -> None:
-    """Make the folder of the site ready, unless somebody else's files are there.
+def _claim(root: Path) -> None:
+    """Take the folder of the site, unless somebody else's files are there.
 
     All that could stand in the way is seen before anything is changed; links are not followed.
     """
@@ -151,22 +159,23 @@ def _make_ready(root: Path) -> None:
             f"{root} is not empty and no gallery",
             "Name a new or empty folder with -o; only an earlier gallery is replaced.",
         )
-    (root / "index.html").unlink(missing_ok=True)  # written last: a cut build has none
+
+
+def _furnish(root: Path) -> None:
+    """What is the same in all galleries."""
     for name in _FOLDERS:
-        shutil.rmtree(root / name, ignore_errors=True)
-        (root / name).mkdir(parents=True)
+        (root / name).mkdir()
     for resource in files("exp2proc.gallery").joinpath("static").iterdir():
         (root / "static" / resource.name).write_bytes(resource.read_bytes())
     _write(root / "static/heat.css", "heat.css")
 
 
-def _take_away(root: Path) -> None:
-    """Remove what was made ready, and the folder itself unless there is more in it."""
-    for name in _FOLDERS:
-        shutil.rmtree(root / name)
-    (root / MARKER).unlink()
+def _let_go(root: Path) -> None:
+    """Where no gallery stands, leave no sign of one, nor the folder unless there is more in it."""
     with suppress(OSError):
-        root.rmdir()
+        if not any((root / name).exists() for name in (*_FOLDERS, _INDEX)):
+            (root / MARKER).unlink()
+            root.rmdir()
 
 
 def _write(path: Path, template: str, **values: Any) -> None:

@@ -1,7 +1,7 @@
 """Writing files so that what stands at a final path is always complete.
 
-A file is written beside its place under a temporary name and then renamed; what a killed run left
-under such a name, the next writer to the folder sweeps.
+A file is written beside its place under a temporary name and then renamed, and so are files that
+belong together; what a killed run left under such a name, the next writer to the folder sweeps.
 
 No fsync: a power cut may leave a file that is there and empty.
 """
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .leftovers import sweep, temporary_in
+from .signals import stops_wait
 
 
 def write_whole(path: str, data: bytes, *, replace: bool) -> None:
@@ -80,6 +82,47 @@ def written_whole(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+@contextmanager
+def replaced_together(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A new folder to make files and folders in, which take the places of those of `folder`.
+
+    It is hidden in `folder`, which is there and is swept of what killed runs left in it. When the
+    block has ended well, the old of these names go, that of the last name first, and the new come,
+    that of the last name last: where it stands, it and all others were made together.
+
+    Args:
+        folder: where they belong; whatever else is in it stays.
+        names: of what is made, all of it.
+
+    Raises:
+        OSError: the operating system refuses, with its own reason.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "index").write_text("old")
+    ...     with replaced_together(Path(folder), ["pages", "index"]) as new:
+    ...         (new / "pages").mkdir()
+    ...         _ = (new / "index").write_text("new")
+    ...     sorted(os.listdir(folder)), Path(folder, "index").read_text()
+    (['index', 'pages'], 'new')
+    """
+    sweep(str(folder))
+    hidden = Path(temporary_in(str(folder)))
+    new, old = hidden / "new", hidden / "old"
+    try:
+        for made in (hidden, new, old):
+            made.mkdir()
+        yield new
+        with stops_wait():
+            for name in reversed(names):
+                with suppress(FileNotFoundError):
+                    (folder / name).rename(old / name)
+            for name in names:
+                (new / name).rename(folder / name)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def check_writable(path: Path) -> None:

@@ -48,7 +48,7 @@ def temporary_in(folder: str) -> str:
 
 
 def sweep(folder: str) -> int:
-    """Remove the temporary files that killed runs left in `folder`; returns how many.
+    """Remove the temporary files and folders that killed runs left in `folder`; returns how many.
 
     Those of living processes stay, and whatever else is there.
     """
@@ -62,7 +62,10 @@ def sweep(folder: str) -> int:
         path = os.path.join(folder, name)
         if match and _is_left_behind(path, match[1], int(match[2])):
             with suppress(OSError):
-                os.unlink(path)
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
                 removed += 1
     return removed
 
@@ -71,9 +74,15 @@ def _is_left_behind(path: str, machine: str, pid: int) -> bool:
     if machine == MACHINE and not is_alive(pid):
         return True
     try:
-        return time.time() - os.stat(path).st_mtime > _OLD
+        return time.time() - _last_change(path) > _OLD
     except OSError:
         return False
+
+
+def _last_change(path: str) -> float:
+    """Of a file; of a folder that of all folders in it: files come into them while it is made."""
+    below = (folder for folder, _, _ in os.walk(path))
+    return max(os.stat(one, follow_symlinks=False).st_mtime for one in (path, *below))
 
 
 def is_alive(pid: int) -> bool:

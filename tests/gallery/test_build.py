@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -152,10 +153,18 @@ def test_a_file_that_is_no_sample_has_a_page_that_says_so(out: Path) -> None:
     pages = [page.read_text(encoding="utf-8") for page in site.glob("pages/*.html")]
     assert sum("This file is not shown" in page for page in pages) == 1
     assert "1 file is not shown" in (site / "index.html").read_text(encoding="utf-8")
+    before = _contents(site)
     for path in out.rglob("*.npz"):
         path.write_bytes(b"PK")
     build(out, 2)
-    assert not site.exists()
+    assert _contents(site) == before
+    done = run_cli("gallery", out, "-o", out.parent / "new")
+    assert done.returncode == 2
+    assert not (out.parent / "new").exists()
+
+
+def _contents(site: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
 
 
 def test_interrupted(out: Path) -> None:
@@ -163,6 +172,7 @@ def test_interrupted(out: Path) -> None:
     for number in range(2000):
         os.link(first, first.parent / f"ex_1{number:05d}.npz")
     site = build(out / "bare")
+    before = _contents(site)
     process = subprocess.Popen(
         [*COMMAND, "gallery", str(out), "-o", str(site)],
         stderr=subprocess.PIPE,
@@ -170,15 +180,49 @@ def test_interrupted(out: Path) -> None:
         env=unmeasured(),
     )
     deadline = time.monotonic() + 60
-    while len(list(site.glob("data/*"))) < 5 or (site / "index.html").exists():
+    while len(list(site.glob(".*/*/data/*"))) < 5:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in told
-    assert not (site / "index.html").exists()
-    assert (build(out / "bare") / "index.html").is_file()
+    assert _contents(site) == before
+
+
+_KILLED_WHEN_RENAMING = (
+    "import itertools, os, signal, sys\n"
+    "rename, counted = os.rename, itertools.count(1)\n"
+    "def renamed(*paths):\n"
+    "    if next(counted) == int(sys.argv[1]):\n"
+    "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    "    rename(*paths)\n"
+    "os.rename = renamed\n"
+    "from exp2proc.cli import main\n"
+    "sys.exit(main(sys.argv[2:]))\n"
+)
+"""Runs a command that is killed in place of one of its renames."""
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+@pytest.mark.parametrize("rename", [1, 2, 4, 5, 8])
+def test_a_killed_build_leaves_the_earlier_gallery_or_none(
+    out: Path, rename: int, earlier: bool
+) -> None:
+    """At no moment an index beside pages of another build; the next build leaves nothing of it."""
+    site = out.parent / "site"
+    first = _contents(build(out)) if earlier else {}
+    (out / "data/math.jsonl/qwen-8B" / METHODS[0] / "ex_000001.npz").unlink()
+    words = map(str, (rename, "gallery", out, "-o", site))
+    code = [sys.executable, "-c", _KILLED_WHEN_RENAMING, *words]
+    assert subprocess.run(code, check=False).returncode == -signal.SIGKILL
+    (hidden,) = site.glob(".*-tmp")
+    stands = {path: data for path, data in _contents(site).items() if hidden not in path.parents}
+    assert (site / "index.html" in stands) == (earlier and rename == 1)
+    assert stands == first or site / "index.html" not in stands
+    build(out)
+    assert [path.name for path in site.glob(".*")] == [".exp2proc-gallery"]
+    assert len(list(site.glob("pages/*"))) == 4
 
 
 def test_from_python_with_progress(out: Path) -> None:
@@ -211,5 +255,6 @@ def test_where_no_sample_is_drawn_other_files_stay(out: Path, tmp_path: Path) ->
     (site / "mine.txt").write_text("mine")
     for path in out.rglob("*.npz"):
         path.write_bytes(b"")
+    before = _contents(site)
     assert run_cli("gallery", out, "-o", site).returncode == 2
-    assert [path.name for path in site.iterdir()] == ["mine.txt"]
+    assert _contents(site) == before
