@@ -41,7 +41,7 @@ def write_whole(path: str, data: bytes, *, replace: bool) -> None:
     for last in (False, True):
         temporary = temporary_in(folder)
         try:
-            _write(temporary, data)
+            write_new(temporary, data)
             if not replace and os.path.lexists(path):
                 raise FileExistsError(errno.EEXIST, "File exists", path)
             os.replace(temporary, path)
@@ -54,6 +54,25 @@ def write_whole(path: str, data: bytes, *, replace: bool) -> None:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Write a file that is not there yet. A link in its place is not followed.
+
+    Raises:
+        FileExistsError: it is there, or a link.
+        OSError: the operating system refuses, with its own reason.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    for more in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, more, 0)
+    fd = os.open(path, flags, 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+    finally:
+        os.close(fd)
 
 
 @contextmanager
@@ -75,6 +94,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(str(path.parent))
     temporary = Path(temporary_in(str(path.parent)))
+    write_new(str(temporary), b"")  # from here on it is no link of somebody else's
     try:
         yield temporary
         temporary.replace(path)
@@ -135,31 +155,21 @@ def check_writable(path: Path) -> None:
     with suppress(FileNotFoundError):
         path.lstat()  # fails for a name that no file can have
     temporary = temporary_in(str(path.parent))
-    _write(temporary, b"")
+    write_new(temporary, b"")
     os.unlink(temporary)
 
 
 def claim_folder(folder: Path, marker: str) -> bool:
     """Make `folder` this program's own, by an empty file named `marker`; says whether it is.
 
-    A folder that somebody else's files are in is not taken: it stays as it is.
+    A folder that somebody else's files are in is not taken: it stays as it is. A link is no marker.
 
     Raises:
         OSError: the operating system refuses, with its own reason.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()) and not (folder / marker).is_file():
-        return False
-    (folder / marker).touch()
-    return True
-
-
-def _write(path: str, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-    fd = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-    finally:
-        os.close(fd)
+    path = folder / marker
+    if not any(folder.iterdir()):
+        with suppress(FileExistsError):
+            write_new(str(path), b"")
+    return path.is_file() and not path.is_symlink()

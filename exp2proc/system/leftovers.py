@@ -7,7 +7,6 @@ left is removed by whoever comes next to the folder.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import shutil
@@ -21,8 +20,6 @@ _TEMPORARY: Final = re.compile(r"\.([0-9a-f]{8})-(\d+)-\d+" + re.escape(_SUFFIX)
 _OLD: Final = 3600.0
 """Seconds after which a temporary file counts as left behind whoever wrote it: another machine's
 processes cannot be seen, and a process number of this one may have been given anew."""
-
-_counter = itertools.count()
 
 
 def _machine() -> str:
@@ -43,8 +40,9 @@ SCRATCH_PREFIX: Final = f"exp2proc-{MACHINE}-"
 
 
 def temporary_in(folder: str) -> str:
-    """A new temporary name in `folder`, of this process."""
-    return f"{folder}/.{MACHINE}-{os.getpid()}-{next(_counter)}{_SUFFIX}"
+    """A new temporary name in `folder`, of this process, that nobody can guess."""
+    number = int.from_bytes(os.urandom(8), "big")
+    return f"{folder}/.{MACHINE}-{os.getpid()}-{number}{_SUFFIX}"
 
 
 def sweep(folder: str) -> int:
