@@ -45,6 +45,15 @@ def temporary_in(folder: str) -> str:
     return f"{folder}/.{MACHINE}-{os.getpid()}-{number}{_SUFFIX}"
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file or folder is called as `temporary_in` calls them.
+
+    >>> is_temporary(".0123abcd-7-1.exp2proc-tmp"), is_temporary(".notes")
+    (True, False)
+    """
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 def sweep(folder: str) -> int:
     """Remove the temporary files and folders that killed runs left in `folder`; returns how many.
 
