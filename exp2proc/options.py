@@ -408,8 +408,15 @@ class Options:
 
     def value_problems(self) -> list[Exp2procError]:
         """Values that may not be, whatever the others are."""
+        from .formats.deflate import check_choice  # takes the codecs' time
+
         found = [Exp2procError("usage", message) for message in _values_amiss(self)]
-        return found + self.engine.problems()
+        found += self.engine.problems()
+        try:
+            check_choice()
+        except Exp2procError as err:
+            found.append(err)
+        return found
 
 
 @frozen(kw_only=True)

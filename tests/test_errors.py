@@ -106,6 +106,34 @@ def test_a_codec_that_is_none(demo: DemoTree, words: tuple[str, ...]) -> None:
     assert done.stderr == said
 
 
+def test_a_codec_that_is_none_from_python(demo: DemoTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on the command line, not passed over: in a script's own process, too."""
+    code = (
+        "import sys, exp2proc\n"
+        "try:\n"
+        "    exp2proc.convert(traces_root=sys.argv[1], layout='proc_1', out_root=sys.argv[2])\n"
+        "except exp2proc.PlanError as err:\n"
+        "    print(*[f'{one.code}: {one.message}' for one in err.problems], sep='\\n')\n"
+    )
+    done = subprocess.run(
+        [COMMAND[0], "-c", code, str(demo.traces), str(demo.out)],
+        env={**os.environ, "EXP2PROC_DEFLATE": "bogus"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = "EXP2PROC_DEFLATE is 'bogus': it may be zlib, libdeflate, isal"
+    assert (done.stdout, done.stderr) == (f"usage: {said}\n", "")
+    assert not demo.out.exists()
+    monkeypatch.setenv("EXP2PROC_DEFLATE", "bogus")
+    for refused in (
+        lambda: exp2proc.diagnose(traces_root=demo.traces),
+        lambda: exp2proc.check(demo.traces),
+    ):
+        with pytest.raises(PlanError, match=said):
+            refused()
+
+
 _NUMBERS = {
     "LOKY_MAX_CPU_COUNT": (["x", "", "1.5"], "a whole number"),
     "EXP2PROC_CACHE_MB": (["-5", "x", "nan", "inf"], "a number from 0"),

@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(report.to_dict(), indent=2))
     else:
+        from ..formats.names import printable
         from ..terminal.console import console
         from ..terminal.errors import print_errors
 
@@ -81,6 +82,12 @@ def run(args: argparse.Namespace) -> int:
                 print(
                     f"tok of {report.tok_left_out} samples was not compared: that takes"
                     " --tokenizer_model"
+                )
+            if report.leftovers:
+                print(
+                    f"{len(report.leftovers)} temporary files of runs that were killed or are under"
+                    f" way, such as {printable(report.leftovers[0])}: the next run there removes"
+                    " what is left behind"
                 )
             if report.recorded:
                 print(f"{report.recorded} of {report.folders} folders have a record")

@@ -16,8 +16,9 @@ examples:
   exp2proc gallery --single -o viewer.html
 
 Open site/index.html in a browser, or put the folder on any web server. An earlier gallery in
-the folder is replaced; other files are never touched. With --single everything is in one file;
-without samples in it, that file shows whatever npz files, folder or zip is dropped on it.
+the folder is replaced once the new one is whole; other files are never touched. With --single
+everything is in one file; without samples in it, that file shows whatever npz files, folder or
+zip is dropped on it.
 exit codes: 0 all shown; 1 some files are no samples, told on stderr; 2 nothing was built.
 """
 

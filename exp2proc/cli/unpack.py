@@ -11,9 +11,10 @@ EXAMPLES = """\
 examples:
   exp2proc unpack samples.parquet -o OUT
 
-Files go to OUT/<dataset>/<model>/<run_tag>/<file>. Existing ones are refused without --overwrite.
+Files go to OUT/<dataset>/<model>/<run_tag>/<file>. Where one of them is already there nothing is
+written without --overwrite.
 exit codes: 0 all written; 1 some rows are no samples or have names that this file system does not
-take, told on stderr; 2 nothing was written, or a file was already there.
+take, told on stderr; 2 nothing was written, or the system refused to go on.
 """
 
 

@@ -22,6 +22,7 @@ from ..engines import Engine
 from ..errors import Exp2procError, PlanError, first_line
 from ..planning.plan import Plan
 from ..results import Outcome
+from ..system.atomic_write import write_new
 from ..system.leftovers import temporary_in
 from ..tokens.aligner import TokenizerSource
 from ..tokens.tokenizer import fingerprint
@@ -220,12 +221,13 @@ class Mark(NamedTuple):
     content: str
 
     def put(self, folder: Path) -> None:
-        """Mark a folder.
+        """Mark a folder; a second run into the same finds it marked.
 
         Raises:
             OSError: it cannot be written to.
         """
-        (folder / self.name).write_text(self.content)
+        with suppress(FileExistsError):
+            write_new(str(folder / self.name), self.content.encode())
 
     def remove(self, folder: Path) -> None:
         """Take it away again, where it is."""

@@ -95,9 +95,9 @@ def follow(
     last: Report | None = None
     with open_engine(options.engine) as engine:
         for number in itertools.count(1):
-            plan, problems = draft_plan(options)
-            away = [*plan.away.values(), *_gone(plan, earlier)]
             try:
+                plan, problems = draft_plan(options)
+                away = [*plan.away.values(), *_gone(plan, earlier)]
                 seen = _round(plan, problems, engine, own)
                 if seen.state != state:
                     state, changed = seen.state, time.monotonic()
@@ -109,6 +109,11 @@ def follow(
                     raise
                 last.stopped, last.problems = "blocked", list(err.problems)
                 _count_as_left(last, plan)
+                return last
+            except (KeyboardInterrupt, Terminated) as stop:  # while it planned
+                if last is None:
+                    raise
+                last.stopped, last.seconds = _reason(stop), time.monotonic() - began
                 return last
             made, over = 0, False
             if seen.report is not None:
@@ -141,11 +146,13 @@ def _tell_and_rest(done: Round, on_round: OnRound | None) -> StopReason | None:
         if on_round is not None:
             on_round(done)
         time.sleep(done.rest)
-    except KeyboardInterrupt:
-        return "interrupted"
-    except Terminated:
-        return "terminated"
+    except (KeyboardInterrupt, Terminated) as stop:
+        return _reason(stop)
     return None
+
+
+def _reason(stop: BaseException) -> StopReason:
+    return "terminated" if isinstance(stop, Terminated) else "interrupted"
 
 
 def _round(

@@ -11,23 +11,17 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import NoneType
-from typing import Any, Final
+from typing import Any
 
 from ..formats.layouts import LAYOUTS
-from ..formats.names import is_plain_name, record_path, spelled
+from ..formats.names import is_plain_name, spelled
+from ..formats.record import FORMAT, record_path, remove_records
 from ..formats.sample import DigestSum
 from ..planning.plan import Plan, PlannedRun
-from ..results import Counts, Report, RowError, RunWarning
+from ..results import Counts, Report, RowError, RunReport, RunWarning
 from ..system.atomic_write import written_whole
-from ..system.files import absolute, open_regular
+from ..system.files import absolute
 from ..versions import __version__, library_versions
-
-_LARGEST: Final = 1 << 26
-"""Bytes of a record that is read (64 MiB): a dropped row takes about a hundred."""
-
-FORMAT: Final = 1
-"""Of the record: goes up when a key changes its meaning."""
 
 
 def make_record(
@@ -87,33 +81,39 @@ def write_records(plan: Plan, report: Report) -> None:
     """Write the records of a report beside the samples; warn of those that cannot be written.
 
     They lie in `.exp2proc` in the output root, or with `out_dir` in the folder above it. A record
-    describes all that lies in a folder: there is none of a folder that several runs share. Where
-    samples were written and there is no record of them, an earlier one is removed: it describes
-    others.
+    describes all that lies in a folder: there is none of a folder that several runs share. Workers
+    have removed those of folders that they changed; what they could not remove is told of here.
     """
     options = plan.options
     for planned, run in zip(plan.runs, report.runs, strict=True):
         out = planned.run.out_dir
         root = out.parent if options.out_dir is not None else absolute(options.output_root)
-        path = record_path(root, out)
-        wanted = run.record is not None and options.provenance
-        try:
-            others = _others(planned) if wanted else []
-            if others:
-                path.unlink(missing_ok=True)
-                said = f"{len(others)} samples of other runs lie in {out}, such as {others[0]}"
-                run.warnings.append(
-                    RunWarning("record-unwritable", f"its record was not written: {said}")
-                )
-            elif wanted:
-                with written_whole(path) as temporary:
-                    text = json.dumps(run.record, indent=1)
-                    temporary.write_text(text + "\n", encoding="utf-8")
-            elif run.counts.converted or run.counts.replaced:
-                path.unlink(missing_ok=True)
-        except OSError as err:
-            why = f"its record was not written: {path}: {err.strerror or err}"
+        why = _written(planned, run, record_path(root, out), wanted=options.provenance)
+        if why:
             run.warnings.append(RunWarning("record-unwritable", why))
+
+
+def _written(planned: PlannedRun, run: RunReport, path: Path, *, wanted: bool) -> str:
+    """Write the record of a run, if there is one; returns why that was not done, or ""."""
+    out = planned.run.out_dir
+    wanted = wanted and run.record is not None
+    try:
+        others = _others(planned) if wanted else []
+        if others or run.counts.converted or run.counts.replaced:
+            remove_records(out)
+    except OSError as err:
+        return f"an earlier record was not removed: {err.filename}: {err.strerror or err}"
+    if others:
+        said = f"{len(others)} samples of other runs lie in {out}, such as {others[0]}"
+        return f"its record was not written: {said}"
+    try:
+        if wanted:
+            with written_whole(path) as temporary:
+                text = json.dumps(run.record, indent=1)
+                temporary.write_text(text + "\n", encoding="utf-8")
+    except OSError as err:
+        return f"its record was not written: {path}: {err.strerror or err}"
+    return ""
 
 
 def _others(planned: PlannedRun) -> list[str]:
@@ -121,33 +121,3 @@ def _others(planned: PlannedRun) -> list[str]:
     own = {row.file for row in planned.rows}
     there = sorted(os.listdir(planned.run.out_dir))
     return [name for name in there if is_plain_name(name) and name not in own]
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """A record that was written.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is not a record.
-    """
-    with open_regular(path) as stream:
-        content = stream.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise ValueError(f"longer than {_LARGEST} bytes")
-    try:
-        record = json.loads(content)
-    except (ValueError, RecursionError):
-        raise ValueError("not JSON") from None
-    try:
-        whole = (
-            record["format"] == FORMAT
-            and isinstance(record["samples_digest"], str)
-            and type(record["rows"]["samples"]) is int
-            and 0 <= record["rows"]["samples"] < 1 << 32
-            and all(type(row["file"]) in (str, NoneType) for row in record["dropped"])
-        )
-    except (TypeError, KeyError):
-        whole = False
-    if not whole:
-        raise ValueError(f"not a record of format {FORMAT}")
-    return dict(record)

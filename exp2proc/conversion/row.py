@@ -22,7 +22,11 @@ from .stale import stale
 
 
 def convert_row(
-    row: Row, folders: tuple[str, str], rules: Rules, align: Callable[[], Alignment]
+    row: Row,
+    folders: tuple[str, str],
+    rules: Rules,
+    align: Callable[[], Alignment],
+    to_change: Callable[[str], object],
 ) -> Outcome:
     """Convert one row.
 
@@ -31,12 +35,13 @@ def convert_row(
         folders: (trace_dir, out_dir) of its run.
         rules: of the conversion.
         align: gives the alignment of the row's text; called where the layout needs text.
+        to_change: is told of `out_dir` before a sample is put there.
 
     Raises:
         Exp2procError: why it cannot be converted.
     """
     try:
-        return _convert(row, folders, rules, align)
+        return _convert(row, folders, rules, align, to_change)
     except Exp2procError as err:
         raise with_leftover(err, f"{folders[1]}/{row.file}", rules) from None
 
@@ -52,7 +57,11 @@ def with_leftover(err: Exp2procError, out_path: str, rules: Rules) -> Exp2procEr
 
 
 def _convert(
-    row: Row, folders: tuple[str, str], rules: Rules, align: Callable[[], Alignment]
+    row: Row,
+    folders: tuple[str, str],
+    rules: Rules,
+    align: Callable[[], Alignment],
+    to_change: Callable[[str], object],
 ) -> Outcome:
     layout = LAYOUTS[rules.layout]
     trace_path, out_path = (f"{folder}/{row.file}" for folder in folders)
@@ -86,6 +95,7 @@ def _convert(
         except ValueError as err:
             raise Exp2procError("trace-shape-mismatch", f"no such sample: {err}") from None
         digest = sample_digest(row.file, {key: one.digest for key, one in members.items()})
+        to_change(folders[1])
         try:
             write_whole(out_path, archive(members.items()), replace=rules.existing != "refuse")
         except FileExistsError:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..errors import Exp2procError
+from ..formats.record import remove_records
 from ..options import Rules
 from ..planning.shards import Shard, TextWork
 from ..results import Outcome
@@ -148,11 +150,20 @@ def convert_rows(shard: Shard, settings: Settings) -> Iterator[Outcome]:
     journal = None if settings.journal is None else place.journal(settings.journal)
     aligner = aligner_of(shard.texts, settings)
     unwritable = 0
+    changed: set[str] = set()
+
+    def to_change(folder: str) -> None:
+        """No record of the samples that were there may stand beside new ones, even after a kill."""
+        if folder not in changed:
+            changed.add(folder)
+            with suppress(OSError):  # told of at the end of the run
+                remove_records(Path(folder))
 
     def convert(row: Row) -> Outcome:
         folders = shard.folders[row.run]
         place.see(settings, folders)
-        return convert_row(row, folders, settings.rules, partial(aligner.of, text))
+        align = partial(aligner.of, text)
+        return convert_row(row, folders, settings.rules, align, to_change)
 
     try:
         for text in shard.texts:

@@ -60,6 +60,8 @@ class CheckReport:
         tok_left_out: those that have pieces, but no tokenizer was given.
         folders: output folders that hold samples.
         recorded: those of them that have a record of what their samples were made from.
+        leftovers: temporary files and folders, of runs that were killed or are under way; nothing
+            is wrong with them, and the next run that writes there removes those of killed runs.
         errors: what is wrong; `trace_dir` is the output folder.
     """
 
@@ -69,6 +71,7 @@ class CheckReport:
     tok_left_out: int = 0
     folders: int = 0
     recorded: int = 0
+    leftovers: list[str] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
 
     @property
@@ -158,7 +161,7 @@ def _check(
     report = CheckReport()
     if not outs:
         report.errors.append(sample_error("sample-missing", "", "no folder and no npz was named"))
-    folders = find_samples(outs, report.errors)
+    folders = find_samples(outs, report.errors, report.leftovers)
     works = [SampleWork(path) for files in folders.values() for path in files]
     if options.traces_root is not None:
         works = pair_with_rows(outs, folders, options.traces_root, report.errors)

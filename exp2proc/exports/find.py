@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import Exp2procError
 from ..formats.names import (
-    RECORDS,
     Source,
     names_a_method,
     names_a_sample,
@@ -22,6 +21,7 @@ from ..formats.names import (
     promised_by,
     spelled,
 )
+from ..formats.record import RECORDS
 from ..system.files import absolute, given, is_missing
 from ..system.walk import Identity, walk
 

@@ -13,6 +13,7 @@ from ..errors import CATALOGUE
 from ..formats.names import is_plain_name
 from ..results import RowError
 from ..system.files import absolute
+from ..system.leftovers import is_temporary
 from ..traces.manifest import NAME, Row, read_manifest
 from ..traces.runs import describe_run, find_runs
 from .find import find_once
@@ -44,12 +45,15 @@ def sample_error(code: str, path: str, message: str, hint: str = "") -> RowError
     return RowError(folder, name or None, None, code, message, hint or CATALOGUE[code].hint)
 
 
-def find_samples(outs: Sequence[Path], errors: list[RowError]) -> dict[str, list[str]]:
+def find_samples(
+    outs: Sequence[Path], errors: list[RowError], leftovers: list[str]
+) -> dict[str, list[str]]:
     """The samples under what was named, by folder, each once.
 
     Args:
         outs: output folders, or single samples.
         errors: is told of whatever else is there, and of folders that cannot be looked into.
+        leftovers: is told of temporary files and folders.
     """
     found: dict[str, list[str]] = {}
 
@@ -64,6 +68,8 @@ def find_samples(outs: Sequence[Path], errors: list[RowError]) -> dict[str, list
     for _, (path, _, _) in find_once(outs, on_empty=empty, on_error=unreadable):
         if is_plain_name(path.name):
             found.setdefault(str(path.parent), []).append(str(path))
+        elif is_temporary(path.name):
+            leftovers.append(str(path))
         else:
             errors.append(sample_error("sample-unexpected", str(path), "it is no sample"))
     return found

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..conversion.record import read_record
 from ..formats.layouts import LAYOUTS
-from ..formats.names import RECORDS, Source, record_path, recorded_folder
+from ..formats.names import Source
+from ..formats.record import RECORDS, read_record, record_paths, recorded_folder
 from ..formats.sample import DigestSum, Sample, digests, sample_digest, values_of
 from ..system.files import absolute
 from ..system.walk import walk
@@ -93,8 +93,8 @@ class Records:
 
 def _above(folder: str) -> Iterator[tuple[Path, Path]]:
     """The folder, and each record it may have: the nearest first, of all roots that it has."""
-    for root in Path(folder).parents:
-        yield Path(folder), record_path(root, Path(folder))
+    for record in record_paths(Path(folder)):
+        yield Path(folder), record
 
 
 def _recorded(root: Path) -> Iterator[tuple[Path, Path]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,44 +114,6 @@ def spelled(name: str) -> str:
     if not _NO_UTF8.search(name):
         return name
     return re.sub(f"%|{_NO_UTF8.pattern}", lambda one: f"%{ord(one[0]) & 0xFF:02x}", name)
-
-
-_RECORD: Final = ".json"
-_LONGEST: Final = 255
-"""Bytes of a name that file systems take."""
-RECORDS: Final = ".exp2proc"
-"""Folder in an output root with records of what samples were made from: nobody's samples."""
-
-
-def record_path(root: Path, folder: Path) -> Path:
-    """Where the record of the samples in `folder` lies, `folder` being somewhere below `root`.
-
-    Folders above it that are called like a record have a ~ more there, and a name that would be too
-    long with its ending has a folder of its own.
-
-    >>> record_path(Path("/out"), Path("/out/math/qwen-8B/ifr_5ex")).as_posix()
-    '/out/.exp2proc/math/qwen-8B/ifr_5ex.json'
-    >>> record_path(Path("/out"), Path("/out/math.json/qwen-8B/ifr_5ex")).as_posix()
-    '/out/.exp2proc/math.json~/qwen-8B/ifr_5ex.json'
-    """
-    *above, name = folder.relative_to(root).parts
-    place = root.joinpath(RECORDS, *(re.sub(r"\.json~*$", r"\g<0>~", part) for part in above))
-    too_long = len(os.fsencode(f"{name}{_RECORD}")) > _LONGEST
-    return place / name / _RECORD if too_long else place / f"{name}{_RECORD}"
-
-
-def recorded_folder(root: Path, record: Path) -> Path | None:
-    """The folder whose record, by `record_path`, a file is; None for another file.
-
-    >>> record = Path("/out/.exp2proc/math.json~/qwen-8B/ifr_5ex.json")
-    >>> recorded_folder(Path("/out"), record).as_posix()
-    '/out/math.json/qwen-8B/ifr_5ex'
-    """
-    *above, name = record.relative_to(root / RECORDS).parts
-    if not name.endswith(_RECORD) or (name.startswith(".") and name != _RECORD):
-        return None
-    parts = (re.sub(r"(\.json~*)~$", r"\1", part) for part in above)
-    return root.joinpath(*parts, name.removesuffix(_RECORD))
 
 
 def is_plain_name(name: str) -> bool:

@@ -20,18 +20,21 @@ import numpy.typing as npt
 from ..errors import Exp2procError, first_line
 from ..system.atomic_write import write_whole, written_whole
 from ..system.extras import require
-from ..system.files import open_regular
+from ..system.files import absolute, open_regular
 from ..system.leftovers import sweep
 from ..versions import __version__, library_versions
 from .layouts import LAYOUTS, SCORES
 from .names import Source, is_inside, spelled
+from .record import remove_records
 from .sample import MAX_BYTES, Sample, encode, pack_text, sample_values, schema_problem
 from .spans import SampleSpans, size
 
 GROUP_TOKENS: Final = 1 << 20
 """A row group is closed at this many numbers of attr and hop together (4 MiB of float32)..."""
 GROUP_ROWS: Final = 1000
-"""... or at this many samples."""
+"""... or at this many samples..."""
+GROUP_BYTES: Final = 16 << 20
+"""... or at this many bytes of attr, hop and tok together: pieces may be long."""
 
 _READ_ROWS: Final = 64
 _SPANS: Final = ("span_in", "span_cot", "span_out")
@@ -90,6 +93,7 @@ class ParquetWriter:
         self._writer = self._pq.ParquetWriter(stream, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
         self._tokens = 0
+        self._bytes = 0
         self._layouts: set[str] = set()
         self.records: Mapping[str, Any] = {}
         self.written = 0
@@ -108,9 +112,15 @@ class ParquetWriter:
         assert sample.source is not None
         self._rows.append(_row(sample.source, sample))
         self._layouts.add(sample.layout)
-        self._tokens += sample.attr.size + (0 if sample.hop is None else sample.hop.size)
+        numbers = sample.attr.size + (0 if sample.hop is None else sample.hop.size)
+        self._tokens += numbers
+        self._bytes += 4 * numbers + len("".join(self._rows[-1]["tok"] or ()).encode())
         self.written += 1
-        if self._tokens >= GROUP_TOKENS or len(self._rows) >= GROUP_ROWS:
+        if (
+            self._tokens >= GROUP_TOKENS
+            or len(self._rows) >= GROUP_ROWS
+            or self._bytes >= GROUP_BYTES
+        ):
             self._flush()
 
     def _flush(self) -> None:
@@ -122,7 +132,7 @@ class ParquetWriter:
         ]
         self._writer.write_table(pa.table(columns, schema=self._schema))
         self._rows.clear()
-        self._tokens = 0
+        self._tokens = self._bytes = 0
 
     def _metadata(self) -> dict[str, str]:
         about = {
@@ -262,17 +272,20 @@ class ParquetReader:
             for name in (os.fspath(self._path), os.path.realpath(self._path))
         )
 
-    def folders(self) -> list[str]:
-        """The paths below the output folder of all folders that get samples, sorted.
+    def targets(self) -> list[str]:
+        """The paths below the output folder of all samples. Rows that have none are left out.
 
         Raises:
-            Exp2procError: `parquet-invalid` when the file cannot be read.
+            Exp2procError: `parquet-invalid` when it cannot be read, or two rows have one path.
         """
-        found: set[str] = set()
-        for row in self._rows(_NAMES):
+        found: dict[str, int] = {}
+        for number, row in enumerate(self._rows(_NAMES)):
             with suppress(*_NO_SAMPLE):
-                found.add(os.path.dirname(_target(row)))
-        return sorted(found)
+                path = _target(row)
+                if path in found:
+                    raise _invalid(self._path, f"rows {found[path]} and {number} are both {path}")
+                found[path] = number
+        return list(found)
 
     def files(self, on_error: OnError | None = None) -> Iterator[tuple[str, bytes]]:
         """(path below the output folder, content) of each sample.
@@ -295,11 +308,16 @@ class ParquetReader:
 
     def _rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         try:
-            for batch in self._file.iter_batches(batch_size=_READ_ROWS, columns=columns):
+            for batch in self._batches(columns):
                 for at in range(batch.num_rows):
                     yield {name: batch[name][at] for name in batch.schema.names}
         except self._errors as err:
             raise _invalid(self._path, first_line(err)) from None
+
+    def _batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
+        """A group at a time: a batch over several would hold more bytes than a group may have."""
+        for group in range(self._file.num_row_groups):
+            yield from self._file.iter_batches(_READ_ROWS, [group], columns)
 
 
 _NAMES: Final = ("dataset", "model", "run_tag", "file")
@@ -376,6 +394,9 @@ def unpack(
 ) -> Iterator[Path]:
     """Write the npz files of a packed file below `out`; gives each path once it is written.
 
+    What is in the way is seen before anything is written. A record of the samples in a folder goes
+    before the first one comes.
+
     Args:
         reader: of the packed file.
         out: the output folder.
@@ -390,18 +411,19 @@ def unpack(
             there, unless `overwrite`.
         OSError: the operating system refuses.
     """
-    if check is not None:
-        for folder in reader.folders():
-            check(out / folder)
+    paths = [out / name for name in reader.targets()]
+    for folder in sorted({path.parent for path in paths}):
+        if check is not None:
+            check(folder)
+    _look(reader, paths, overwrite)
     swept: set[Path] = set()
     for name, content in reader.files(on_error):
         path = out / name
-        if reader.is_read_from(path):
-            raise Exp2procError("target-exists", f"{path} is the file that is read")
         try:
             if path.parent not in swept:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 sweep(str(path.parent))
+                remove_records(absolute(path.parent))
                 swept.add(path.parent)
             write_whole(str(path), content, replace=overwrite)
         except OSError as err:
@@ -413,6 +435,18 @@ def unpack(
             _tell(said, on_error)
         else:
             yield path
+
+
+def _look(reader: ParquetReader, paths: list[Path], overwrite: bool) -> None:
+    """Refuse to write over the file that is read, and over others unless `overwrite`."""
+    for path in paths:
+        if reader.is_read_from(path):
+            said = f"{path} is the file that is read"
+            raise Exp2procError("target-exists", said, "Name another folder with -o.")
+    there = [] if overwrite else [path for path in paths if os.path.lexists(path)]
+    if there:
+        said = f"{len(there)} of {len(paths)} files are already there, such as {there[0]}"
+        raise Exp2procError("target-exists", said)
 
 
 _OF_ITS_NAME: Final = frozenset(

@@ -1,7 +1,7 @@
 """Writing files so that what stands at a final path is always complete.
 
-A file is written beside its place under a temporary name and then renamed; what a killed run left
-under such a name, the next writer to the folder sweeps.
+A file is written beside its place under a temporary name and then renamed, and so are files that
+belong together; what a killed run left under such a name, the next writer to the folder sweeps.
 
 No fsync: a power cut may leave a file that is there and empty.
 """
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .leftovers import sweep, temporary_in
+from .signals import stops_wait
 
 
 def write_whole(path: str, data: bytes, *, replace: bool) -> None:
@@ -39,7 +41,7 @@ def write_whole(path: str, data: bytes, *, replace: bool) -> None:
     for last in (False, True):
         temporary = temporary_in(folder)
         try:
-            _write(temporary, data)
+            write_new(temporary, data)
             if not replace and os.path.lexists(path):
                 raise FileExistsError(errno.EEXIST, "File exists", path)
             os.replace(temporary, path)
@@ -52,6 +54,25 @@ def write_whole(path: str, data: bytes, *, replace: bool) -> None:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Write a file that is not there yet. A link in its place is not followed.
+
+    Raises:
+        FileExistsError: it is there, or a link.
+        OSError: the operating system refuses, with its own reason.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    for more in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, more, 0)
+    fd = os.open(path, flags, 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+    finally:
+        os.close(fd)
 
 
 @contextmanager
@@ -73,6 +94,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(str(path.parent))
     temporary = Path(temporary_in(str(path.parent)))
+    write_new(str(temporary), b"")  # from here on it is no link of somebody else's
     try:
         yield temporary
         temporary.replace(path)
@@ -80,6 +102,48 @@ def written_whole(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+@contextmanager
+def replaced_together(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A new folder to make files and folders in, which take the places of those of `folder`.
+
+    It is hidden in `folder`, which is there and is swept of what killed runs left in it. When the
+    block has ended well, the old of these names go, that of the last name first, and the new come,
+    that of the last name last: where it stands, it and all others were made together.
+
+    Args:
+        folder: where they belong; whatever else is in it stays.
+        names: of what is made; one that is not made any more only goes.
+
+    Raises:
+        OSError: the operating system refuses, with its own reason.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "index").write_text("old")
+    ...     with replaced_together(Path(folder), ["pages", "index"]) as new:
+    ...         (new / "pages").mkdir()
+    ...         _ = (new / "index").write_text("new")
+    ...     sorted(os.listdir(folder)), Path(folder, "index").read_text()
+    (['index', 'pages'], 'new')
+    """
+    sweep(str(folder))
+    hidden = Path(temporary_in(str(folder)))
+    new, old = hidden / "new", hidden / "old"
+    try:
+        for made in (hidden, new, old):
+            made.mkdir()
+        yield new
+        with stops_wait():
+            for name in reversed(names):
+                with suppress(FileNotFoundError):
+                    (folder / name).rename(old / name)
+            for name in names:
+                with suppress(FileNotFoundError):
+                    (new / name).rename(folder / name)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def check_writable(path: Path) -> None:
@@ -92,31 +156,21 @@ def check_writable(path: Path) -> None:
     with suppress(FileNotFoundError):
         path.lstat()  # fails for a name that no file can have
     temporary = temporary_in(str(path.parent))
-    _write(temporary, b"")
+    write_new(temporary, b"")
     os.unlink(temporary)
 
 
 def claim_folder(folder: Path, marker: str) -> bool:
     """Make `folder` this program's own, by an empty file named `marker`; says whether it is.
 
-    A folder that somebody else's files are in is not taken: it stays as it is.
+    A folder that somebody else's files are in is not taken: it stays as it is. A link is no marker.
 
     Raises:
         OSError: the operating system refuses, with its own reason.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()) and not (folder / marker).is_file():
-        return False
-    (folder / marker).touch()
-    return True
-
-
-def _write(path: str, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-    fd = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-    finally:
-        os.close(fd)
+    path = folder / marker
+    if not any(folder.iterdir()):
+        with suppress(FileExistsError):
+            write_new(str(path), b"")
+    return path.is_file() and not path.is_symlink()

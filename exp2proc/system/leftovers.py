@@ -7,7 +7,6 @@ left is removed by whoever comes next to the folder.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import shutil
@@ -21,8 +20,6 @@ _TEMPORARY: Final = re.compile(r"\.([0-9a-f]{8})-(\d+)-\d+" + re.escape(_SUFFIX)
 _OLD: Final = 3600.0
 """Seconds after which a temporary file counts as left behind whoever wrote it: another machine's
 processes cannot be seen, and a process number of this one may have been given anew."""
-
-_counter = itertools.count()
 
 
 def _machine() -> str:
@@ -43,12 +40,22 @@ SCRATCH_PREFIX: Final = f"exp2proc-{MACHINE}-"
 
 
 def temporary_in(folder: str) -> str:
-    """A new temporary name in `folder`, of this process."""
-    return f"{folder}/.{MACHINE}-{os.getpid()}-{next(_counter)}{_SUFFIX}"
+    """A new temporary name in `folder`, of this process, that nobody can guess."""
+    number = int.from_bytes(os.urandom(8), "big")
+    return f"{folder}/.{MACHINE}-{os.getpid()}-{number}{_SUFFIX}"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file or folder is called as `temporary_in` calls them.
+
+    >>> is_temporary(".0123abcd-7-1.exp2proc-tmp"), is_temporary(".notes")
+    (True, False)
+    """
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def sweep(folder: str) -> int:
-    """Remove the temporary files that killed runs left in `folder`; returns how many.
+    """Remove the temporary files and folders that killed runs left in `folder`; returns how many.
 
     Those of living processes stay, and whatever else is there.
     """
@@ -62,7 +69,10 @@ def sweep(folder: str) -> int:
         path = os.path.join(folder, name)
         if match and _is_left_behind(path, match[1], int(match[2])):
             with suppress(OSError):
-                os.unlink(path)
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
                 removed += 1
     return removed
 
@@ -71,9 +81,15 @@ def _is_left_behind(path: str, machine: str, pid: int) -> bool:
     if machine == MACHINE and not is_alive(pid):
         return True
     try:
-        return time.time() - os.stat(path).st_mtime > _OLD
+        return time.time() - _last_change(path) > _OLD
     except OSError:
         return False
+
+
+def _last_change(path: str) -> float:
+    """Of a file; of a folder that of all folders in it: files come into them while it is made."""
+    below = (folder for folder, _, _ in os.walk(path))
+    return max(os.stat(one, follow_symlinks=False).st_mtime for one in (path, *below))
 
 
 def is_alive(pid: int) -> bool:

@@ -4,7 +4,8 @@
     data/index.js  the list
     data/<id>.js   a sample without its text, or a text: an npz, as base64
 
-Data comes as scripts, not as files to fetch: a page opened from a folder may load the one but not
+All is made in a hidden folder and then put in place together, index.html last: where it stands,
+all is of one build. Data comes as scripts, not as files to fetch: a page opened from a folder may load the one but not
 the other. What is packed stays packed, and a text lies there once for all its samples.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from ..formats import npz
 from ..formats.names import Source
 from ..formats.sample import load_sample
 from ..results import OnProgress, Progress
-from ..system.atomic_write import claim_folder, write_whole
+from ..system.atomic_write import claim_folder, replaced_together, write_whole
 from ..system.files import given
 from ..traces.runs import refuse_traces
 from . import facts
@@ -35,8 +35,9 @@ from .facts import Facts, Work
 from .page import make_page
 
 MARKER: Final = ".exp2proc-gallery"
-_FOLDERS: Final = ("data", "pages", "static")
+_FOLDERS: Final = ("pages", "static", "data")
 """What a gallery has in its folder; `pages` and `static` are of earlier releases."""
+_INDEX: Final = "index.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def build_gallery(
     Args:
         outs: an output folder, an npz, or several of either.
         target: the folder of the site: a new or empty one, or an earlier gallery, which is
-            replaced.
+            replaced when the new one is whole.
         against: a folder of traces, whose gold tokens are marked.
         jobs: worker processes.
         on_progress: told after each sample.
@@ -86,25 +87,31 @@ def build_gallery(
     sources = find_sources(outs)
     works = facts.find_work(sources, None if against is None else given(against, "against"))
     ids = [f"s{facts.digest(source.name)}" for source in sources]
-    _make_ready(root)
     rows: list[tuple[int, Facts]] = []
     failed: list[tuple[int, Exp2procError]] = []
     items = list(zip(works, ids, strict=True))
-    results = read_each(items, partial(_write_sample, root / "data"), jobs=jobs)
-    for at, (_, result) in enumerate(results):
-        if isinstance(result, Exp2procError):
-            failed.append((at, result))
-        else:
-            rows.append((at, result))
-        if on_progress is not None:
-            on_progress(Progress(at + 1, len(items), len(failed)))
-    if not rows:
-        _take_away(root)
-        raise Exp2procError("no-samples", f"none of {len(items)} npz files is a sample")
-    _write_index(root, sources, ids, rows, failed)
+    _claim(root)
+    try:
+        with replaced_together(root, (*_FOLDERS, _INDEX)) as new:
+            data = new / "data"
+            data.mkdir()
+            results = read_each(items, partial(_write_sample, data), jobs=jobs)
+            for at, (_, result) in enumerate(results):
+                if isinstance(result, Exp2procError):
+                    failed.append((at, result))
+                else:
+                    rows.append((at, result))
+                if on_progress is not None:
+                    on_progress(Progress(at + 1, len(items), len(failed)))
+            if not rows:
+                raise Exp2procError("no-samples", f"none of {len(items)} npz files is a sample")
+            _write_index(new, sources, ids, rows, failed)
+    except BaseException:
+        _let_go(root)
+        raise
     failures = [(sources[at], error) for at, error in failed]
     gold = sum(found.gold is not None for _, found in rows)
-    return Gallery(root / "index.html", len(rows), failures, gold)
+    return Gallery(root / _INDEX, len(rows), failures, gold)
 
 
 def _write_sample(data: Path, item: tuple[Work, str]) -> Facts:
@@ -142,11 +149,11 @@ def _write_index(
     }
     text = json.dumps(told, separators=(",", ":"))
     (root / "data/index.js").write_text(f"exp2proc.index({text});\n", encoding="ascii")
-    (root / "index.html").write_text(make_page("folder"), encoding="utf-8")
+    (root / _INDEX).write_text(make_page("folder"), encoding="utf-8")
 
 
-def _make_ready(root: Path) -> None:
-    """Make the folder of the site ready, unless somebody else's files are there.
+def _claim(root: Path) -> None:
+    """Take the folder of the site, unless somebody else's files are there.
 
     All that could stand in the way is seen before anything is changed; links are not followed.
     """
@@ -162,15 +169,11 @@ def _make_ready(root: Path) -> None:
             f"{root} is not empty and no gallery",
             "Name a new or empty folder with -o; only an earlier gallery is replaced.",
         )
-    (root / "index.html").unlink(missing_ok=True)  # written last: a cut build has none
-    for name in _FOLDERS:
-        shutil.rmtree(root / name, ignore_errors=True)
-    (root / "data").mkdir()
 
 
-def _take_away(root: Path) -> None:
-    """Remove what was made ready, and the folder itself unless there is more in it."""
-    shutil.rmtree(root / "data")
-    (root / MARKER).unlink()
+def _let_go(root: Path) -> None:
+    """Where no gallery stands, leave no sign of one, nor the folder unless there is more in it."""
     with suppress(OSError):
-        root.rmdir()
+        if not any((root / name).exists() for name in (*_FOLDERS, _INDEX)):
+            (root / MARKER).unlink()
+            root.rmdir()

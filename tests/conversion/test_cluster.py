@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from exp2proc.conversion.cluster import View, compare, look
+from exp2proc.conversion.cluster import (
+    View,
+    check_folders,
+    compare,
+    look,
+    new_mark,
+    this_environment,
+)
+from exp2proc.errors import Exp2procError
 
 
 def _as_a_folder(file: Path) -> None:
@@ -51,3 +59,21 @@ def test_outputs_must_be_writable_and_the_program_the_same(tmp_path: Path) -> No
     assert f"has exp2proc 0.1, this machine {mine.environment.exp2proc}" in other.message
     assert locked.code == "path-not-visible"
     assert locked.message.endswith(f"may not write to {paths[1]}")
+
+
+def test_a_mark_is_written_over_no_link(tmp_path: Path) -> None:
+    """In a folder that everybody may write to somebody may have seen its name in another one."""
+    victim, out = tmp_path / "victim", tmp_path / "out"
+    victim.write_text("of somebody")
+    out.mkdir()
+    mark = new_mark()
+    (out / mark.name).symlink_to(victim)
+    mark.put(out)
+    assert victim.read_text() == "of somebody"
+    with pytest.raises(Exp2procError) as caught:  # as on another machine's disk
+        check_folders(this_environment(), (str(tmp_path), str(out)), mark)
+    assert caught.value.code == "worker-environment"
+    mark.remove(out)
+    for _ in range(2):  # two runs may share a folder
+        mark.put(out)
+    check_folders(this_environment(), (str(tmp_path), str(out)), mark)

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -215,6 +216,62 @@ def test_sigterm_between_two_rounds(demo: DemoTree, tmp_path: Path) -> None:
     assert "Traceback" not in stderr
     assert "3 of 3 rows done" in stdout
     assert "--follow --every 60.0" in stdout
+
+
+_STOPPED_WHEN_PLANNING_AGAIN = (
+    "import os, sys\n"
+    "from exp2proc.cli import main\n"
+    "from exp2proc.conversion import follow\n"
+    "draft, rounds = follow.draft_plan, []\n"
+    "def stopped(options):\n"
+    "    rounds.append(options)\n"
+    "    if len(rounds) == 2:\n"
+    "        os.kill(os.getpid(), int(sys.argv[1]))\n"
+    "    return draft(options)\n"
+    "follow.draft_plan = stopped\n"
+    "sys.exit(main(sys.argv[2:]))\n"
+)
+"""Runs a command that gets a signal when it begins to plan its second round."""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("number", "code", "stopped"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_stop_while_a_later_round_is_planned(
+    demo: DemoTree, tmp_path: Path, number: signal.Signals, code: int, stopped: str
+) -> None:
+    """What earlier rounds made is reported, as when it comes between two rounds."""
+    growing, told = tmp_path / "traces", tmp_path / "report.json"
+    source = next((demo.traces / NEEDLES).glob("ifr_in_all_gen*"))
+    _write(source, growing / NEEDLES / source.name, range(3))
+    words = (
+        *(
+            "convert",
+            "--traces_root",
+            growing,
+            "--layout",
+            "proc_1",
+            "--out_root",
+            tmp_path / "out",
+        ),
+        *("--follow", "--every", "0.1", "--report", told),
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", _STOPPED_WHEN_PLANNING_AGAIN, *map(str, (int(number), *words))],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env=unmeasured(),
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "3 of 3 rows done" in done.stdout
+    assert "to go on: exp2proc convert" in done.stdout
+    report = json.loads(told.read_text())
+    assert (report["stopped"], report["counts"]["converted"]) == (stopped, 3)
 
 
 def test_a_last_trace_that_is_half_written_is_waited_for(demo: DemoTree, tmp_path: Path) -> None:

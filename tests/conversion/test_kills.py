@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from contextlib import suppress
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from support.arrays import records_of
 from support.cli import run_json
 from support.processes import Running, needs_proc, running, wait_until
 from support.workload import SLOW_ROW, Workload, one_slow_row
@@ -58,6 +60,30 @@ def test_whole_tree_killed_again_and_again(workload: Workload, tmp_path: Path, s
     workload.assert_export(out)
     assert not list((tmp_path / "run/tmp").glob("exp2proc-*")), "scratch folders of killed runs"
     print(f"{killed} kills survived, {mid_write} of them in the middle of a write")
+
+
+def test_no_record_of_an_earlier_run_stands_beside_new_samples(
+    workload: Workload, tmp_path: Path
+) -> None:
+    """SIGKILL as soon as a sample was replaced: where none was, the records are still there."""
+    out = tmp_path / "out"
+    shutil.copytree(workload.expected, out)
+    before = {path: path.stat().st_ino for path in out.rglob("ex_*.npz")}
+
+    def changed() -> set[Path]:
+        return {path.parent for path, inode in before.items() if path.stat().st_ino != inode}
+
+    with running(tmp_path / "run", *workload.into(out, "--overwrite", "--jobs", "2")) as run:
+        wait_until(lambda: changed() or run.process.poll() is not None)
+        run.signal_all(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+        wait_until(lambda: not run.members(), timeout=10)
+    assert changed()
+    recorded = {Path(name).with_suffix("") for name in records_of(out)}
+    begun = {folder.relative_to(out) for folder in changed()}
+    assert not recorded & begun
+    run_json(*workload.into(out, "--resume"))
+    workload.assert_export(out)
 
 
 def test_leftovers_of_a_killed_run(workload: Workload, tmp_path: Path) -> None:

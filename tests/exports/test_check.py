@@ -301,15 +301,33 @@ def test_damage_of_folders(clean: Export, tmp_path: Path) -> None:
     moved.rename(out / "somewhere")
     report = exp2proc.check(out, against=clean.tree.traces)
     run = str(out / RUN)
+    assert report.leftovers == [f"{run}/.0123abcd-1-1.exp2proc-tmp"]
     assert {(e.trace_dir, e.file, e.code) for e in report.errors} == {
         (run, NAME, "sample-missing"),
         (run, "ex_000099.npz", "sample-unexpected"),
         (run, "notes.txt", "sample-unexpected"),
-        (run, ".0123abcd-1-1.exp2proc-tmp", "sample-unexpected"),
         (str(gone), None, "sample-missing"),
         (str(moved), None, "sample-missing"),
         (str(out / "somewhere"), None, "sample-unexpected"),
     }
+
+
+def test_what_a_killed_run_left_is_a_note(clean: Export, tmp_path: Path) -> None:
+    """No sample is amiss for it, and the next run sweeps it."""
+    out = tmp_path / "out"
+    shutil.copytree(clean.out["proc"], out)
+    left = [out / RUN / ".0123abcd-1-1.exp2proc-tmp", out / ".0123abcd-1-2.exp2proc-tmp"]
+    left[0].write_text("half a sample")
+    left[1].mkdir()
+    (left[1] / "ex_000000.npz").write_text("of nobody")
+    done = run_cli("check", out)
+    assert done.returncode == 0, done.stdout
+    assert "2 temporary files of runs that were killed or are under way, such as " in done.stdout
+    assert "96 samples in 12 folders checked: no problems" in done.stdout
+    assert run_cli("check", out, "--quiet").stdout == ""
+    assert run_json("check", out)["leftovers"] == sorted(map(str, left))
+    (out / RUN / ".notes").write_text("x")
+    assert run_cli("check", out).returncode == 1
 
 
 def test_an_export_with_out_dir_is_paired_with_its_only_run(clean: Export, tmp_path: Path) -> None:

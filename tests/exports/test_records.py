@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.arrays import records_of
-from support.cli import run_cli, run_json
+from support.cli import COMMAND, run_cli, run_json
 
 import exp2proc
 from exp2proc.demo.tree import DemoTree, write_broken
@@ -262,11 +263,58 @@ def test_of_several_records_one_that_matches_counts(demo: DemoTree, tmp_path: Pa
         arrays = dict(npz)
     arrays["v_row_all"] = arrays["v_row_all"] * 2
     np.savez_compressed(trace, **arrays)
+    stale = nearest.read_bytes()
     _export(demo, out, traces_root=None, trace_dir=run, resume=True)
     assert (out / RECORD).exists()
+    assert not nearest.exists()  # it is gone with the samples that it described
+    nearest.write_bytes(stale)
     assert exp2proc.check(out).errors == []
     (out / RECORD).unlink()
     assert [error.code for error in exp2proc.check(out).errors] == ["record-mismatch"]
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["", "through a link"])
+def test_records_under_other_roots_go_with_the_samples(
+    demo: DemoTree, tmp_path: Path, link: bool
+) -> None:
+    """Whatever root a folder was named by when they were written."""
+    out, run = tmp_path / "exp/out", demo.traces / RUN
+    for place in (out / RUN, (out / RUN).with_name("other")):
+        _export(demo, out, traces_root=None, trace_dir=run, out_root=None, out_dir=place)
+    (nearest,) = (out / RUN).parent.glob(f".exp2proc/{Path(RUN).name}.json")
+    others = [out / RECORD, tmp_path / ".exp2proc/exp/out" / f"{RUN}.json"]
+    for path in others:
+        path.parent.mkdir(parents=True)
+        shutil.copy(nearest, path)
+    (tmp_path / "way").symlink_to(out)
+    named = (tmp_path / "way" if link else out) / RUN
+    words = ("convert", "--trace_dir", run, "--layout", "proc_1", "--out_dir", named)
+    assert run_cli(*words, "--overwrite", "--no_provenance").returncode == 0
+    assert not any(path.exists() for path in (nearest, *others))
+    assert nearest.with_name("other.json").exists()
+
+
+def test_an_earlier_record_that_cannot_be_removed_is_told_of(
+    demo: DemoTree, tmp_path: Path
+) -> None:
+    mortal = () if os.geteuid() else ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    if mortal and not shutil.which("setpriv"):
+        pytest.skip("root may remove every file, and setpriv is not here to change that")
+    out = tmp_path / "out"
+    words = ("convert", "--trace_dir", demo.traces / RUN, "--layout", "proc_1", "--out_root", out)
+    assert run_cli(*words).returncode == 0
+    (out / RECORD).parent.chmod(0o555)
+    done = subprocess.run(
+        [*mortal, *COMMAND, *map(str, words), "--overwrite"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (out / RECORD).parent.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert f"an earlier record was not removed: {out / RECORD}: Permission denied" in (
+        " ".join(done.stdout.split())
+    )
 
 
 @pytest.mark.parametrize("whole", [True, False])

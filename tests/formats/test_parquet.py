@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.arrays import assert_same_tree
+from hostile.kind import measured
+from support.arrays import assert_same_tree, records_of
 from support.cli import run_cli
 from support.exported import NAN, write_export
 
 import exp2proc
+from exp2proc.demo.tree import DemoTree
 from exp2proc.formats.parquet import ParquetReader, pack, unpack
 
 pa = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
@@ -55,6 +57,48 @@ def test_there_and_back(out: Path, tmp_path: Path) -> None:
     assert again.returncode == 2
     assert "target-exists" in again.stderr
     assert run_cli("unpack", path, "-o", tmp_path / "back", "--overwrite").returncode == 0
+
+
+def test_what_is_in_the_way_is_said_before_anything_is_written(out: Path, tmp_path: Path) -> None:
+    path, back = packed(out), tmp_path / "back"
+    there = [back / RUN / "ex_000002.npz", back / RUN / "ex_000003.npz"]
+    there[0].parent.mkdir(parents=True)
+    for one in there:
+        one.write_bytes(b"of somebody")
+    done = run_cli("unpack", path, "-o", back)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"exp2proc: target-exists: 2 of 5 files are already there, such as {there[0]}",
+        "hint: Name another with -o, or pass --overwrite.",
+    ]
+    assert sorted((back / RUN).iterdir()) == there
+    assert {one.read_bytes() for one in there} == {b"of somebody"}
+    assert run_cli("unpack", path, "-o", back, "--overwrite").returncode == 0
+    assert assert_same_tree(back, out) == 5
+
+
+def test_two_rows_of_one_path(out: Path, tmp_path: Path) -> None:
+    """As when two packed files were put together by other means: which of them is meant?"""
+    path = packed(out)
+    table = pq.ParquetFile(path).read()
+    pq.write_table(pa.concat_tables([table, table]), path)
+    for more in ([], ["--overwrite"]):
+        done = run_cli("unpack", path, "-o", tmp_path / "back", *more)
+        assert done.returncode == 2
+        assert f"rows 0 and 5 are both {RUN}/ex_000000.npz" in done.stderr
+    assert not (tmp_path / "back").exists()
+
+
+def test_no_record_stays_beside_samples_that_were_unpacked(demo: DemoTree, tmp_path: Path) -> None:
+    words = ("convert", "--traces_root", demo.traces, "--layout", "proc_1", "--out_root")
+    assert run_cli(*words, tmp_path / "out").returncode == 0
+    before = records_of(tmp_path / "out")
+    path = tmp_path / "needles.parquet"
+    assert run_cli("pack", tmp_path / "out/needles", "-o", path).returncode == 0
+    packed_runs = {name for name in before if name.startswith("needles/")}
+    assert 0 < len(packed_runs) < len(before)
+    assert run_cli("unpack", path, "-o", "out", "--overwrite", cwd=tmp_path).returncode == 0
+    assert set(records_of(tmp_path / "out")) == set(before) - packed_runs
 
 
 def test_there_and_back_as_a_library(out: Path, tmp_path: Path) -> None:
@@ -321,6 +365,27 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
         assert pq.ParquetFile(target).num_row_groups > 1
         peaks.append(peak)
     assert peaks[1] < 1.3 * peaks[0], peaks
+
+
+def test_memory_stays_flat_with_long_pieces(tmp_path: Path) -> None:
+    """Few tokens, megabytes of text: six times the samples, the same memory, both ways."""
+    pytest.importorskip("resource", reason="no way to ask for peak memory here")
+    tok = [f"{number}" + 1000 * "🍎" for number in range(1000)]
+    peaks = []
+    for count in (12, 72):
+        out, path, back = (tmp_path / f"{name}{count}" for name in ("out", "packed", "back"))
+        first = write_export(out / RUN / "ex_000000.npz", tok)
+        for number in range(1, count):
+            os.link(first, out / RUN / f"ex_{number:06d}.npz")
+        both = []
+        for command, source, target in (("pack", out, path), ("unpack", path, back)):
+            done, peak = measured(tmp_path / "notes", command, source, "-o", target)
+            assert done.returncode == 0, done.stderr
+            both.append(peak)
+        assert assert_same_tree(back, out) == count
+        peaks.append(both)
+    for few, many in zip(*peaks, strict=True):
+        assert many < 1.3 * few, peaks
 
 
 def test_without_pyarrow_the_extra_is_named(out: Path) -> None:

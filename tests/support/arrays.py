@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exp2proc.formats.names import RECORDS
+from exp2proc.formats.record import RECORDS
 
 
 def assert_same_npz(actual: Path, expected: Path) -> None:

@@ -17,7 +17,7 @@ from support.cli import COMMAND, codes, run_cli, run_json
 from support.processes import needs_proc, running, unmeasured, wait_until
 from support.workload import Workload
 
-from exp2proc.formats.names import RECORDS
+from exp2proc.formats.record import RECORDS
 
 _NAMESPACE = ("unshare", "--mount", "--map-root-user", "sh", "-ec")
 

@@ -18,7 +18,13 @@ from support.exported import write_export
 
 from exp2proc.demo.tree import DemoTree
 from exp2proc.system import atomic_write
-from exp2proc.system.atomic_write import check_writable, claim_folder, write_whole, written_whole
+from exp2proc.system.atomic_write import (
+    check_writable,
+    claim_folder,
+    write_new,
+    write_whole,
+    written_whole,
+)
 from exp2proc.system.leftovers import MACHINE, SCRATCH_PREFIX, is_alive, sweep
 from exp2proc.system.scratch import scratch_folder
 
@@ -71,6 +77,72 @@ def test_of_pack_and_unpack(tmp_path: Path) -> None:
     assert len(_hidden(folder)) == 1
     assert run_cli("unpack", packed, "-o", back).returncode == 0
     assert [path.name for path in folder.iterdir()] == ["ex_000000.npz"]
+
+
+_LINKS_PLANTED = (
+    "import os, sys\n"
+    "from exp2proc.cli import main\n"
+    "from exp2proc.system.leftovers import MACHINE\n"
+    "folder, victim, *words = sys.argv[1:]\n"
+    "for number in range(50):\n"
+    "    os.symlink(victim, f'{folder}/.{MACHINE}-{os.getpid()}-{number}.exp2proc-tmp')\n"
+    "sys.exit(main(words))\n"
+)
+"""Runs a command in whose way there are links with the names of its first temporary files."""
+
+
+@pytest.mark.parametrize("command", ["convert", "pack"])
+def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(
+    demo: DemoTree, tmp_path: Path, command: str
+) -> None:
+    """In a folder that everybody may write to: whose file would it be that is written?"""
+    victim, shared = tmp_path / "victim", tmp_path / "shared"
+    victim.write_text("of somebody")
+    shared.mkdir()
+    target = shared / "written"
+    words: tuple[str | Path, ...] = (
+        *("convert", "--dry_run", "--traces_root", demo.traces, "--layout", "proc_1"),
+        *("--report", target),
+    )
+    if command == "pack":
+        pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+        write_export(tmp_path / "out/math/qwen-8B/ifr_n1_9ex/ex_000000.npz", ["a", "b"])
+        words = ("pack", tmp_path / "out", "-o", target)
+    code = [sys.executable, "-c", _LINKS_PLANTED, *map(str, (shared, victim, *words))]
+    done = subprocess.run(code, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert victim.read_text() == "of somebody"
+    assert target.is_file() and not target.is_symlink()
+
+
+def test_what_is_new_is_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever guesses a name all the same."""
+    victim, link = tmp_path / "victim", tmp_path / "link"
+    for content in (None, "of somebody"):
+        if content is not None:
+            victim.write_text(content)
+        link.unlink(missing_ok=True)
+        link.symlink_to(victim)
+        monkeypatch.setattr(atomic_write, "temporary_in", lambda folder: str(link))
+        with pytest.raises(FileExistsError), written_whole(tmp_path / "a"):
+            pytest.fail("there is nothing to write to")
+        with pytest.raises(FileExistsError):
+            write_new(str(link), b"x")
+        assert (victim.read_text() if victim.exists() else None) == content
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_link_is_no_marker(tmp_path: Path) -> None:
+    victim, site = tmp_path / "victim", tmp_path / "site"
+    victim.write_text("")
+    os.utime(victim, (0, 0))
+    write_export(tmp_path / "out/math/qwen-8B/ifr_n1_9ex/ex_000000.npz", ["a", "b"])
+    site.mkdir()
+    (site / ".exp2proc-gallery").symlink_to(victim)
+    done = run_cli("gallery", tmp_path / "out", "-o", site)
+    assert (done.returncode, "target-exists" in done.stderr) == (2, True)
+    assert victim.stat().st_mtime == 0
+    assert os.listdir(site) == [".exp2proc-gallery"]
 
 
 def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -126,7 +198,7 @@ def _taking(
     monkeypatch: pytest.MonkeyPatch, take: Callable[[str], object], times: int
 ) -> list[str]:
     """Have something happen to the first temporary files, once they are written."""
-    write, written = atomic_write._write, list[str]()
+    write, written = atomic_write.write_new, list[str]()
 
     def write_and_take(path: str, data: bytes) -> None:
         write(path, data)
@@ -134,7 +206,7 @@ def _taking(
         if len(written) <= times:
             take(path)
 
-    monkeypatch.setattr(atomic_write, "_write", write_and_take)
+    monkeypatch.setattr(atomic_write, "write_new", write_and_take)
     return written
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -138,9 +139,17 @@ def test_a_file_that_is_no_sample_is_told_with_its_reason(out: Path) -> None:
     index = index_of(build(out, 1))
     assert index["failed"] == [[3, "ex_000000.npz: it has 2 bytes: not a zip archive"]]
     assert [fact[0] for fact in index["facts"]] == [0, 1, 2, 4]
+    before = _contents(out.parent / "site")
     for path in out.rglob("*.npz"):
         path.write_bytes(b"PK")
-    build(out, 2)
+    assert _contents(build(out, 2)) == before
+    done = run_cli("gallery", out, "-o", out.parent / "new")
+    assert done.returncode == 2
+    assert not (out.parent / "new").exists()
+
+
+def _contents(site: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
 
 
 def test_interrupted(out: Path) -> None:
@@ -148,7 +157,7 @@ def test_interrupted(out: Path) -> None:
     for number in range(4000):
         os.link(first, first.parent / f"ex_1{number:05d}.npz")
     site = build(out / "bare")
-    before = index_of(site)
+    before = _contents(site)
     process = subprocess.Popen(
         [*COMMAND, "gallery", str(out), "-o", str(site)],
         stderr=subprocess.PIPE,
@@ -156,16 +165,49 @@ def test_interrupted(out: Path) -> None:
         env=unmeasured(),
     )
     deadline = time.monotonic() + 60
-    while len(list(site.parent.rglob("*.js"))) < 20:
+    while len(list(site.glob(".*/*/data/*"))) < 20:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in told
-    if (site / "index.html").exists():  # what was there stays whole
-        assert index_of(site) == before
-    assert len(index_of(build(out / "bare"))["samples"]) == 1
+    assert _contents(site) == before
+
+
+_KILLED_WHEN_RENAMING = (
+    "import itertools, os, signal, sys\n"
+    "rename, counted = os.rename, itertools.count(1)\n"
+    "def renamed(*paths):\n"
+    "    if next(counted) == int(sys.argv[1]):\n"
+    "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    "    rename(*paths)\n"
+    "os.rename = renamed\n"
+    "from exp2proc.cli import main\n"
+    "sys.exit(main(sys.argv[2:]))\n"
+)
+"""Runs a command that is killed in place of one of its renames."""
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+@pytest.mark.parametrize("rename", [1, 2, 4, 8])
+def test_a_killed_build_leaves_the_earlier_gallery_or_none(
+    out: Path, rename: int, earlier: bool
+) -> None:
+    """At no moment an index beside data of another build; the next build leaves nothing of it."""
+    site = out.parent / "site"
+    first = _contents(build(out)) if earlier else {}
+    (out / "data/math.jsonl/qwen-8B" / METHODS[0] / "ex_000001.npz").unlink()
+    words = map(str, (rename, "gallery", out, "-o", site))
+    code = [sys.executable, "-c", _KILLED_WHEN_RENAMING, *words]
+    assert subprocess.run(code, check=False).returncode == -signal.SIGKILL
+    (hidden,) = site.glob(".*-tmp")
+    stands = {path: data for path, data in _contents(site).items() if hidden not in path.parents}
+    assert (site / "index.html" in stands) == (earlier and rename == 1)
+    assert stands == first or site / "index.html" not in stands
+    build(out)
+    assert [path.name for path in site.glob(".*")] == [".exp2proc-gallery"]
+    assert len(index_of(site)["samples"]) == 4
 
 
 def test_from_python_with_progress(out: Path) -> None:
@@ -195,8 +237,9 @@ def test_where_no_sample_is_shown_other_files_stay(out: Path, tmp_path: Path) ->
     (site / "mine.txt").write_text("mine")
     for path in out.rglob("*.npz"):
         path.write_bytes(b"")
+    before = _contents(site)
     assert run_cli("gallery", out, "-o", site).returncode == 2
-    assert "mine.txt" in [path.name for path in site.iterdir()]
+    assert _contents(site) == before
 
 
 def test_without_out_there_is_nothing_to_build(tmp_path: Path) -> None:
