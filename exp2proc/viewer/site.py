@@ -5,7 +5,9 @@
     data/<id>.js   a sample without its text, or a text: an npz, as base64
 
 All is made in a hidden folder and then put in place together, index.html last: where it stands,
-all is of one build. Data comes as scripts, not as files to fetch: a page opened from a folder may load the one but not
+all is of one build.
+
+Data comes as scripts, not as files to fetch: a page opened from a folder may load the one but not
 the other. What is packed stays packed, and a text lies there once for all its samples.
 """
 
