@@ -193,3 +193,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things, for people.
+
+    >>> counted(1, "sample"), counted(0, "hop")
+    ('1 sample', '0 hops')
+    """
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -398,11 +399,22 @@ def _reading(path: str | Path) -> Iterator[NpzReader]:
         why = err.strerror or str(err)
     else:
         return
-    raise Exp2procError("sample-invalid", f"{os.path.basename(path)}: {why}")
+    name, hint = os.path.basename(path), None
+    if why == _A_TRACE:
+        folder = shlex.quote(os.path.dirname(os.path.abspath(path)))
+        hint = (
+            f"Convert it first: exp2proc convert --trace_dir {folder} (exp2proc doctor says how)."
+        )
+    raise Exp2procError("sample-invalid", f"{name}: {why}", hint)
+
+
+_A_TRACE: Final = "it is a trace of exp2, not an exported sample"
 
 
 def _layout(reader: NpzReader) -> Layout:
     keys = reader.keys
+    if "v_row_all" in keys:
+        raise NpzError(_A_TRACE)
     if reader.others:
         raise NpzError(f"it holds {shown(reader.others)}, which is no array of a sample")
     layout = next((layout for layout in LAYOUTS.values() if layout.fits(keys)), None)
