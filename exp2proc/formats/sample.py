@@ -25,7 +25,7 @@ from ..errors import Exp2procError
 from ..system.files import given
 from . import deflate, npz, shares
 from .layouts import LAYOUTS, MAX_HOPS, SCORES, Kind, Layout
-from .names import Source
+from .names import Source, counted
 from .npz import Digest, Member, NpzError, NpzReader, Outline, shown
 from .shares import Part, SpanName, TopToken
 from .spans import NONE, SampleSpans, Span, size
@@ -45,7 +45,7 @@ _FEW: Final = 16
 _MAX_CODE: Final = sys.maxunicode
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample:
     """One exported sample.
 
@@ -89,6 +89,19 @@ class Sample:
                 frozen = array.view()
                 frozen.flags.writeable = False
                 object.__setattr__(self, name, frozen)
+
+    def __repr__(self) -> str:
+        """Two lines at most: its sizes and spans, and what is known of its scores and source."""
+        hops = 0 if self.hop is None else len(self.hop)
+        sizes = [self.layout, counted(len(self.attr), "token"), counted(hops, "hop")]
+        named = zip(("in", "cot", "out"), self.spans, strict=True)
+        sizes += (f"{name} {span}" for name, span in named if span != NONE)
+        known = [f"{key} {score:.3f}" for key, score in self.scores.items() if score == score]
+        if self.source is not None:
+            known.append(repr(self.source.name))
+        lines = filter(None, (", ".join(sizes), ", ".join(known)))
+        between = ",\n" + " " * len("Sample(")
+        return f"Sample({between.join(lines)})"
 
     def __reduce__(self) -> tuple[type[Sample], tuple[Any, ...]]:
         # numpy forgets on the way that an array was read-only; made anew, it is again.

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pty
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.cells import cell_len
-from support.cli import COMMAND, run_cli
+from support.cli import on_a_terminal, run_cli
 from support.exported import NAN, write_export
 
 from exp2proc.demo.tree import DemoTree
@@ -115,20 +111,6 @@ def test_scores_that_are_no_numbers(tmp_path: Path) -> None:
     assert "2.00000" in done.stdout
 
 
-def on_a_terminal(width: int, *words: str | Path) -> list[str]:
-    """The lines of `exp2proc show` on a terminal of so many columns."""
-    parent, child = pty.openpty()
-    env = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1", "COLUMNS": str(width)}
-    with subprocess.Popen([*COMMAND, "show", *map(str, words)], stdout=child, env=env):
-        os.close(child)
-        shown = b""
-        with contextlib.suppress(OSError):  # Linux says so when nobody is left
-            while chunk := os.read(parent, 4096):
-                shown += chunk
-    os.close(parent)
-    return re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()
-
-
 @pytest.mark.parametrize("width", [40, 41, 60, 72, 80, 90, 120])
 def test_any_width_shows_all(tmp_path: Path, width: int) -> None:
     path = write_export(
@@ -138,7 +120,7 @@ def test_any_width_shows_all(tmp_path: Path, width: int) -> None:
         hop=[[1, 1, 1, 1, 0]],
         spans=((0, 1), (2, 2), (3, 3)),
     )
-    lines = on_a_terminal(width, path)
+    lines = on_a_terminal(width, "show", path)
     assert max(map(cell_len, lines)) <= width
     text = "\n".join(lines)
     for number in ("input 50.0%", "CoT 20.0%", "output 20.0%", "rest 10.0%", "CoT 25.0%"):
@@ -149,7 +131,7 @@ def test_any_width_shows_all(tmp_path: Path, width: int) -> None:
     for count, share in zip(counts, (0.5, 0.2, 0.2, 0.1), strict=True):
         assert abs(count - share * len(bar)) <= 1
     assert re.search(r"^ *0 +5\.00000 +█{8,16} +‹ a›", text, re.MULTILINE)
-    narrow = on_a_terminal(20, path)
+    narrow = on_a_terminal(20, "show", path)
     assert max(map(cell_len, narrow)) <= NARROWEST
 
 
