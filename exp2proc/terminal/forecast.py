@@ -43,7 +43,7 @@ def _closing(forecast: Forecast) -> str:
     return (
         ("nothing can start as it is; else " if forecast.problems and rows else "")
         + f"{rows} of {forecast.total('rows')} rows can be converted"
-        + (f", {pending} are pending" if pending else "")
+        + (f", {pending} {'is' if pending == 1 else 'are'} pending" if pending else "")
         + f"; {counted(forecast.texts, 'text')}{known}; about {_seconds(forecast.seconds)} with"
         f" {counted(forecast.jobs, 'worker')},"
         f" {_bytes(forecast.total('size'))}"
