@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 
 TITLES: Final[dict[Part, str]] = {"in": "Input", "cot": "CoT", "out": "Output", "rest": "Rest"}
 
-# A chunk is a block that the browser lays out only when it comes into view. It ends at a line
-# break once it has so many cells, and without one when it has many more.
+# A chunk is a block that the browser lays out only when it comes into view. It ends at the first
+# line break once it has so many cells: without one it would break the line itself.
 _CHUNK: Final = 120
-_CHUNK_LIMIT: Final = 600
 
 
 class Drawn(NamedTuple):
@@ -137,7 +136,7 @@ def _chunks(cells: Sequence[Drawn]) -> Iterator[list[Drawn]]:
     for cell in cells:
         chunk.append(cell)
         ends_line = bool(cell.more) and not cell.more[-1]
-        if len(chunk) >= (_CHUNK if ends_line else _CHUNK_LIMIT):
+        if ends_line and len(chunk) >= _CHUNK:
             yield chunk
             chunk = []
     if chunk:
