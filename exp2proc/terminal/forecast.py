@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ..formats.names import counted, printable
+from ..formats.names import counted, printable, short_dataset
 from ..planning.forecast import Forecast, RunForecast
 from .console import console
 from .errors import print_errors, print_left_out, print_problems, print_warnings, run_name
@@ -91,7 +91,7 @@ def _add_names(table: Table, title: str, footer: str = "") -> None:
 
 
 def _names(run: RunForecast) -> tuple[str, ...]:
-    dataset = run.dataset.rpartition("/")[2].removesuffix(".jsonl") or run.run_tag
+    dataset = short_dataset(run.dataset) or run.run_tag
     return tuple(map(printable, (dataset, run.model_tag, run.method)))
 
 

@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..conversion.standing import NAMES, Combination, Standing
-from ..exports.scores import short_datasets
-from ..formats.names import counted, printable
+from ..formats.names import counted, printable, short_datasets
 from ..results import Counts
 from .console import console
 from .errors import print_errors, print_warnings, run_name
