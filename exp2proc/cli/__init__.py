@@ -27,7 +27,7 @@ COMMANDS = {
     "check": "check samples, also against their traces",
     "demo": "write a small exp2 tree and convert it: needs nothing",
     "summary": "scores per dataset, model and method, as a table",
-    "show": "one sample in the terminal, tokens coloured by attribution",
+    "show": "one sample, tokens coloured: in the terminal, or as .html, .svg, .tex",
     "gallery": "a static site: a page a sample, methods side by side",
     "pack": "all samples in one Parquet file",
     "unpack": "the npz files of a Parquet file again",

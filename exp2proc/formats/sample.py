@@ -98,7 +98,7 @@ class Sample:
         sizes += (f"{name} {span}" for name, span in named if span != NONE)
         known = [f"{key} {score:.3f}" for key, score in self.scores.items() if score == score]
         if self.source is not None:
-            known.append(repr(self.source.name))
+            known.append(repr(self.source.short_name))
         lines = filter(None, (", ".join(sizes), ", ".join(known)))
         between = ",\n" + " " * len("Sample(")
         return f"Sample({between.join(lines)})"

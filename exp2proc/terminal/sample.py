@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -25,8 +24,7 @@ from ..formats.layouts import SCORES
 from ..formats.names import counted, printable
 from ..formats.sample import Sample
 from ..formats.shares import PARTS, Part, both, part_numbers, strongest
-from ..gallery.cells import sample_cells
-from ..gallery.heat import STEPS, cell_scores, levels
+from ..gallery.heat import STEPS, Scale, stretches
 
 TITLES: Final[dict[Part, str]] = {"in": "input", "cot": "CoT", "out": "output", "rest": "rest"}
 # Neither dark nor bright: to be seen on any background.
@@ -72,6 +70,7 @@ def sample_view(
     *,
     hop: int | None = None,
     top: int = 8,
+    scale: Scale = "linear",
     colour: bool = True,
     width: int = 80,
 ) -> RenderableType:
@@ -82,6 +81,7 @@ def sample_view(
         name: shown as its title.
         hop: show this hop instead of `attr`.
         top: how many of the strongest tokens, by |score|, to list for each part.
+        scale: of the colours.
         colour: whether the console shows colours.
         width: the console's columns, from `NARROWEST`.
 
@@ -94,7 +94,7 @@ def sample_view(
         Text(_facts(sample)),
         Text(),
         *_share_lines(sample, hop, width),
-        *_parts(sample, hop, top, colour, width),
+        *_parts(sample, hop, top, scale, colour, width),
         Text(),
         *_legend(scores, colour),
     )
@@ -163,12 +163,10 @@ def _share_numbers(shares: dict[Part, float]) -> list[Text]:
 
 
 def _parts(
-    sample: Sample, hop: int | None, top: int, colour: bool, width: int
+    sample: Sample, hop: int | None, top: int, scale: Scale, colour: bool, width: int
 ) -> Iterator[RenderableType]:
     """Each stretch of tokens of one part; after a part's first stretch its strongest tokens."""
     scores = sample.scores_of(hop)
-    drawn = sample_cells(sample)
-    shades = levels(cell_scores(scores, drawn))
     numbers = part_numbers(len(scores), sample.spans)
     # Of the tokens that are drawn in the part.
     listed = {
@@ -177,20 +175,17 @@ def _parts(
     marked = {at for found in listed.values() for at, _ in found}
     sizes = [abs(score) for found in listed.values() for _, score in found]
     highest = max(filter(math.isfinite, sizes), default=1.0)
-    pairs = zip(drawn, shades.tolist(), strict=True)
-    for number, stretch in groupby(pairs, key=lambda pair: int(numbers[pair[0].start])):
-        part = PARTS[number]
+    for part, first, last, cells in stretches(sample, hop, scale):
         line = Text(style=_UP[0] if colour else "")
-        shown = list(stretch)
-        for cell, level in shown:
+        for cell, level, _ in cells:
             text = _visible(cell.text)
             if not colour and marked.intersection(range(cell.start, cell.stop)):
                 text = text.join(_MARKS)
             line.append(text, style=_shade(level) if colour else None)
-        title = f"{TITLES[part]}: tokens {shown[0][0].start} to {shown[-1][0].stop - 1}"
         style = COLOURS[part]
         yield Text()
-        yield Rule(Text(title, style=f"bold {style}"), align="left", style=style)
+        title = Text(f"{TITLES[part]}: tokens {first} to {last}", style=f"bold {style}")
+        yield Rule(title, align="left", style=style)
         yield Padding(line, 0, style=_UP[0]) if colour else line
         if found := listed.pop(part, []):
             yield Text()
