@@ -27,7 +27,7 @@ COMMANDS = {
     "check": "check samples, also against their traces",
     "demo": "write a small exp2 tree and convert it: needs nothing",
     "summary": "scores per dataset, model and method, as a table",
-    "show": "one sample in the terminal, tokens coloured by attribution",
+    "show": "one sample, tokens coloured: in the terminal, or as .html, .svg, .tex",
     "view": "look at samples in a browser, from a server of this machine",
     "gallery": "the same as a folder that needs no server, or as one file",
     "pack": "all samples in one Parquet file",

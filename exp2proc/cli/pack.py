@@ -12,8 +12,8 @@ examples:
   exp2proc pack exp/proc/output -o samples.parquet
   exp2proc pack OUT/math OUT/needles -o two.parquet --overwrite
 
-columns: dataset, model, method, run_tag, file, example, tok, tok_width, attr, hop, span_in,
-span_cot, span_out, rise, mas, recovery. A score that was not measured is null.
+columns: dataset, dataset_path, model, method, run_tag, file, example, tok, tok_width, attr, hop,
+span_in, span_cot, span_out, rise, mas, recovery. A score that was not measured is null.
 exit codes: 0 all packed; 1 some files are no samples, told on stderr; 2 nothing was written.
 """
 
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Read the samples, write the file."""
     from ..exports.read import load_source
     from ..exports.records import with_records
-    from ..formats.names import printable
+    from ..formats.names import printable, short_datasets
     from ..formats.parquet import pack
     from ..traces.runs import refuse_traces
     from .targets import PARQUET, check_target
@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     check_target(args.output, PARQUET, overwrite=args.overwrite)
     with read_all(args, load_source) as reading:
         samples, records = with_records(reading.items(), reading.sources, args.outs)
-        count = pack(samples, args.output, records)
+        datasets = short_datasets(source.dataset for source in reading.sources)
+        count = pack(samples, args.output, records, datasets)
     name = printable(str(args.output))
     print(f"{name}: {count} samples, {args.output.stat().st_size / 1e6:.1f} MB")
     return reading.exit_code

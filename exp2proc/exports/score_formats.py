@@ -14,7 +14,7 @@ from typing import Final
 
 from ..formats.layouts import SCORES, Score, directions
 from ..formats.names import UNKNOWN, printable
-from .scores import Estimate, ScoreRow, record_fields, short_datasets
+from .scores import Estimate, ScoreRow, record_fields
 
 ABSENT: Final = "–"
 """Stands for a mean of no samples."""
@@ -79,9 +79,8 @@ def markdown_text(rows: Sequence[ScoreRow]) -> str:
         *(f"{s.label} {s.arrow}" for s in SCORES.values()),
     ]
     lines = [_pipes(heads), _pipes(["---"] * 3 + ["---:"] * (1 + len(SCORES)))]
-    short = short_datasets(row.dataset for row in rows)
     for row in rows:
-        cells = [_markdown(name) for name in (short[row.dataset], row.model or UNKNOWN, row.label)]
+        cells = [_markdown(name) for name in (row.short_dataset, row.model or UNKNOWN, row.label)]
         for score in SCORES.values():
             text = _markdown_cell(row, score)
             cells.append(f"**{text}**" if score.key in row.best else text)
@@ -117,13 +116,12 @@ def latex_text(rows: Sequence[ScoreRow]) -> str:
         r"\toprule",
         " & ".join(heads) + r" \\",
     ]
-    short = short_datasets(row.dataset for row in rows)
     previous: tuple[str, ...] = ()
     for row in rows:
         if (row.dataset, row.model) != previous:
             lines.append(r"\midrule")
         previous = (row.dataset, row.model)
-        names = [_latex(name) for name in (short[row.dataset], row.model or UNKNOWN, row.label)]
+        names = [_latex(name) for name in (row.short_dataset, row.model or UNKNOWN, row.label)]
         cells = [_latex_cell(row, score) for score in SCORES.values()]
         lines.append(" & ".join([*names, row.count, *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

@@ -9,13 +9,15 @@ from typing import Any
 
 from ..formats.layouts import SCORES
 from ..formats.names import UNKNOWN, Source, promised_by
+from ..formats.names import short_datasets as short_datasets
 
 
 def record_fields() -> tuple[str, ...]:
     """The fields of `ScoreRow.to_dict`."""
     parts = ("mean", "sem", "n", "best")
     scored = (f"{key}_{part}" for key in SCORES for part in parts)
-    return ("dataset", "model", "method", "run_tag", "samples", "promised", "partial", *scored)
+    names = ("dataset", "dataset_path", "model", "method", "run_tag")
+    return (*names, "samples", "promised", "partial", *scored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class ScoreRow:
 
     Attributes:
         dataset, model, method, run_tag: of the run.
+        short_dataset: the dataset as it is shown: short where that tells it from the others.
         label: for people: the method, or the run_tag where another run has the same method.
         samples: how many there are, with scores or not.
         promised: how many the run's name says (`..._8ex`); None when it does not.
@@ -73,6 +76,7 @@ class ScoreRow:
     model: str
     method: str
     run_tag: str
+    short_dataset: str
     label: str
     samples: int
     promised: int | None
@@ -90,8 +94,9 @@ class ScoreRow:
         return f"{self.samples} of {self.promised}" if self.partial else str(self.samples)
 
     def to_dict(self) -> dict[str, Any]:
-        """One flat record, absent values None."""
-        values: list[Any] = [self.dataset, self.model, self.method, self.run_tag]
+        """One flat record, absent values None. `dataset` is the short spelling."""
+        short = self.short_dataset if self.dataset else ""
+        values: list[Any] = [short, self.dataset, self.model, self.method, self.run_tag]
         values += (self.samples, self.promised, self.partial)
         for score in SCORES.values():
             found = self.estimates[score.key]
@@ -101,19 +106,6 @@ class ScoreRow:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def short_datasets(datasets: Iterable[str]) -> dict[str, str]:
-    """A readable name for each dataset: the last part of its path, where that tells them apart.
-
-    >>> short_datasets(["exp/exp2/data/math.jsonl"])
-    {'exp/exp2/data/math.jsonl': 'math'}
-    """
-    names = {
-        name: name.rpartition("/")[2].removesuffix(".jsonl") or UNKNOWN for name in set(datasets)
-    }
-    shorts = list(names.values())
-    return {name: short if shorts.count(short) == 1 else name for name, short in names.items()}
 
 
 RunKey = tuple[str, str, str, str]
@@ -142,11 +134,13 @@ def score_rows(scored: Iterable[tuple[Source, Mapping[str, float]]]) -> list[Sco
         for key, lists in values.items()
     }
     labels = _labels(list(values))
+    short = short_datasets(key[0] for key in values)
     samples = {key: len(lists["rise"]) for key, lists in values.items()}
     whole = {key: estimates[key] for key in values if not is_partial(key[3], samples[key])}
     return [
         ScoreRow(
             *key,
+            short_dataset=short[key[0]],
             label=labels[key],
             samples=samples[key],
             promised=promised_by(key[3]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,6 +41,8 @@ class Source:
     >>> source = Source(path, "math", "qwen-8B", "attnlrp_negdrop_5ex")
     >>> source.method, source.example, source.name
     ('attnlrp', 12, 'math/qwen-8B/attnlrp_negdrop_5ex/ex_000012.npz')
+    >>> Source(path, "exp/exp2/data/math.jsonl", "qwen-8B", "attnlrp_negdrop_5ex").short_name
+    'math/qwen-8B/attnlrp_negdrop_5ex/ex_000012.npz'
     """
 
     path: Path
@@ -60,8 +64,41 @@ class Source:
     @property
     def name(self) -> str:
         """dataset/model/run_tag/file, the parts that are known."""
-        parts = (self.dataset, self.model, self.run_tag, spelled(self.path.name))
+        return self._joined(self.dataset)
+
+    @property
+    def short_dataset(self) -> str:
+        """`dataset` as people are shown it, see `short_dataset`; "" when it is not known."""
+        return short_dataset(self.dataset)
+
+    @property
+    def short_name(self) -> str:
+        """`name` with `short_dataset`."""
+        return self._joined(self.short_dataset)
+
+    def _joined(self, dataset: str) -> str:
+        parts = (dataset, self.model, self.run_tag, spelled(self.path.name))
         return "/".join(filter(None, parts))
+
+
+def short_dataset(dataset: str) -> str:
+    """A dataset's short spelling: where it is a path, the file's name without its ending.
+
+    >>> short_dataset("exp/exp2/data/math.jsonl"), short_dataset("needles")
+    ('math', 'needles')
+    """
+    return dataset.rpartition("/")[2].removesuffix(".jsonl")
+
+
+def short_datasets(datasets: Iterable[str]) -> dict[str, str]:
+    """How each dataset is shown: short where that tells them apart; `UNKNOWN` for "".
+
+    >>> short_datasets(["exp/exp2/data/math.jsonl", "a/niah", "b/niah"])["a/niah"]
+    'a/niah'
+    """
+    names = {name: short_dataset(name) or UNKNOWN for name in sorted(set(datasets))}
+    shorts = Counter(names.values())
+    return {name: short if shorts[short] == 1 else name for name, short in names.items()}
 
 
 def method_of(run_tag: str) -> str:
@@ -154,3 +191,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things, for people.
+
+    >>> counted(1, "sample"), counted(0, "hop")
+    ('1 sample', '0 hops')
+    """
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

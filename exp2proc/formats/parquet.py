@@ -36,12 +36,14 @@ GROUP_ROWS: Final = 1000
 GROUP_BYTES: Final = 16 << 20
 """... or at this many bytes of attr, hop and tok together: pieces may be long."""
 
+_TEXTS: Final = ("dataset", "dataset_path", "model", "method", "run_tag", "file")
 _READ_ROWS: Final = 64
 _SPANS: Final = ("span_in", "span_cot", "span_out")
 _KEY: Final = b"exp2proc"
 
 UNITS: Final = {
-    "dataset": "name or path; empty when the sample's path did not tell, likewise model, run_tag",
+    "dataset": "name; empty when the sample's path did not tell, likewise model, run_tag",
+    "dataset_path": "the dataset as the sample's path spells it, a name or a path",
     "attr": "attribution of each token, L = prompt + generation without the final EOS",
     "hop": "attribution of each token by hop, H lists of L; null where there are none",
     "tok": "token pieces, L; null in layout proc_1; pieces may overlap or be empty",
@@ -63,7 +65,7 @@ def schema() -> Any:
     span = pa.list_(pa.int64(), 2)
     return pa.schema(
         [
-            *((name, pa.string()) for name in ("dataset", "model", "method", "run_tag", "file")),
+            *((name, pa.string()) for name in _TEXTS),
             ("example", pa.int64()),
             ("tok", pa.list_(pa.string())),
             ("tok_width", pa.int32()),
@@ -73,6 +75,12 @@ def schema() -> Any:
             *((name, pa.float64()) for name in SCORES),
         ]
     )
+
+
+def _first_schema() -> Any:
+    """Of format 1, in which `dataset` is what `dataset_path` is now."""
+    columns = schema()
+    return columns.remove(columns.get_field_index("dataset_path"))
 
 
 class ParquetWriter:
@@ -87,7 +95,8 @@ class ParquetWriter:
         OSError: the operating system refuses.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, datasets: Mapping[str, str] | None = None) -> None:
+        self._datasets = datasets or {}
         self._pq = require("pyarrow.parquet", "parquet")
         self._schema = schema()
         self._writer = self._pq.ParquetWriter(stream, self._schema, compression="zstd")
@@ -110,7 +119,9 @@ class ParquetWriter:
     def add(self, sample: Sample) -> None:
         """Append one sample; its `source` must be set."""
         assert sample.source is not None
-        self._rows.append(_row(sample.source, sample))
+        source = sample.source
+        short = self._datasets.get(source.dataset, source.short_dataset)
+        self._rows.append(_row(source, sample, short if source.dataset else ""))
         self._layouts.add(sample.layout)
         numbers = sample.attr.size + (0 if sample.hop is None else sample.hop.size)
         self._tokens += numbers
@@ -136,7 +147,7 @@ class ParquetWriter:
 
     def _metadata(self) -> dict[str, str]:
         about = {
-            "format": 1,
+            "format": 2,
             "layout": sorted(self._layouts),
             "units": UNITS,
             "exp2proc_version": __version__,
@@ -146,9 +157,10 @@ class ParquetWriter:
         return {_KEY.decode(): json.dumps(about)}
 
 
-def _row(source: Source, sample: Sample) -> dict[str, Any]:
+def _row(source: Source, sample: Sample, dataset: str) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "dataset": source.dataset,
+        "dataset": dataset,
+        "dataset_path": source.dataset,
         "model": source.model,
         "method": source.method,
         "run_tag": source.run_tag,
@@ -185,6 +197,7 @@ def pack(
     samples: Iterable[Sample],
     path: Path,
     records: Callable[[], Mapping[str, Any]] | None = None,
+    datasets: Mapping[str, str] | None = None,
 ) -> int:
     """Write samples (as `iter_samples` gives them) to one Parquet file; returns how many.
 
@@ -194,6 +207,8 @@ def pack(
         samples: with their source.
         path: of the file.
         records: asked when all samples are written for what they were made from, by run.
+        datasets: how those of all samples are shown (`short_datasets`), where short spellings
+            alone might not tell them apart.
 
     Raises:
         Exp2procError: `missing-extra`, `sample-invalid`.
@@ -207,7 +222,7 @@ def pack(
     with (
         written_whole(path) as temporary,
         open(temporary, "wb") as stream,
-        ParquetWriter(stream) as writer,
+        ParquetWriter(stream, datasets) as writer,
     ):
         for sample in chain([first], remaining):
             writer.add(sample)
@@ -239,10 +254,12 @@ class ParquetReader:
             raise _invalid(path, err.strerror or str(err)) from None
         try:
             self._file = self._opened(pq)
+            names = self._file.schema_arrow.names
         except BaseException:
             self._stream.close()
             raise
         self.count = int(self._file.metadata.num_rows)
+        self._folders = ("dataset_path" if "dataset_path" in names else "dataset", *_FOLDERS)
 
     def _opened(self, pq: Any) -> Any:
         try:
@@ -253,7 +270,7 @@ class ParquetReader:
         key_values = file.metadata.metadata or {}
         if _KEY not in metadata and _KEY not in key_values:
             raise _invalid(self._path, "it was not written by exp2proc pack")
-        if not file.schema_arrow.equals(schema()):
+        if not any(file.schema_arrow.equals(one) for one in (schema(), _first_schema())):
             raise _invalid(self._path, "its columns are not those of exp2proc pack")
         return file
 
@@ -279,9 +296,9 @@ class ParquetReader:
             Exp2procError: `parquet-invalid` when it cannot be read, or two rows have one path.
         """
         found: dict[str, int] = {}
-        for number, row in enumerate(self._rows(_NAMES)):
+        for number, row in enumerate(self._rows((*self._folders, "file"))):
             with suppress(*_NO_SAMPLE):
-                path = _target(row)
+                path = self._target(row)
                 if path in found:
                     raise _invalid(self._path, f"rows {found[path]} and {number} are both {path}")
                 found[path] = number
@@ -299,12 +316,21 @@ class ParquetReader:
         """
         for number, row in enumerate(self._rows()):
             try:
-                one = _target(row), _content(row)
+                one = self._target(row), _content(row)
             except _NO_SAMPLE as err:
                 why = str(err) if type(err) is ValueError else first_line(err)
                 _tell(_invalid(self._path, f"row {number} is no sample: {why}"), on_error)
             else:
                 yield one
+
+    def _target(self, row: Mapping[str, Any]) -> str:
+        folders = (row[name].as_py() for name in self._folders)
+        file = row["file"].as_py()
+        path = "/".join([*filter(None, folders), file or ""])
+        # A hidden file is no sample to any reader, and may be taken for a temporary one.
+        if not is_inside(path) or not file.endswith(".npz") or "/" in file or file.startswith("."):
+            raise ValueError(f"{path!r} is not the path of an npz inside the output folder")
+        return path
 
     def _rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         try:
@@ -320,7 +346,7 @@ class ParquetReader:
             yield from self._file.iter_batches(_READ_ROWS, [group], columns)
 
 
-_NAMES: Final = ("dataset", "model", "run_tag", "file")
+_FOLDERS: Final = ("model", "run_tag")
 _NO_SAMPLE: Final = (ValueError, TypeError, AttributeError)
 """What reading a row raises that `pack` did not write."""
 
@@ -329,15 +355,6 @@ def _tell(error: Exp2procError, on_error: OnError | None) -> None:
     if on_error is None:
         raise error
     on_error(error)
-
-
-def _target(row: Mapping[str, Any]) -> str:
-    *folders, file = (row[name].as_py() for name in _NAMES)
-    path = "/".join([*filter(None, folders), file or ""])
-    # A hidden file is no sample to any reader, and may be taken for a temporary one.
-    if not is_inside(path) or not file.endswith(".npz") or "/" in file or file.startswith("."):
-        raise ValueError(f"{path!r} is not the path of an npz inside the output folder")
-    return path
 
 
 def _content(row: dict[str, Any]) -> bytes:

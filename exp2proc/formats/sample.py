@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from ..errors import Exp2procError
 from ..system.files import given
 from . import deflate, npz, shares
 from .layouts import LAYOUTS, MAX_HOPS, SCORES, Kind, Layout
-from .names import Source
+from .names import Source, counted
 from .npz import Digest, Member, NpzError, NpzReader, Outline, shown
 from .shares import Part, SpanName, TopToken
 from .spans import NONE, SampleSpans, Span, size
@@ -44,7 +45,7 @@ _FEW: Final = 16
 _MAX_CODE: Final = sys.maxunicode
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample:
     """One exported sample.
 
@@ -88,6 +89,19 @@ class Sample:
                 frozen = array.view()
                 frozen.flags.writeable = False
                 object.__setattr__(self, name, frozen)
+
+    def __repr__(self) -> str:
+        """Two lines at most: its sizes and spans, and what is known of its scores and source."""
+        hops = 0 if self.hop is None else len(self.hop)
+        sizes = [self.layout, counted(len(self.attr), "token"), counted(hops, "hop")]
+        named = zip(("in", "cot", "out"), self.spans, strict=True)
+        sizes += (f"{name} {span}" for name, span in named if span != NONE)
+        known = [f"{key} {score:.3f}" for key, score in self.scores.items() if score == score]
+        if self.source is not None:
+            known.append(repr(self.source.short_name))
+        lines = filter(None, (", ".join(sizes), ", ".join(known)))
+        between = ",\n" + " " * len("Sample(")
+        return f"Sample({between.join(lines)})"
 
     def __reduce__(self) -> tuple[type[Sample], tuple[Any, ...]]:
         # numpy forgets on the way that an array was read-only; made anew, it is again.
@@ -412,11 +426,22 @@ def _reading(path: str | Path) -> Iterator[NpzReader]:
         why = err.strerror or str(err)
     else:
         return
-    raise Exp2procError("sample-invalid", f"{os.path.basename(path)}: {why}")
+    name, hint = os.path.basename(path), None
+    if why == _A_TRACE:
+        folder = shlex.quote(os.path.dirname(os.path.abspath(path)))
+        hint = (
+            f"Convert it first: exp2proc convert --trace_dir {folder} (exp2proc doctor says how)."
+        )
+    raise Exp2procError("sample-invalid", f"{name}: {why}", hint)
+
+
+_A_TRACE: Final = "it is a trace of exp2, not an exported sample"
 
 
 def _layout(reader: NpzReader) -> Layout:
     keys = reader.keys
+    if "v_row_all" in keys:
+        raise NpzError(_A_TRACE)
     if reader.others:
         raise NpzError(f"it holds {shown(reader.others)}, which is no array of a sample")
     layout = next((layout for layout in LAYOUTS.values() if layout.fits(keys)), None)

@@ -77,3 +77,22 @@ def top(scores: npt.NDArray[np.float32], span: Span, k: int) -> list[tuple[int, 
     order = np.argsort(-inside, kind="stable")  # NaN sorts last
     best = [(span[0] + int(at), float(inside[at])) for at in order[:k]]
     return [(at, score) for at, score in best if score == score]
+
+
+def strongest(
+    scores: npt.NDArray[np.float32], among: npt.NDArray[np.bool_], k: int
+) -> list[tuple[int, float]]:
+    """(index, score) of the k largest |scores|, largest first, ties by index; no NaN and no 0.
+
+    Args:
+        scores: float32[L].
+        among: bool[L], the tokens that count.
+        k: how many at most.
+
+    >>> strongest(np.float32([0.25, -0.5, 0.0]), np.array([True, True, True]), 5)
+    [(1, -0.5), (0, 0.25)]
+    """
+    plain = scores.astype(np.float64)
+    inside = np.flatnonzero(among & (plain != 0) & ~np.isnan(plain))
+    order = inside[np.argsort(-np.abs(plain[inside]), kind="stable")]
+    return [(int(at), float(plain[at])) for at in order[: max(0, k)]]

@@ -11,12 +11,17 @@ _LOG_WIDTH: Final = 140
 _NARROWEST: Final = 80
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console that takes text as it is, and is wide enough in a log."""
+def console(*, stderr: bool = False, narrowest: int = _NARROWEST) -> Console:
+    """A console that takes text as it is, and is wide enough in a log.
+
+    Args:
+        stderr: on standard error instead of standard output.
+        narrowest: what is printed needs so many columns.
+    """
     stream = sys.stderr if stderr else sys.stdout
     plain = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not stream.isatty():
         plain.width = _LOG_WIDTH
-    elif plain.width < _NARROWEST:
-        plain.width = _NARROWEST  # lines that the terminal wraps, rather than numbers cut short
+    elif plain.width < narrowest:
+        plain.width = narrowest  # lines that the terminal wraps, rather than numbers cut short
     return plain

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ..doctor.findings import Diagnosis, RunFindings, TokenizerTrial
 from ..doctor.wholeness import Wholeness
-from ..formats.names import printable
+from ..formats.names import counted, printable
 from ..tokens.prefixes import DEFAULT_PREFIX, MEANING, other_prefix
 from .console import console
 
@@ -25,7 +25,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     out = console()
     brief = len(diagnosis.runs) > _FIRST
     for found in diagnosis.runs:
-        title = Text(printable(f"{found.name} ({found.rows} rows)"), style="bold")
+        title = Text(printable(f"{found.name} ({counted(found.rows, 'row')})"), style="bold")
         if brief and found.complete:
             out.print(Text.assemble(("ok  ", "green"), title), soft_wrap=True)
             continue
@@ -63,7 +63,7 @@ def _dataset(found: RunFindings) -> Iterator[Line]:
     shown = [match for match in found.datasets if match.matched][:_FIRST]
     for match in shown:
         said = f"{match.path}: {match.matched} of {found.rows} rows match"
-        yield match.matched == found.rows, f"{said} ({match.rows} texts in it)"
+        yield match.matched == found.rows, f"{said} ({counted(match.rows, 'text')} in it)"
     if found.unmatched:
         where = _some(tuple(match.path for match in found.datasets)) or "no cache was found"
         yield False, f"{found.unmatched} of {found.rows} rows match nothing ({where})"
@@ -86,7 +86,8 @@ def _tokenizers(found: RunFindings) -> Iterator[Line]:
     if found.undecided_prefix:
         yield False, "with the other prefix all rows fit too, and another run needs it"
     if found.doubtful:
-        said = f"{len(found.doubtful)} rows fit by accident"
+        count = len(found.doubtful)
+        said = f"{counted(count, 'row')} {'fits' if count == 1 else 'fit'} by accident"
         yield False, f"{said} {MEANING[other_prefix(found.chosen_prefix)]}: {_some(found.doubtful)}"
 
 
@@ -121,7 +122,7 @@ def _trace(whole: Wholeness | None) -> Iterator[Line]:
     if whole.duplicates:
         yield False, f"several rows have example_idx {_some(tuple(map(str, whole.duplicates)))}"
     if whole.too_few:
-        yield False, f"{whole.rows} rows where the run's name promises {whole.promised}"
+        yield False, f"{counted(whole.rows, 'row')} where the run's name promises {whole.promised}"
 
 
 def _some(names: tuple[str, ...]) -> str:

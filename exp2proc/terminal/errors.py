@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import PLAN_ERRORS, Exp2procError
-from ..formats.names import printable
+from ..formats.names import printable, short_dataset
 from ..results import RowError, RunWarning
 from .console import console
 
@@ -55,8 +55,7 @@ def print_warnings(out: Console, runs: Iterable[tuple[str, Sequence[RunWarning]]
 
 def run_name(dataset: str, model_tag: str, run_tag: str) -> str:
     """A run's name, short: dataset, model and run tag; a cache's path without its folders."""
-    dataset = dataset.rpartition("/")[2].removesuffix(".jsonl")
-    return "/".join(part for part in (dataset, model_tag, run_tag) if part)
+    return "/".join(part for part in (short_dataset(dataset), model_tag, run_tag) if part)
 
 
 def print_errors(out: Console, errors: Sequence[RowError], *, verbose: bool = False) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import compress
 from typing import Final
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ..formats.names import printable
+from ..formats.names import counted, printable, short_dataset
 from ..planning.forecast import Forecast, RunForecast
 from .console import console
 from .errors import print_errors, print_left_out, print_problems, print_warnings, run_name
@@ -20,7 +21,7 @@ def print_forecast(forecast: Forecast) -> None:
     out = console()
     if forecast.runs:
         failures = print_left_out(out, forecast.failures)
-        out.print(_table(forecast))
+        out.print(_table(forecast, out.width))
         for title, names in (
             ("dataset file", {name for run in forecast.runs for name in run.dataset_files}),
             ("tokenizer", {run.tokenizer for run in forecast.runs if run.tokenizer}),
@@ -42,9 +43,9 @@ def _closing(forecast: Forecast) -> str:
     return (
         ("nothing can start as it is; else " if forecast.problems and rows else "")
         + f"{rows} of {forecast.total('rows')} rows can be converted"
-        + (f", {pending} are pending" if pending else "")
-        + f"; {forecast.texts} texts{known}; about {_seconds(forecast.seconds)} with"
-        f" {forecast.jobs} worker{'' if forecast.jobs == 1 else 's'},"
+        + (f", {pending} {'is' if pending == 1 else 'are'} pending" if pending else "")
+        + f"; {counted(forecast.texts, 'text')}{known}; about {_seconds(forecast.seconds)} with"
+        f" {counted(forecast.jobs, 'worker')},"
         f" {_bytes(forecast.total('size'))}"
     )
 
@@ -52,27 +53,45 @@ def _closing(forecast: Forecast) -> str:
 _COUNTS: Final = ("rows", "texts", "tokens", "existing", "failing")
 
 
-def _table(forecast: Forecast) -> Table:
+_NARROW: Final = 100
+"""Columns below which names get the room of what the lines under the table say as well."""
+
+
+def _table(forecast: Forecast, width: int) -> Table:
     runs = forecast.runs
+    narrow = width < _NARROW
     table = Table(
-        box=box.SIMPLE_HEAD, show_footer=len(runs) > 1, pad_edge=False, padding=(0, 1, 0, 0)
+        box=box.SIMPLE_HEAD,
+        show_footer=len(runs) > 1,
+        pad_edge=False,
+        padding=(0, 0 if narrow else 1, 0, 0),
     )
     total = {name: forecast.total(name) for name in _COUNTS} | {"texts": forecast.texts}
-    table.add_column("dataset", overflow="fold", footer=f"{len(runs)} runs")
-    table.add_column("model", overflow="fold")
-    table.add_column("method", overflow="fold")
+    _add_names(table, "dataset", footer=counted(len(runs), "run"))
+    _add_names(table, "model")
+    _add_names(table, "method")
     for name, title in zip(_COUNTS, ("rows", "texts", "tokens", "there", "cannot"), strict=True):
         table.add_column(title, justify="right", no_wrap=True, footer=str(total[name]))
     table.add_column("size", justify="right", no_wrap=True, footer=_bytes(forecast.total("size")))
-    table.add_column("tokenizer", overflow="fold")
-    table.add_column("dataset file", overflow="fold")
-    for run in runs:
-        table.add_row(*map(Text, _names(run)), *_numbers(run), *map(Text, _sources(run)))
+    names, sources = [*map(_names, runs)], [*map(_sources, runs)]
+    usual = all(file == f"{name[0]}.jsonl" for name, (_, file) in zip(names, sources, strict=True))
+    several = len({tokenizer for tokenizer, _ in sources}) > 1
+    told = (several or not narrow, not usual or not narrow)
+    for title in compress(("tokenizer", "dataset file"), told):
+        _add_names(table, title)
+    for run, called, source in zip(runs, names, sources, strict=True):
+        table.add_row(*map(Text, called), *_numbers(run), *map(Text, compress(source, told)))
     return table
 
 
+def _add_names(table: Table, title: str, footer: str = "") -> None:
+    """A column of names, which are folded where there is no room; no word of its title is."""
+    longest = max(map(len, [*title.split(), *footer.split()]))
+    table.add_column(title, overflow="fold", min_width=longest, footer=footer)
+
+
 def _names(run: RunForecast) -> tuple[str, ...]:
-    dataset = run.dataset.rpartition("/")[2].removesuffix(".jsonl") or run.run_tag
+    dataset = short_dataset(run.dataset) or run.run_tag
     return tuple(map(printable, (dataset, run.model_tag, run.method)))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from ..formats.names import printable
+from ..formats.names import counted, printable
 from ..results import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def say_round(done: Round) -> None:
         told = "no run yet"
     else:
         counts = done.report.counts
-        told = f"{counts.planned} rows of {len(done.report.runs)} runs, {done.made} made"
+        rows, runs = counted(counts.planned, "row"), counted(len(done.report.runs), "run")
+        told = f"{rows} of {runs}, {done.made} made"
         for name in ("failed", "pending"):
             if number := getattr(counts, name):
                 told += f", {number} {name}"

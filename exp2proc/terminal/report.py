@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ..formats.names import printable
+from ..formats.names import counted, printable
 from ..results import Report, RunReport
 from .console import console
 from .errors import print_errors, print_left_out, print_warnings, run_name
@@ -50,9 +50,10 @@ def print_report(
 
 def _warnings(report: Report) -> Iterator[Text]:
     if non_finite := sum(run.non_finite for run in report.runs):
+        have = "has" if non_finite == 1 else "have"
         yield Text(
-            f"warning: {non_finite} samples have NaN or infinite numbers in attr or hop,"
-            " as their traces have",
+            f"warning: {counted(non_finite, 'sample')} {have} NaN or infinite numbers in attr"
+            " or hop, as their traces have",
             style="yellow",
         )
     if report.replaced:
@@ -60,8 +61,9 @@ def _warnings(report: Report) -> Iterator[Text]:
         told = ", ".join(f"{reason} ({count})" for reason, count in reasons)
         yield Text(f"{len(report.replaced)} replaced, what lay there was another: {told}")
     if pending := report.counts.pending:
+        are = "is" if pending == 1 else "are"
         yield Text(
-            f"{pending} rows are pending: exp2 seems to be still writing them;"
+            f"{counted(pending, 'row')} {are} pending: exp2 seems to be still writing them;"
             " --resume will pick them up",
             style="yellow",
         )
@@ -83,12 +85,13 @@ def _stop(report: Report) -> str:
     assert report.stopped is not None
     said, left = _STOPPED[report.stopped], report.counts.unfinished
     if report.stopped != "blocked":
-        return f"{said}: {left} rows left"
+        return f"{said}: {counted(left, 'row')} left"
     if left:
         some = [(run.counts.unfinished, run) for run in report.runs if run.counts.unfinished]
         told = [f"{count} of {printable(_run_name(run))}" for count, run in some[:_MAX_LEFT]]
-        more = f" and {len(some) - _MAX_LEFT} more runs" if len(some) > _MAX_LEFT else ""
-        return f"{said}: {left} rows left: {', '.join(told)}{more}"
+        over = len(some) - _MAX_LEFT
+        more = f" and {counted(over, 'more run')}" if over > 0 else ""
+        return f"{said}: {counted(left, 'row')} left: {', '.join(told)}{more}"
     away = len(report.problems)
     if any(problem.code not in _AWAY for problem in report.problems):
         return said

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..exports.score_formats import caption, estimate_text
-from ..exports.scores import ScoreRow, short_datasets
+from ..exports.scores import ScoreRow
 from ..formats.layouts import SCORES
 from ..formats.names import UNKNOWN, printable
 
@@ -23,12 +23,12 @@ _SCORE_WIDTH: Final = 14
 
 def score_tables(rows: Sequence[ScoreRow]) -> RenderableType:
     """A table for each dataset and model, best values bold and starred; fits 80 columns."""
-    short = short_datasets(row.dataset for row in rows)
     width = max((len(printable(row.label)) for row in rows), default=0)
     parts: list[RenderableType] = []
-    for (dataset, model), group in groupby(rows, key=lambda row: (row.dataset, row.model)):
-        name = f"{short[dataset]} · {model or UNKNOWN}"
-        parts += (Text(printable(name), style="bold cyan"), _table(list(group), width))
+    for (_, model), group in groupby(rows, key=lambda row: (row.dataset, row.model)):
+        some = list(group)
+        name = f"{some[0].short_dataset} · {model or UNKNOWN}"
+        parts += (Text(printable(name), style="bold cyan"), _table(some, width))
     under = caption(rows).replace("(n)", "over n samples, or (n) where fewer have the score")
     return Group(*parts, Text(under, style="dim"))
 

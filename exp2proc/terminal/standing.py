@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..conversion.standing import NAMES, Combination, Standing
-from ..exports.scores import short_datasets
-from ..formats.names import printable
+from ..formats.names import counted, printable, short_datasets
 from ..results import Counts
 from .console import console
 from .errors import print_errors, print_warnings, run_name
@@ -33,7 +32,7 @@ def print_standing(found: Standing) -> None:
     print_warnings(out, ((run_name(r.dataset, r.model_tag, r.run_tag), r.warnings) for r in runs))
     counts = found.report.counts
     told = ", ".join(f"{getattr(counts, name)} {word}" for name, word in NAMES.items())
-    out.print(Text(f"{counts.planned} rows: {told}"), soft_wrap=True)
+    out.print(Text(f"{counted(counts.planned, 'row')}: {told}"), soft_wrap=True)
 
 
 def _table(model: str, matrix: dict[Combination, Counts]) -> Table:

@@ -1,4 +1,4 @@
-"""Scores to colour levels: pure arithmetic, shared by the terminal and the heatmaps in HTML.
+"""Scores to colour levels: pure arithmetic, shared by the terminal and all heatmaps.
 
 The gallery's script does the same when another hop or scale is chosen (`level` in heat.js); a test
 compares the two.
@@ -7,14 +7,20 @@ compares the two.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .cells import Cell
+from ..formats.shares import PARTS, Part, part_numbers
+from .cells import Cell, sample_cells
+
+if TYPE_CHECKING:
+    from ..formats.sample import Sample
 
 Scale = Literal["linear", "log", "rank"]
+SCALES: Final[tuple[Scale, ...]] = ("linear", "log", "rank")
 
 STEPS: Final = 24
 """Levels above nothing, in either direction."""
@@ -50,3 +56,75 @@ def levels(values: npt.NDArray[np.float64], scale: Scale = "linear") -> npt.NDAr
         ranked = np.unique(size[size > 0])
         strength = np.searchsorted(ranked, size, side="right") / len(ranked)
     return (np.sign(values) * np.ceil(strength * STEPS - 1e-9)).astype(np.int8)
+
+
+class Shaded(NamedTuple):
+    """A cell and how strongly to colour it.
+
+    Attributes:
+        cell: its tokens and text.
+        level: from -STEPS to STEPS.
+        value: the sum of its scores.
+    """
+
+    cell: Cell
+    level: int
+    value: float
+
+
+class Stretch(NamedTuple):
+    """Neighbouring cells of one part.
+
+    Attributes:
+        part: input, CoT, output or rest.
+        first, last: its tokens, a closed range.
+        cells: those that begin in it.
+    """
+
+    part: Part
+    first: int
+    last: int
+    cells: list[Shaded]
+
+
+def stretches(sample: Sample, hop: int | None = None, scale: Scale = "linear") -> list[Stretch]:
+    """What there is to draw of a sample, in order.
+
+    Args:
+        sample: of either layout.
+        hop: colour by this hop instead of `attr`.
+        scale: of the colours.
+
+    Raises:
+        IndexError: there is no such hop.
+    """
+    scores = sample.scores_of(hop)
+    cells = sample_cells(sample)
+    values = cell_scores(scores, cells)
+    shaded = map(Shaded, cells, levels(values, scale).tolist(), values.tolist())
+    numbers = part_numbers(len(scores), sample.spans)
+    found: list[Stretch] = []
+    for number, some in groupby(shaded, key=lambda one: int(numbers[one.cell.start])):
+        inside = list(some)
+        first, last = inside[0].cell.start, inside[-1].cell.stop - 1
+        found.append(Stretch(PARTS[number], first, last, inside))
+    return found
+
+
+_PAPER: Final = (255, 255, 255)
+_WARM: Final = ((255, 223, 174), (255, 116, 67))
+_COOL: Final = ((211, 230, 255), (111, 176, 255))
+
+
+def colour(level: int) -> str:
+    """The colour of a level on white paper, as the heatmaps in HTML have it on a light page.
+
+    >>> colour(STEPS), colour(-STEPS), colour(0)
+    ('#ff7443', '#6fb0ff', '#ffffff')
+    """
+    middle, end = _WARM if level > 0 else _COOL
+    share = 2 * abs(level) / STEPS
+    low, high = (_PAPER, middle) if share <= 1 else (middle, end)
+    share -= share > 1
+    mixed = (round(a + (b - a) * share) for a, b in zip(low, high, strict=True))
+    return "#" + "".join(f"{one:02x}" for one in mixed)

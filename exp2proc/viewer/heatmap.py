@@ -7,28 +7,27 @@ needs no inline style and can forbid it.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..formats.layouts import SCORES
-from ..formats.names import UNKNOWN
+from ..formats.names import UNKNOWN, printable
 from ..formats.sample import Sample
-from ..formats.shares import PARTS, Part, part_numbers
-from .cells import Cell, sample_cells
-from .heat import STEPS, Scale, cell_scores, levels
+from ..formats.shares import PARTS, Part
+from .heat import STEPS, Scale, Shaded, stretches
 
 if TYPE_CHECKING:
     import jinja2
 
 TITLES: Final[dict[Part, str]] = {"in": "Input", "cot": "CoT", "out": "Output", "rest": "Rest"}
 
-# A chunk is a block that the browser lays out only when it comes into view. It ends at a line
-# break once it has so many cells, and without one when it has many more.
+# A chunk is a block that the browser lays out only when it comes into view. It ends at the first
+# line break once it has so many cells: without one it would break the line itself.
 _CHUNK: Final = 120
-_CHUNK_LIMIT: Final = 600
 
 
 class Drawn(NamedTuple):
@@ -105,31 +104,21 @@ def sections(
     Raises:
         IndexError: there is no such hop.
     """
-    scores = sample.scores_of(hop)
-    cells = sample_cells(sample)
-    values = cell_scores(scores, cells)
-    shade = [_SHADES[level + STEPS] for level in levels(values, scale).tolist()]
-    notes = [""] * len(cells)
-    if titles:
-        notes = [f"{c.start}: {v:.4g}" for c, v in zip(cells, values.tolist(), strict=True)]
-    drawn = [_draw(*both) for both in zip(cells, shade, notes, strict=True)]
-    numbers = part_numbers(len(scores), sample.spans)
     found: list[Section] = []
-    pairs = zip(cells, drawn, strict=True)
-    for number, stretch in groupby(pairs, key=lambda pair: int(numbers[pair[0].start])):
-        inside = list(stretch)
-        first, last = inside[0][0].start, inside[-1][0].stop - 1
-        chunks = list(_chunks([cell for _, cell in inside]))
-        found.append(Section(PARTS[number], first, last, chunks))
+    for part, first, last, cells in stretches(sample, hop, scale):
+        chunks = list(_chunks([_draw(one, titles) for one in cells]))
+        found.append(Section(part, first, last, chunks))
     return found
 
 
-def _draw(cell: Cell, shade: str, title: str) -> Drawn:
+def _draw(shaded: Shaded, title: bool) -> Drawn:
+    cell, level, value = shaded
     text = cell.text
     more: Sequence[str] = ()
     if not text.isprintable():
         text, *more = visible(text).split("\n")
-    return Drawn(shade, cell.stop - cell.start, text, more, title)
+    note = f"{cell.start}: {value:.4g}" if title else ""
+    return Drawn(_SHADES[level + STEPS], cell.stop - cell.start, text, more, note)
 
 
 def _chunks(cells: Sequence[Drawn]) -> Iterator[list[Drawn]]:
@@ -137,7 +126,7 @@ def _chunks(cells: Sequence[Drawn]) -> Iterator[list[Drawn]]:
     for cell in cells:
         chunk.append(cell)
         ends_line = bool(cell.more) and not cell.more[-1]
-        if len(chunk) >= (_CHUNK if ends_line else _CHUNK_LIMIT):
+        if ends_line and len(chunk) >= _CHUNK:
             yield chunk
             chunk = []
     if chunk:
@@ -180,6 +169,63 @@ def render(template: str, **values: Any) -> str:
     return environment().get_template(template).render(**values)
 
 
+class Fact(NamedTuple):
+    """What is said of a sample above its tokens.
+
+    Attributes:
+        name: of a score, with its direction, or of a part.
+        value: as text.
+    """
+
+    name: str
+    value: str
+
+
+def facts(sample: Sample, hop: int | None = None) -> list[Fact]:
+    """The scores of a sample, and the share of each part of it in the attribution.
+
+    Raises:
+        IndexError: there is no such hop.
+    """
+    found = [
+        Fact(f"{score.label} {score.arrow}", number(sample.scores[score.key]))
+        for score in SCORES.values()
+    ]
+    shares = sample.shares(hop)
+    parts = [part for part in PARTS if part != "rest" or shares[part] > 0]
+    return found + [Fact(TITLES[part], percent(shares[part])) for part in parts]
+
+
+def coloured_by(hop: int | None) -> str:
+    """What the colours stand for."""
+    return "attr" if hop is None else f"hop {hop}"
+
+
+def page_html(sample: Sample, name: str, *, hop: int | None = None, scale: Scale = "linear") -> str:
+    """A heatmap as a page of its own: no script, no other file, and no right to have any.
+
+    Args:
+        sample: of either layout.
+        name: its title.
+        hop: colour by this hop instead of `attr`.
+        scale: of the colours.
+
+    Raises:
+        IndexError: there is no such hop.
+    """
+    style = render("page.css")
+    return render(
+        "page.html",
+        name=printable(name),
+        style=style,
+        style_hash=b64encode(sha256(style.encode()).digest()).decode(),
+        sections=sections(sample, hop=hop, scale=scale, titles=True),
+        facts=facts(sample, hop),
+        coloured_by=coloured_by(hop),
+        scale=scale,
+    )
+
+
 def notebook_html(sample: Sample, *, hop: int | None = None, scale: Scale = "linear") -> str:
     """A heatmap that stands alone, for a notebook: style, facts, tokens. No script.
 
@@ -188,8 +234,8 @@ def notebook_html(sample: Sample, *, hop: int | None = None, scale: Scale = "lin
     """
     return render(
         "notebook.html",
-        sample=sample,
+        name=None if sample.source is None else printable(sample.source.short_name),
         sections=sections(sample, hop=hop, scale=scale, titles=True),
-        shares=sample.shares(hop),
-        hop=hop,
+        facts=facts(sample, hop),
+        coloured_by=coloured_by(hop),
     )

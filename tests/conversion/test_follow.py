@@ -182,7 +182,7 @@ def test_ctrl_c_between_two_rounds(demo: DemoTree, tmp_path: Path) -> None:
     )
     process = _start(*words)
     assert process.stderr is not None
-    assert "round 1: 3 rows of 1 runs, 3 made" in process.stderr.readline()
+    assert "round 1: 3 rows of 1 run, 3 made" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -472,7 +472,7 @@ def test_named_runs_that_never_come(demo: DemoTree, tmp_path: Path) -> None:
         *("--follow", "--every", "0.1", "--patience", "0.3"),
     )
     assert done.returncode == 1
-    assert "round 1: 8 rows of 1 runs, 8 made, 2 away or unreadable (trace_dir " in done.stderr
+    assert "round 1: 8 rows of 1 run, 8 made, 2 away or unreadable (trace_dir " in done.stderr
     assert "stopped: 2 runs are away or cannot be read\n" in done.stdout
     assert f"no-runs: trace_dir {growing / runs[1].name} holds no manifest.jsonl\n" in done.stdout
     assert f"no-runs: trace_dir {growing / runs[2].name} is not a folder\n" in done.stdout

@@ -80,7 +80,7 @@ def test_summary_says_so(growing: StillWritten) -> None:
     growing.manifest.write_bytes(growing.whole[:-9])
     done = run_cli(*growing.words)
     assert done.returncode == 0, done.stderr
-    assert "1 rows are pending: exp2 seems to be still writing them" in done.stdout
+    assert "1 row is pending: exp2 seems to be still writing them" in done.stdout
     assert "7 of 8 rows done" in done.stdout
 
 

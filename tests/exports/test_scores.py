@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from support.cli import run_cli
 from support.exported import NAN, write_export
 
-from exp2proc.exports.scores import estimate, record_fields, short_datasets
+from exp2proc.exports.scores import estimate, record_fields
+from exp2proc.formats.names import short_datasets
 
 
 @given(st.lists(st.one_of(st.just(NAN), st.floats(-1e6, 1e6)), max_size=20))
@@ -76,6 +77,15 @@ def test_json_and_csv_agree(out: Path) -> None:
     assert [tuple(row) for row in read] == [record_fields()] * 4
     for a, b in zip(read, rows, strict=True):
         assert a == {key: "" if value is None else str(value) for key, value in b.items()}
+
+
+def test_programs_get_the_dataset_s_path_beside_its_name(out: Path) -> None:
+    write_export(out / "deep/er/niah.jsonl/q&8B/ifr_n1_1ex/ex_000000.npz", ["a"])
+    assert {(row["dataset"], row["dataset_path"]) for row in records(out)} == {
+        ("ma_th", "ma_th.jsonl"),
+        ("niah", "deep/er/niah.jsonl"),
+        ("solo", "solo"),
+    }
 
 
 def test_rows_are_runs_and_the_best_is_marked(out: Path) -> None:

@@ -101,6 +101,25 @@ def test_no_record_stays_beside_samples_that_were_unpacked(demo: DemoTree, tmp_p
     assert set(records_of(tmp_path / "out")) == set(before) - packed_runs
 
 
+def test_datasets_are_short_with_their_paths_beside_them(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    paths = ("exp/exp2/data/math.jsonl", "a/needles.jsonl", "b/needles.jsonl", "solo")
+    for path in paths:
+        write_export(out / path / "qwen-8B" / "ifr_n1_1ex" / "ex_000000.npz", ["a"])
+    packed_file = packed(out)
+    table = pq.read_table(packed_file)
+    names = dict(zip(*(table[key].to_pylist() for key in ("dataset_path", "dataset")), strict=True))
+    assert names == {paths[0]: "math", **{path: path for path in paths[1:]}}
+    assert run_cli("unpack", packed_file, "-o", tmp_path / "back").returncode == 0
+    assert assert_same_tree(tmp_path / "back", out) == 4
+    # a file of the first format, in which the dataset is the path
+    first = table.drop_columns("dataset").rename_columns({"dataset_path": "dataset"})
+    pq.write_table(first.replace_schema_metadata({"exp2proc": "{}"}), tmp_path / "first.parquet")
+    done = run_cli("unpack", tmp_path / "first.parquet", "-o", tmp_path / "first")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert assert_same_tree(tmp_path / "first", out) == 4
+
+
 def test_there_and_back_as_a_library(out: Path, tmp_path: Path) -> None:
     path = tmp_path / "samples.parquet"
     assert pack(exp2proc.iter_samples(out), path) == 5
@@ -184,8 +203,8 @@ def test_a_file_that_is_no_sample_is_left_out(out: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("dataset", "../../evil"),
-        ("dataset", "/evil"),
+        ("dataset_path", "../../evil"),
+        ("dataset_path", "/evil"),
         ("run_tag", ".."),
         ("file", "../evil.npz"),
         ("file", "evil"),
@@ -195,7 +214,7 @@ def test_a_file_that_is_no_sample_is_left_out(out: Path) -> None:
         ("file", "evil/x.npz"),
         ("model", "a//evil"),
         ("model", "./evil"),
-        ("dataset", "evil/.."),
+        ("dataset_path", "evil/.."),
         ("span_in", [3, 1]),
         ("attr", None),
         ("attr", [None] * 5),
@@ -299,7 +318,7 @@ def test_a_name_that_the_file_system_does_not_take(out: Path, tmp_path: Path) ->
     blocked = tmp_path / "blocked"
     blocked.mkdir()
     (blocked / "math").write_text("")
-    path = _changed(out, dataset="needles")
+    path = _changed(out, dataset_path="needles")
     done = run_cli("unpack", path, "-o", blocked)
     assert done.returncode == 1
     assert "and" not in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from support.exported import write_export
 from exp2proc.errors import Exp2procError
 from exp2proc.formats import sample as samples
 from exp2proc.formats.layouts import LAYOUTS
+from exp2proc.formats.names import Source
 from exp2proc.formats.sample import Sample, encode, load_sample, values_of
+from exp2proc.formats.spans import NONE, SampleSpans
+
+NO_SCORES = dict.fromkeys(("rise", "mas", "recovery"), float("nan"))
 
 
 @pytest.fixture
@@ -132,3 +137,16 @@ def test_what_would_not_be_read_is_not_written(
     monkeypatch.setattr(samples, bound, most)
     with pytest.raises(ValueError, match=says):
         encode(LAYOUTS["proc_1"], values)
+
+
+def test_it_is_told_in_two_lines(sample: Sample) -> None:
+    assert repr(sample) == (
+        "Sample(proc, 5 tokens, 2 hops, in (0, 1), cot (2, 3), out (4, 4),\n"
+        "       rise 0.100, mas 0.200, recovery 0.300)"
+    )
+    plain = Sample("proc_1", np.zeros(1, np.float32), SampleSpans(NONE, NONE, NONE), NO_SCORES)
+    assert repr(plain) == "Sample(proc_1, 1 token, 0 hops)"
+    source = Source(Path("/out/ex_000000.npz"), "math", "qwen-8B", "ifr\x1b_5ex")
+    with_source = repr(replace(plain, source=source))
+    assert "'math/qwen-8B/ifr\\x1b_5ex/ex_000000.npz'" in with_source
+    assert len(with_source.splitlines()) <= 2

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cli import run_cli, run_json
+from support.cli import on_a_terminal, run_cli, run_json
 
 import exp2proc
 from exp2proc.demo.traces import write_jsonl
@@ -224,3 +225,19 @@ def test_a_run_whose_rows_fail_and_wait(demo: DemoTree) -> None:
 
 def test_seconds_are_told_to_a_tenth() -> None:
     assert exp2proc.Forecast("proc", seconds=1.26).to_dict()["seconds"] == 1.3
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_no_word_of_a_header_is_broken(demo: DemoTree, tmp_path: Path, width: int) -> None:
+    other = demo.root / "other.jsonl"
+    shutil.copy(demo.data / "needles.jsonl", other)
+    for more, told in ((), width == 100), (("--dataset_jsonl", other), True):
+        where = ("--traces_root", demo.traces, "--tokenizer_model", demo.tokenizer)
+        shown = on_a_terminal(width, "plan", *where, *more, "--out_root", tmp_path / "out")
+        end = next(at for at, line in enumerate(shown) if line.startswith(" ──"))
+        head = " ".join(shown[:end]).split()
+        assert {"dataset", "model", "method", "rows", "cannot", "size"} <= {*head}
+        assert ("file" in head) == told
+        assert ("tokenizer" in head) == (width == 100)
+        assert max(map(len, shown[: end + 1])) <= width
+        assert any(line.startswith("tokenizer: ") for line in shown)

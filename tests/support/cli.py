@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -137,3 +140,19 @@ def import_first(folder: Path) -> dict[str, str]:
 def codes(report: dict[str, Any]) -> Sequence[str]:
     """The codes of a report's errors, in its order."""
     return [error["code"] for error in report["errors"]]
+
+
+def on_a_terminal(width: int, *words: str | Path) -> list[str]:
+    """The lines that `exp2proc WORDS` shows on a terminal of so many columns, without colour."""
+    parent, child = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1", "COLUMNS": str(width)}
+    with subprocess.Popen(
+        [*COMMAND, *map(str, words)], stdout=child, stderr=subprocess.DEVNULL, env=env
+    ):
+        os.close(child)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux says so when nobody is left
+            while chunk := os.read(parent, 4096):
+                shown += chunk
+    os.close(parent)
+    return re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()

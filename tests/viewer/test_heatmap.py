@@ -100,11 +100,22 @@ def test_without_text_and_without_tokens(tmp_path: Path) -> None:
     assert drawn(sample_of(tmp_path, [])).cells == []
 
 
-def test_long_lines_are_cut_into_chunks(tmp_path: Path) -> None:
-    (section,) = sections(sample_of(tmp_path, ["x"] * 5000 + ["y\n"] * 5000))
-    assert max(map(len, section.chunks)) <= 600
+def test_a_chunk_ends_only_where_a_line_does(tmp_path: Path) -> None:
+    tokens = ["x"] * 5000 + ["y\n"] * 5000
+    sample = sample_of(tmp_path, tokens)
+    (section,) = sections(sample)
     assert sum(map(len, section.chunks)) == 10000
-    assert all(chunk[-1].more for chunk in section.chunks[-20:])
+    assert max(map(len, section.chunks[1:])) <= 120
+    assert all(chunk[-1].more for chunk in section.chunks)
+    assert "".join(drawn(sample).cells) == "".join(tokens)
+
+
+def test_a_notebook_names_the_sample(tmp_path: Path) -> None:
+    write_export(tmp_path / "math" / "qwen-8B" / "ifr_n1_1ex" / "ex_000000.npz", ["a"])
+    (sample,) = exp2proc.iter_samples(tmp_path)
+    page = sample._repr_html_()
+    assert page is not None
+    assert "<b>math/qwen-8B/ifr_n1_1ex/ex_000000.npz</b>" in page
 
 
 def test_controls_are_shown() -> None:
