@@ -180,8 +180,11 @@ def _parts(
         for cell, level, _ in cells:
             text = _visible(cell.text)
             if not colour and marked.intersection(range(cell.start, cell.stop)):
-                text = text.join(_MARKS)
+                bare = text.rstrip("\n")
+                text = bare.join(_MARKS) + text[len(bare) :]
             line.append(text, style=_shade(level) if colour else None)
+        if line.plain.endswith("\n"):
+            line.right_crop(1)  # what follows begins a line anyway
         style = COLOURS[part]
         yield Text()
         title = Text(f"{TITLES[part]}: tokens {first} to {last}", style=f"bold {style}")

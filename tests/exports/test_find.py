@@ -177,7 +177,7 @@ def test_what_is_not_known_is_a_question_mark_to_people_and_empty_in_data(tmp_pa
         assert "| ? | ? | math" in run_cli("summary", out, "--format", "markdown").stdout
         assert "? & ? & math" in run_cli("summary", out, "--format", "latex").stdout
         assert (
-            run_cli("summary", out, "--format", "csv").stdout.splitlines()[1].startswith(",,math")
+            run_cli("summary", out, "--format", "csv").stdout.splitlines()[1].startswith(",,,math")
         )
     assert run_cli("gallery", folder, "-o", tmp_path / "site").returncode == 0
     index = (tmp_path / "site/index.html").read_text("utf-8")

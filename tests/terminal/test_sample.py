@@ -202,6 +202,12 @@ def test_strongest_is_by_size_with_the_sign_shown(tmp_path: Path) -> None:
     assert [t.index for t in load_sample(path).top_tokens(2)] == [3, 1]  # highest, as documented
 
 
+def test_a_break_at_the_end_of_a_part_makes_no_empty_line(tmp_path: Path) -> None:
+    path = write_export(tmp_path / "x.npz", ["a", "b\n", "c"], spans=((0, 1), (-1, -1), (2, 2)))
+    text = re.sub(r" +$", "", run_cli("show", path).stdout, flags=re.MULTILINE)
+    assert "«a»«b↵»\n\n  index" in text
+
+
 def test_one_of_something(tmp_path: Path) -> None:
     path = write_export(tmp_path / "x.npz", ["a"], hop=[[1]])
     assert "1 token, 1 hop, layout proc\n" in run_cli("show", path).stdout

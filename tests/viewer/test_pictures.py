@@ -9,15 +9,21 @@ from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.cli import run_cli
 from support.exported import write_export
 from support.processes import fingerprint
 
 import exp2proc
 from exp2proc.demo.tree import DemoTree
+from exp2proc.formats.sample import Sample
 from exp2proc.formats.shares import PARTS
+from exp2proc.formats.spans import NONE, SampleSpans
 from exp2proc.viewer.cells import sample_cells
+from exp2proc.viewer.heatmap import page_html
 from exp2proc.viewer.svg import Glyph, column_width, svg, wrapped
 from exp2proc.viewer.tex import tex
 
@@ -141,6 +147,22 @@ def test_what_joins_is_drawn_as_one(tmp_path: Path) -> None:
     assert drawn == ["a", "👩\u200d🚀", "游", "👍🏽", "e\u0301", "，"]
     columns = [round((x - 24) / 8.4) for _, x, _ in texts(picture)][-6:]
     assert columns == [0, 1, 3, 5, 7, 8]
+
+
+@settings(deadline=None)  # the first one loads the templates
+@given(st.lists(st.text(max_size=4), max_size=12), st.integers(1, 40))
+def test_any_text(tokens: list[str], columns: int) -> None:
+    sample = Sample(
+        "proc",
+        np.arange(len(tokens), dtype=np.float32),
+        SampleSpans((0, len(tokens) - 1), NONE, NONE),
+        dict.fromkeys(("rise", "mas", "recovery"), 0.5),
+        tok=np.array(tokens, dtype=np.str_),
+    )
+    ElementTree.fromstring(svg(sample, "x", columns=columns).encode())
+    body = re.sub(r"\\[\\{}%&#$_ ]", "", tex(sample, "x"))
+    assert body.count("{") == body.count("}")
+    page_html(sample, "x").encode()
 
 
 def test_parts_have_colours_of_their_own(sample: Path) -> None:
