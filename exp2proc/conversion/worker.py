@@ -77,6 +77,7 @@ class Workplace:
         self.led = led
         self.stopped = False
         self._visible: set[tuple[str, str]] = set()
+        self._changed: set[str] = set()
         self._journals: dict[str, Journal | None] = {}
         self._lock = threading.Lock()
 
@@ -88,6 +89,17 @@ class Workplace:
                 with suppress(OSError):
                     self._journals[folder] = Journal(folder)
             return self._journals[folder]
+
+    def to_change(self, folder: str) -> None:
+        """Once an output folder: no record of what was there may stand beside new samples.
+
+        Not even after a kill. Threads wait for each other: none writes before the records are gone.
+        """
+        with self._lock:
+            if folder not in self._changed:
+                with suppress(OSError):  # told of at the end of the run
+                    remove_records(Path(folder))
+                self._changed.add(folder)
 
     def see(self, settings: Settings, folders: tuple[str, str]) -> None:
         """Once a run folder: workers that join late were not asked when the run began."""
@@ -150,20 +162,12 @@ def convert_rows(shard: Shard, settings: Settings) -> Iterator[Outcome]:
     journal = None if settings.journal is None else place.journal(settings.journal)
     aligner = aligner_of(shard.texts, settings)
     unwritable = 0
-    changed: set[str] = set()
-
-    def to_change(folder: str) -> None:
-        """No record of the samples that were there may stand beside new ones, even after a kill."""
-        if folder not in changed:
-            changed.add(folder)
-            with suppress(OSError):  # told of at the end of the run
-                remove_records(Path(folder))
 
     def convert(row: Row) -> Outcome:
         folders = shard.folders[row.run]
         place.see(settings, folders)
         align = partial(aligner.of, text)
-        return convert_row(row, folders, settings.rules, align, to_change)
+        return convert_row(row, folders, settings.rules, align, place.to_change)
 
     try:
         for text in shard.texts:

@@ -85,7 +85,10 @@ def remove_records(folder: Path) -> None:
     """
     kept: OSError | None = None
     for place in dict.fromkeys((folder, Path(os.path.realpath(folder)))):
-        for path in record_paths(place):
+        for root in place.parents:
+            if not os.path.isdir(f"{root}/{RECORDS}"):
+                continue  # most have none, and workers ask often
+            path = record_path(root, place)
             if os.path.isfile(path):  # no reader takes anything else for a record
                 try:
                     path.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from exp2proc.system import atomic_write
 from exp2proc.system.atomic_write import (
     check_writable,
     claim_folder,
+    replaced_together,
     write_new,
     write_whole,
     written_whole,
@@ -281,6 +282,43 @@ def test_what_is_left_behind_and_what_is_not(tmp_path: Path) -> None:
     assert sweep(str(tmp_path)) == 2
     assert sorted(os.listdir(tmp_path)) == sorted(others)
     assert sweep(str(tmp_path / "nowhere")) == 0
+
+
+def test_folders_that_are_left_behind(tmp_path: Path) -> None:
+    """One that another machine is still putting files into is not, however long it takes."""
+    ended = _process()
+    ended.wait()
+    dead, stranger = (
+        tmp_path / f".{machine}-{ended.pid}-0.exp2proc-tmp" for machine in (MACHINE, "0" * 8)
+    )
+    (tmp_path / "other").mkdir()
+    for folder in (dead, stranger):
+        (folder / "new/pages").mkdir(parents=True)
+    link = tmp_path / f".{MACHINE}-{ended.pid}-1.exp2proc-tmp"
+    link.symlink_to(tmp_path / "other")
+    for path in (stranger, stranger / "new"):
+        os.utime(path, (time.time() - 7200,) * 2)
+    assert sweep(str(tmp_path)) == 2
+    assert sorted(os.listdir(tmp_path)) == sorted([stranger.name, "other"])
+    os.utime(stranger / "new/pages", (time.time() - 7200,) * 2)
+    assert sweep(str(tmp_path)) == 1
+    assert os.listdir(tmp_path) == ["other"]
+
+
+def test_what_could_not_be_replaced_together_is_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "index").write_text("old")
+
+    def fail(error: type[BaseException]) -> None:
+        with replaced_together(tmp_path, ["pages", "index"]) as new:
+            (new / "pages").mkdir()
+            (new / "index").write_text("new")
+            raise error
+
+    for error in (KeyboardInterrupt, OSError):
+        with pytest.raises(error):
+            fail(error)
+        assert os.listdir(tmp_path) == ["index"]
+        assert (tmp_path / "index").read_text() == "old"
 
 
 def test_scratch_folders_of_processes_that_are_no_more(
