@@ -28,7 +28,7 @@ collect_ignore = ["recipes", "typed"]
 
 _LONGEST = (
     *("engines/test_dask.py", "conversion/test_signals.py", "conversion/test_kills.py"),
-    *("tests/test_benchmarks.py", "engines/test_ray.py", "gallery/test_browser.py"),
+    *("tests/test_benchmarks.py", "engines/test_ray.py", "viewer/test_browser.py"),
 )
 """The files that take longest, in that order: begun last, they would keep one core busy alone."""
 

@@ -39,10 +39,10 @@ async function copy(text) {
   tell(t("Copied."));
 }
 
-// Cells that a spreadsheet would take for a formula are made text.
+// Cells that a spreadsheet would take for a formula are made text, those with wide signs too.
 const csvCell = (value) => {
   const text = value === null ? "" : String(value);
-  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = typeof value === "string" && /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 };
 
