@@ -99,7 +99,8 @@ def served(out: Path) -> Iterator[str]:
 @pytest.fixture(scope="module", params=["folder", "server", "single"])
 def source(request: pytest.FixtureRequest, site: Path, single: Path, served: str) -> Path | str:
     """The page with each of its three sources."""
-    return {"folder": site, "server": served, "single": single}[request.param]
+    sources: dict[str, Path | str] = {"folder": site, "server": served, "single": single}
+    return sources[request.param]
 
 
 @pytest.fixture

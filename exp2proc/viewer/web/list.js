@@ -66,7 +66,7 @@ class List {
 
   // While samples come in, the page is drawn anew a few times a second at most.
   later() {
-    if (this.catalog.complete) { this.refresh(); return; }
+    if (this.catalog.complete) { clearTimeout(this.timer); this.refresh(); return; }
     this.timer ??= setTimeout(() => { this.timer = null; this.refresh(); }, 250);
   }
 
@@ -96,7 +96,7 @@ class List {
       el("h1", {}, plural(catalog.samples.length - failed.length, "{0} sample", "{0} samples")),
       el("p", {}, amounts.join(t(", ")), t("."),
         catalog.complete ? null : el("span", { id: "reading" }, " ", t("Reading: {0} of {1}", known + failed.length, catalog.samples.length))),
-      ...(failed.length ? [el("details", { class: "failed" },
+      ...(failed.length ? [el("details", { class: "failed", open: this.hero.querySelector(".failed")?.open ?? false },
         el("summary", {}, plural(failed.length, "{0} file is not shown: it is no sample.", "{0} files are not shown: they are no samples.")),
         el("ul", {}, ...failed.slice(0, 100).map(({ name, why: reason }) => el("li", {}, el("b", {}, name), ": ", reason))))] : []));
   }

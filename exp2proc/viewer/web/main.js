@@ -174,15 +174,19 @@ class Page {
 function dropZone(start) {
   const zone = $("drop");
   zone.hidden = false;
-  const take = (files) => {
+  const take = async (files) => {
     if (!files.length) return;
     if (zone.hidden) { tell(t("To show other files, load this page again.")); return; }
     zone.hidden = true;
-    start(files);
+    zone.hidden = await start(files);
   };
   const picker = (id, attributes) => {
     const input = el("input", { type: "file", id, class: "unseen", tabindex: "-1", "aria-hidden": "true", ...attributes });
-    input.addEventListener("change", () => take([...input.files].map((file) => ({ path: file.webkitRelativePath || file.name, blob: file }))));
+    input.addEventListener("change", () => {
+      const chosen = [...input.files].map((file) => ({ path: file.webkitRelativePath || file.name, blob: file }));
+      input.value = ""; // the same may be chosen again
+      take(chosen);
+    });
     return input;
   };
   const files = picker("pick-files", { multiple: true, accept: ".npz,.zip" }), folder = picker("pick-folder", { webkitdirectory: true });
@@ -196,18 +200,24 @@ function dropZone(start) {
   addEventListener("drop", async (event) => {
     event.preventDefault();
     document.documentElement.classList.remove("dragging");
-    take(await droppedFiles(event.dataTransfer));
+    try {
+      take(await droppedFiles(event.dataTransfer));
+    } catch (error) {
+      trouble(t("What was dropped cannot be read ({0}): choose it instead.", error.name));
+    }
   });
 }
 
+// Says whether there was anything to show.
 async function begin(source, given) {
   const catalog = new Catalog();
-  const page = new Page(catalog, source);
   if (given.address) { address.kept = given.address; }
-  let routed = false;
+  let page = null;
   const first = () => {
     if (!catalog.samples.length) return;
-    if (!routed) { routed = true; page.route(); } else page.learn();
+    if (page) { page.learn(); return; }
+    page = new Page(catalog, source);
+    page.route();
   };
   catalog.listeners.add(first);
   try {
@@ -216,9 +226,10 @@ async function begin(source, given) {
     trouble(why(error));
     if (!(error instanceof FormatError)) throw error;
   }
-  if (catalog.samples.length) return;
+  if (catalog.samples.length) return true;
   if ($("trouble").hidden) trouble(t("There is no sample in what was given."));
   document.documentElement.dataset.ready = "yes";
+  return false;
 }
 
 function trouble(text) {
@@ -247,7 +258,7 @@ function main() {
   else if (given.kind === "server") begin(new ServerSource(), given);
   else if (given.samples?.length) begin(new FilesSource(given.samples.map(({ npz, ...known }) => ({ ...known, blob: blobOf(npz) }))), given);
   else {
-    dropZone((files) => begin(new FilesSource(files), given));
+    dropZone((files) => { $("trouble").hidden = true; return begin(new FilesSource(files), given); });
     document.documentElement.dataset.ready = "yes";
   }
 }

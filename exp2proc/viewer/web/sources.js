@@ -219,24 +219,37 @@ function namesOf(path) {
   return { dataset: names.slice(0, cut).join("/"), model: names.slice(cut).join("/"), tag };
 }
 
-// What was dropped, folders with all that is in them.
+// What was dropped, folders with all that is in them. Chromium reads folders by handles only, where
+// the page is a file; other browsers have entries. Both must be asked for before anything is awaited.
 async function droppedFiles(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return [...transfer.files].map((file) => ({ path: file.name, blob: file }));
+  const items = [...transfer.items].filter(({ kind }) => kind === "file");
+  const plain = [...transfer.files].map((file) => ({ path: file.name, blob: file }));
+  const entries = items.map((item) => item.webkitGetAsEntry?.());
+  if (!entries.some((entry) => entry?.isDirectory)) return plain;
   const files = [];
-  const walk = async (entry, above) => {
-    const path = above + entry.name;
-    if (entry.isFile) {
-      files.push({ path, blob: await new Promise((done, fail) => entry.file(done, fail)) });
-      return;
-    }
-    const reader = entry.createReader();
-    for (;;) {
-      const some = await new Promise((done, fail) => reader.readEntries(done, fail));
-      if (!some.length) return;
-      for (const one of some) await walk(one, `${path}/`);
-    }
-  };
-  for (const entry of entries) await walk(entry, "");
+  if (!items[0].getAsFileSystemHandle) {
+    for (const entry of entries) await walkEntry(entry, "", files);
+    return files;
+  }
+  for (const handle of await Promise.all(items.map((item) => item.getAsFileSystemHandle()))) await walkHandle(handle, "", files);
   return files;
+}
+
+async function walkHandle(handle, above, files) {
+  const path = above + handle.name;
+  if (handle.kind === "file") files.push({ path, blob: await handle.getFile() });
+  else for await (const one of handle.values()) await walkHandle(one, `${path}/`, files);
+}
+
+async function walkEntry(entry, above, files) {
+  const path = above + entry.name;
+  const asked = (act) => new Promise((done, fail) => act(done, fail));
+  if (entry.isFile) {
+    files.push({ path, blob: await asked((done, fail) => entry.file(done, fail)) });
+    return;
+  }
+  const reader = entry.createReader();
+  for (let some; (some = await asked((done, fail) => reader.readEntries(done, fail))).length;) {
+    for (const one of some) await walkEntry(one, `${path}/`, files);
+  }
 }

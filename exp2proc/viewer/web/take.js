@@ -176,7 +176,7 @@ function asSvg(view) {
 function asPng(view) {
   const { boxes, height } = figureBoxes(view), colours = themeColours();
   const wide = WIDE + 2 * MARGIN, scale = Math.min(2, 16_000 / height);
-  const canvas = el("canvas", { width: Math.ceil(wide * scale), height: Math.ceil(height * scale) });
+  const canvas = el("canvas", { width: Math.floor(wide * scale), height: Math.floor(height * scale) });
   const pen = canvas.getContext("2d");
   pen.scale(scale, scale);
   pen.fillStyle = colours.paper;

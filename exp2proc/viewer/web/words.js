@@ -52,7 +52,7 @@ const ZH = {
   "show or hide input, CoT, output, rest": "显示或隐藏输入、CoT、输出、其余", "the next method beside this one": "并排显示下一种方法", "side by side, or the difference": "并排，或差值", "find in this text": "在本文中查找",
   "all samples": "所有样本", "dark or light": "深色或浅色", "English or Chinese": "英文或中文", "this list": "本列表",
   "{0} is not here.": "这里没有 {0}。", "Drop samples here": "把样本拖到这里", "npz files, a folder of them, or a zip. Nothing leaves this machine.": "npz 文件、文件夹或 zip。数据不会离开本机。",
-  "Choose files": "选择文件", "To show other files, load this page again.": "要显示其他文件，请重新加载本页。", "Choose a folder": "选择文件夹", "There is no sample in what was given.": "给出的内容里没有样本。", "This browser is too old: use one of 2023 or later.": "浏览器太旧：请用 2023 年或更新的版本。",
+  "Choose files": "选择文件", "What was dropped cannot be read ({0}): choose it instead.": "无法读取拖入的内容 ({0})：请改用选择。", "To show other files, load this page again.": "要显示其他文件，请重新加载本页。", "Choose a folder": "选择文件夹", "There is no sample in what was given.": "给出的内容里没有样本。", "This browser is too old: use one of 2023 or later.": "浏览器太旧：请用 2023 年或更新的版本。",
   "Keys": "按键", "Close": "关闭", "Keys (?)": "按键 (?)", "Dark or light (t)": "深色或浅色 (t)", "English or Chinese (l)": "英文或中文 (l)", "Previous sample (←)": "上一个样本 (←)", "Next sample (→)": "下一个样本 (→)", "All samples (g)": "所有样本 (g)",
   "it is no zip archive": "不是 zip 文件", "its zip directory is damaged": "zip 目录已损坏", "it inflates to {0} bytes, which is too much": "解压后有 {0} 字节，太大", "it is encrypted": "已加密", "it is cut": "不完整",
   "it is packed in a way that browsers do not know": "压缩方式浏览器不支持", "it holds more than it says": "内容比声明的多", "it is damaged": "已损坏", "it holds something that is no array": "其中有不是数组的内容",
