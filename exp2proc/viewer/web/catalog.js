@@ -22,7 +22,9 @@ class Catalog {
     }
     for (const [run, file, id] of samples ?? []) {
       const { path, model, tag } = this.runs[run];
-      const name = [path, model, tag, file].filter(Boolean).join("/");
+      const base = [path, model, tag, file].filter(Boolean).join("/");
+      let name = base;
+      for (let n = 2; this.byName.has(name); n++) name = `${base} (${n})`; // two zips may hold the same path
       const sample = { at: this.samples.length, run: this.runs[run], file, id, name, facts: null, why: null };
       this.samples.push(sample);
       this.byName.set(name, sample);
@@ -47,7 +49,7 @@ class Catalog {
 
   // The samples of the same text, this one among them, in the order of their names.
   sameText(sample) {
-    return [...(this.texts.get(sample.facts?.text) ?? [])].sort((a, b) => a.at - b.at);
+    return [...(this.texts.get(sample.facts?.text) ?? [sample])].sort((a, b) => a.at - b.at);
   }
 
   // What tells a sample from the others of its text.

@@ -13,7 +13,10 @@ class List {
     this.found = [];
     this.at = -1;
     this.texts = new Map(); // key -> lower-cased text, as far as search has read
-    this.hits = null; // texts that hold what is searched
+    this.kept = 0;
+    this.asked = "";
+    this.hits = new Set(); // texts that hold what is searched
+    this.seen = new Set(); // those that search has read
     this.build();
     catalog.listeners.add(() => this.later());
   }
@@ -43,7 +46,8 @@ class List {
     this.none = el("p", { id: "none", hidden: true }, t("No sample fits these filters."));
     put(this.root, this.hero, this.summary, el("section", { class: "card" }, this.filters, this.scroller, this.none));
     // Typing filters at once; leaving the field changes nothing, so that a click on a row is a click.
-    this.filters.addEventListener("input", () => this.changed());
+    this.filters.addEventListener("input", (event) => { if (event.target.matches("input")) this.changed(); });
+    this.filters.addEventListener("change", (event) => { if (event.target.matches("select")) this.changed(); });
     this.filters.addEventListener("submit", (event) => event.preventDefault());
     this.body.addEventListener("click", (event) => {
       const row = event.target.closest("tr[data-at]");
@@ -62,14 +66,27 @@ class List {
 
   // While samples come in, the page is drawn anew a few times a second at most.
   later() {
-    if (this.catalog.complete) { this.refresh(); return; }
+    if (this.catalog.complete) { clearTimeout(this.timer); this.refresh(); return; }
     this.timer ??= setTimeout(() => { this.timer = null; this.refresh(); }, 250);
   }
 
   // What is known has changed.
   refresh() {
-    if (this.root.hidden) { this.stale = true; return; }
-    this.stale = false;
+    for (const name of ["dataset", "model", "method"]) this.choices(name);
+    const { score } = this.fields;
+    if (score.options.length !== this.catalog.scores.length) {
+      const kept = this.wanted?.score || score.value;
+      put(score, ...this.catalog.scores.map(({ label, key }) => el("option", { value: key }, label)));
+      if (kept) score.value = kept;
+    }
+    if (this.root.hidden) { this.filter(); return; } // a sample's neighbours are those of the list
+    this.drawHero();
+    this.drawSummary();
+    this.drawHead();
+    this.filter();
+  }
+
+  drawHero() {
     const { catalog } = this;
     const known = catalog.samples.filter(({ facts }) => facts).length;
     const failed = catalog.failures;
@@ -79,18 +96,9 @@ class List {
       el("h1", {}, plural(catalog.samples.length - failed.length, "{0} sample", "{0} samples")),
       el("p", {}, amounts.join(t(", ")), t("."),
         catalog.complete ? null : el("span", { id: "reading" }, " ", t("Reading: {0} of {1}", known + failed.length, catalog.samples.length))),
-      ...(failed.length ? [el("details", { class: "failed" },
+      ...(failed.length ? [el("details", { class: "failed", open: this.hero.querySelector(".failed")?.open ?? false },
         el("summary", {}, plural(failed.length, "{0} file is not shown: it is no sample.", "{0} files are not shown: they are no samples.")),
         el("ul", {}, ...failed.slice(0, 100).map(({ name, why: reason }) => el("li", {}, el("b", {}, name), ": ", reason))))] : []));
-    this.drawSummary();
-    for (const name of ["dataset", "model", "method"]) this.choices(name);
-    const { score } = this.fields;
-    if (score.options.length !== catalog.scores.length) {
-      put(score, ...catalog.scores.map(({ label, key }) => el("option", { value: key }, label)));
-      if (this.wanted?.score) score.value = this.wanted.score;
-    }
-    this.drawHead();
-    this.filter();
   }
 
   choices(name) {
@@ -161,6 +169,7 @@ class List {
         this.down = mine ? !this.down : Boolean(share);
         this.sort = key;
         this.drawHead();
+        this.head.querySelector(`[data-sort="${key}"]`).focus();
         this.changed();
       }));
       return made;
@@ -180,8 +189,8 @@ class List {
     const chosen = ["dataset", "model", "method"].filter((name) => value(name));
     const column = Math.max(0, this.catalog.scores.findIndex(({ key }) => key === value("score")));
     const low = parseFloat(value("low")), high = parseFloat(value("high"));
-    if (q !== this.asked) { this.asked = q; this.hits = null; }
-    if (q && !this.hits) this.search(q);
+    if (q !== this.asked) Object.assign(this, { asked: q, hits: new Set(), seen: new Set(), job: null, searching: null });
+    if (q && !this.job && this.seen.size < this.catalog.texts.size) this.search(q);
     const keep = (sample) => {
       const { run, facts, file } = sample;
       if (sample.why !== null) return false;
@@ -206,48 +215,51 @@ class List {
       });
     }
     this.at = Math.min(this.at, this.found.length - 1);
-    const shown = plural(this.catalog.samples.length - this.catalog.failures.length, "{1} of {0} sample", "{1} of {0} samples", this.found.length);
-    this.count.value = this.searching ? t("{0}; searched {1} of {2} texts", shown, ...this.searching) : shown;
+    const amount = plural(this.catalog.samples.length - this.catalog.failures.length, "{1} of {0} sample", "{1} of {0} samples", this.found.length);
+    this.count.value = this.searching ? t("{0}; searched {1} of {2} texts", amount, ...this.searching) : amount;
     this.none.hidden = this.found.length > 0 || !this.catalog.complete;
-    this.shown = null;
     this.markRun();
     this.window();
   }
 
-  // Whole texts, read one after the other and kept as far as memory is reasonable.
-  search(q) {
-    this.hits = new Set();
-    const texts = [...this.catalog.texts];
+  // Whole texts, read one after the other and kept as far as memory is reasonable. Texts that come to
+  // be known meanwhile are searched too.
+  async search(q) {
+    const { texts } = this.catalog, { hits, seen } = this;
     const job = (this.job = {});
-    const run = async () => {
-      let last = performance.now(), kept = 0;
-      for (let i = 0; i < texts.length; i++) {
-        const [key, samples] = texts[i];
-        let text = this.texts.get(key);
-        if (text === undefined) {
-          try {
-            const pieces = await this.source.text(samples[0]);
-            text = pieces ? cellsOf(pieces).map((cell) => cell.text).join("").toLowerCase() : "";
-          } catch {
-            text = "";
-          }
-          kept += text.length;
-          if (kept < 1e8) this.texts.set(key, text);
-        }
-        if (this.job !== job) return;
-        if (text.includes(q)) this.hits.add(key);
-        if (performance.now() - last > 200) {
-          this.searching = [i + 1, texts.length];
-          this.filter();
-          await new Promise((next) => setTimeout(next));
-          last = performance.now();
-        }
-      }
-      this.searching = null;
+    const pause = (time) => new Promise((next) => setTimeout(next, time));
+    this.searching = [seen.size, texts.size];
+    await pause(120); // while somebody types on, nothing is searched
+    let last = performance.now();
+    for (const [key, samples] of texts) {
+      if (this.job !== job) return;
+      if (seen.has(key)) continue;
+      const text = await this.textOf(key, samples[0]);
+      if (this.job !== job) return;
+      seen.add(key);
+      if (text.includes(q)) hits.add(key);
+      if (performance.now() - last < 200) continue;
+      this.searching = [seen.size, texts.size];
       this.filter();
-    };
-    this.searching = [0, texts.length];
-    setTimeout(run, 120); // while somebody types on, nothing is searched
+      await pause(0);
+      last = performance.now();
+    }
+    this.job = this.searching = null;
+    this.filter();
+  }
+
+  async textOf(key, sample) {
+    let text = this.texts.get(key);
+    if (text !== undefined) return text;
+    try {
+      const pieces = await this.source.text(sample);
+      text = pieces ? cellsOf(pieces).map((cell) => cell.text).join("").toLowerCase() : "";
+    } catch {
+      text = ""; // what is wrong with it is told where it is opened
+    }
+    this.kept += text.length;
+    if (this.kept < 1e8) this.texts.set(key, text);
+    return text;
   }
 
   // --- rows in view
@@ -256,7 +268,9 @@ class List {
     const top = this.table.getBoundingClientRect().top + this.head.offsetHeight;
     const first = Math.max(0, Math.floor(-top / ROW) - 20) & ~1;
     const last = Math.min(this.found.length, first + Math.ceil(innerHeight / ROW) + 40);
-    const key = `${first} ${last} ${this.at}`;
+    // Rows that stay the same stay in place: a click may be under way on one of them.
+    const shown = this.found.slice(first, last);
+    const key = [first, this.found.length, this.at, shown.length ? this.address(shown[0]) : "", ...shown.map(({ at, facts }) => (facts ? at : -1 - at))].join(" ");
     if (this.shown === key) return;
     this.shown = key;
     const space = (rows) => el("tr", { class: "space", "aria-hidden": "true" }, el("td"));
@@ -266,7 +280,7 @@ class List {
     const columns = this.columns();
     for (const one of [before, after]) one.firstChild.colSpan = columns.length;
     this.table.setAttribute("aria-rowcount", this.found.length + 1);
-    put(this.body, before, ...this.found.slice(first, last).map((sample, i) => this.row(sample, first + i, columns)), after);
+    put(this.body, before, ...shown.map((sample, i) => this.row(sample, first + i, columns)), after);
   }
 
   row(sample, place, columns) {
@@ -333,18 +347,16 @@ class List {
     const top = this.table.getBoundingClientRect().top + scrollY + this.head.offsetHeight + at * ROW;
     if (top < scrollY + 120) scrollTo(0, top - 120);
     if (top + ROW > scrollY + innerHeight) scrollTo(0, top + ROW - innerHeight + 40);
-    this.shown = null;
     this.window();
   }
 
   key(event) {
     const { key } = event;
     if (key === "Escape") { event.target.blur?.(); this.reset(); return; }
-    if (event.target.matches("input, select")) return;
     if (key === "/") { event.preventDefault(); this.fields.q.focus(); }
     if (key === "ArrowDown" || key === "j") { event.preventDefault(); this.select(this.at + 1); }
     if (key === "ArrowUp" || key === "k") { event.preventDefault(); this.select(this.at - 1); }
-    if (key === "Enter" && this.at >= 0 && !event.target.matches("a, button")) this.open(this.found[this.at]);
+    if (key === "Enter" && this.at >= 0 && !event.target.matches("a, button, summary")) this.open(this.found[this.at]);
   }
 
   // The neighbours of a sample in the list as it is filtered and sorted.

@@ -50,6 +50,7 @@ class Page {
     this.catalog = catalog;
     this.source = source;
     this.list = new List($("list"), catalog, source, (sample) => this.go(sample));
+    this.sample = null; // the one that the address names
     this.list.address = (sample) => `#${this.paramsOf(sample)}`;
     this.list.onchange = () => address.change(this.listParams(), false);
     this.view = new View($("view"), catalog, source, this.list);
@@ -98,7 +99,7 @@ class Page {
   }
 
   step(which) {
-    const next = this.view.sample && this.list.neighbours(this.view.sample)[which];
+    const next = this.sample && this.list.neighbours(this.sample)[which];
     if (next) this.go(next);
   }
 
@@ -110,25 +111,33 @@ class Page {
     if (name !== null && !sample && !this.catalog.complete) { this.waits = true; return; }
     this.waits = false;
     const opened = sample !== null;
+    this.sample = sample;
     if (name !== null && !opened) tell(t("{0} is not here.", name));
     $("list").hidden = opened;
     $("view").hidden = !opened;
     for (const id of ["prev", "next"]) $(id).hidden = !opened;
+    this.crumbs();
     if (opened) {
-      $("list").hidden = true;
       await this.view.open(sample, params);
+      if (this.sample !== sample) return; // another one was asked for meanwhile
     } else {
-      this.view.job = null;
-      this.view.clear();
-      this.view.sample = null;
+      this.view.leave();
       this.list.refresh();
     }
-    this.crumbs(sample);
     document.documentElement.dataset.ready = "yes";
   }
 
-  crumbs(sample) {
-    const box = $("crumbs");
+  // More samples are known.
+  learn() {
+    if (this.waits) this.route();
+    else if (this.sample) {
+      this.crumbs();
+      if (this.view.learn()) this.route();
+    }
+  }
+
+  crumbs() {
+    const box = $("crumbs"), { sample } = this;
     box.replaceChildren();
     document.title = sample ? `${sample.run.shown.method} · ${sample.file} · exp2proc` : "exp2proc";
     if (!sample) return;
@@ -165,32 +174,50 @@ class Page {
 function dropZone(start) {
   const zone = $("drop");
   zone.hidden = false;
-  const take = (files) => { if (files.length) { zone.hidden = true; start(files); } };
+  const take = async (files) => {
+    if (!files.length) return;
+    if (zone.hidden) { tell(t("To show other files, load this page again.")); return; }
+    zone.hidden = true;
+    zone.hidden = await start(files);
+  };
   const picker = (id, attributes) => {
     const input = el("input", { type: "file", id, class: "unseen", tabindex: "-1", "aria-hidden": "true", ...attributes });
-    input.addEventListener("change", () => take([...input.files].map((file) => ({ path: file.webkitRelativePath || file.name, blob: file }))));
+    input.addEventListener("change", () => {
+      const chosen = [...input.files].map((file) => ({ path: file.webkitRelativePath || file.name, blob: file }));
+      input.value = ""; // the same may be chosen again
+      take(chosen);
+    });
     return input;
   };
   const files = picker("pick-files", { multiple: true, accept: ".npz,.zip" }), folder = picker("pick-folder", { webkitdirectory: true });
   put(zone, el("h1", {}, t("Drop samples here")), el("p", {}, t("npz files, a folder of them, or a zip. Nothing leaves this machine.")),
     el("p", {}, button(t("Choose files"), {}, () => files.click()), " ", button(t("Choose a folder"), {}, () => folder.click())), files, folder);
-  addEventListener("dragover", (event) => { event.preventDefault(); document.documentElement.classList.add("dragging"); });
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    if (event.dataTransfer?.types.includes("Files")) document.documentElement.classList.add("dragging");
+  });
   addEventListener("dragleave", () => document.documentElement.classList.remove("dragging"));
   addEventListener("drop", async (event) => {
     event.preventDefault();
     document.documentElement.classList.remove("dragging");
-    take(await droppedFiles(event.dataTransfer));
+    try {
+      take(await droppedFiles(event.dataTransfer));
+    } catch (error) {
+      trouble(t("What was dropped cannot be read ({0}): choose it instead.", error.name));
+    }
   });
 }
 
+// Says whether there was anything to show.
 async function begin(source, given) {
   const catalog = new Catalog();
-  const page = new Page(catalog, source);
   if (given.address) { address.kept = given.address; }
-  let routed = false;
+  let page = null;
   const first = () => {
     if (!catalog.samples.length) return;
-    if (!routed) { routed = true; page.route(); } else if (page.waits) page.route();
+    if (page) { page.learn(); return; }
+    page = new Page(catalog, source);
+    page.route();
   };
   catalog.listeners.add(first);
   try {
@@ -199,8 +226,10 @@ async function begin(source, given) {
     trouble(why(error));
     if (!(error instanceof FormatError)) throw error;
   }
-  if (!catalog.samples.length) trouble(t("There is no sample in what was given."));
+  if (catalog.samples.length) return true;
+  if ($("trouble").hidden) trouble(t("There is no sample in what was given."));
   document.documentElement.dataset.ready = "yes";
+  return false;
 }
 
 function trouble(text) {
@@ -229,7 +258,7 @@ function main() {
   else if (given.kind === "server") begin(new ServerSource(), given);
   else if (given.samples?.length) begin(new FilesSource(given.samples.map(({ npz, ...known }) => ({ ...known, blob: blobOf(npz) }))), given);
   else {
-    dropZone((files) => begin(new FilesSource(files), given));
+    dropZone((files) => { $("trouble").hidden = true; return begin(new FilesSource(files), given); });
     document.documentElement.dataset.ready = "yes";
   }
 }

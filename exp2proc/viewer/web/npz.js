@@ -3,6 +3,8 @@
 "use strict";
 const MAX_BYTES = 1 << 29;
 const MAX_ENTRIES = 2_000_000;
+const MAX_TOKENS = 1 << 22;
+const MAX_HOPS = 1024;
 
 class FormatError extends Error {}
 
@@ -69,7 +71,10 @@ async function zipContent(blob, entry) {
   const from = entry.offset + 30 + head.getUint16(26, true) + head.getUint16(28, true);
   const data = blob.slice(from, from + entry.packed);
   if (data.size !== entry.packed) throw new FormatError(t("it is cut"));
-  if (entry.method === 0) return new Uint8Array(await data.arrayBuffer());
+  if (entry.method === 0) {
+    if (entry.packed !== entry.size) throw new FormatError(t("it is damaged"));
+    return new Uint8Array(await data.arrayBuffer());
+  }
   if (entry.method !== 8) throw new FormatError(t("it is packed in a way that browsers do not know"));
   return inflate(data, entry.size);
 }
@@ -110,8 +115,9 @@ function parseNpy(bytes) {
   const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
   if (bytes.length < 10 || magic.some((byte, i) => bytes[i] !== byte)) throw new FormatError(t("it holds something that is no array"));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const start = bytes[6] === 1 ? 10 + view.getUint16(8, true) : 12 + view.getUint32(8, true);
-  const header = new TextDecoder("latin1").decode(bytes.subarray(10, Math.min(start, bytes.length)));
+  const start = bytes[6] === 1 ? 10 + view.getUint16(8, true) : bytes.length < 12 ? Infinity : 12 + view.getUint32(8, true);
+  if (start > bytes.length) throw new FormatError(t("it is cut"));
+  const header = new TextDecoder("latin1").decode(bytes.subarray(10, start));
   const dtype = /'descr':\s*'([^']*)'/.exec(header)?.[1];
   const shape = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1].split(",").filter((one) => one.trim()).map(Number);
   const fortran = /'fortran_order':\s*True/.test(header);
@@ -124,7 +130,7 @@ function parseNpy(bytes) {
 function decodeArray({ dtype, shape, bytes }) {
   const count = shape.reduce((product, n) => product * n, 1);
   const size = dtype.startsWith("<U") ? 4 * Number(dtype.slice(2)) : { "<f4": 4, "<f8": 8, "<i8": 8 }[dtype];
-  if (!Number.isSafeInteger(size) || count * size !== bytes.length) throw new FormatError(t("it holds an array that cannot be read"));
+  if (!(size > 0) || !Number.isSafeInteger(size) || count * size !== bytes.length) throw new FormatError(t("it holds an array that cannot be read"));
   if (dtype === "<f4") return new Float32Array(bytes.buffer, bytes.byteOffset, count);
   if (dtype === "<f8") return new Float64Array(bytes.buffer, bytes.byteOffset, count);
   if (dtype === "<i8") return Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, count), Number);
@@ -158,31 +164,38 @@ async function readNpz(blob, names) {
     const bytes = await zipContent(blob, entry);
     if (crc32(bytes) !== entry.crc) throw new FormatError(t("{0} is damaged: its checksum is another", name));
     const npy = parseNpy(bytes);
-    arrays[name] = { value: decodeArray(npy), shape: npy.shape, digest: `${entry.size}-${entry.crc}` };
+    arrays[name] = { value: decodeArray(npy), shape: npy.shape };
   }
   return arrays;
 }
 
-// A sample of the arrays of its npz: {attr, hops, tok, spans, scores, textKey}.
+// A sample of the arrays of its npz: {attr, hops, tok, spans, scores}. What it must be is what Python
+// asks of one (`schema_problem` of sample.py).
 function sampleOf(arrays, keys) {
-  const attr = arrays.attr?.value, length = attr?.length;
+  const { attr, hop, tok } = arrays;
+  if (!(attr?.value instanceof Float32Array) || attr.shape.length !== 1) throw new FormatError(t("it is no sample: {0} is missing", "attr"));
+  const length = attr.value.length;
+  if (length > MAX_TOKENS) throw new FormatError(t("it inflates to more than a sample does"));
   const span = (name) => {
     const value = arrays[name]?.value;
-    if (!Array.isArray(value) || value.length !== 2) throw new FormatError(t("it is no sample: {0} is missing", name));
+    if (!Array.isArray(value) || value.length !== 2 || !value.every(Number.isInteger)) throw new FormatError(t("it is no sample: {0} is missing", name));
     const [first, last] = value;
     if (!(first === -1 && last === -1) && !(first >= 0 && first <= last && last < length)) throw new FormatError(t("it is no sample: {0} is outside of its tokens", name));
     return value;
   };
-  if (!(attr instanceof Float32Array)) throw new FormatError(t("it is no sample: {0} is missing", "attr"));
+  const differ = (name) => new FormatError(t("it is no sample: {0} and {1} differ in length", name, "attr"));
   const spans = { in: span("span_in"), cot: span("span_cot"), out: span("span_out") };
-  const tok = arrays.tok ? arrays.tok.value : null;
-  if (tok && (tok.length !== length || typeof (tok[0] ?? "") !== "string")) throw new FormatError(t("it is no sample: {0} and {1} differ in length", "tok", "attr"));
+  if (tok && (tok.shape.length !== 1 || tok.value.length !== length || typeof (tok.value[0] ?? "") !== "string")) throw differ("tok");
   const hops = [];
-  if (arrays.hop) {
-    const { value, shape } = arrays.hop;
-    if (!(value instanceof Float32Array) || shape.length !== 2 || shape[1] !== length) throw new FormatError(t("it is no sample: {0} and {1} differ in length", "hop", "attr"));
-    for (let row = 0; row < shape[0]; row++) hops.push(value.subarray(row * length, (row + 1) * length));
+  if (hop) {
+    if (!(hop.value instanceof Float32Array) || hop.shape.length !== 2 || hop.shape[1] !== length) throw differ("hop");
+    if (hop.shape[0] > MAX_HOPS) throw new FormatError(t("it inflates to more than a sample does"));
+    for (let row = 0; row < hop.shape[0]; row++) hops.push(hop.value.subarray(row * length, (row + 1) * length));
   }
-  const scores = keys.map((key) => (arrays[key] ? Number(arrays[key].value[0]) : NaN));
-  return { attr, hops, tok, spans, scores, textKey: arrays.tok?.digest ?? null };
+  const scores = keys.map((key) => {
+    const value = arrays[key]?.value ?? [NaN];
+    if (value.length !== 1 || typeof value[0] !== "number") throw new FormatError(t("it is no sample: {0} is no number", key));
+    return value[0];
+  });
+  return { attr: attr.value, hops, tok: tok?.value ?? null, spans, scores };
 }

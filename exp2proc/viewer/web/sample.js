@@ -2,6 +2,7 @@
 // subtract it. All that is chosen stands in the address.
 "use strict";
 const TOP = 20;
+const AGGREGATES = ["sum", "mean", "max"];
 const DEFAULTS = { v: "attr", scale: "linear", norm: "together", unit: "tokens", agg: "sum", cut: "0", mode: "beside", hide: "", with: "", token: "", find: "" };
 
 class View {
@@ -29,7 +30,7 @@ class View {
       return made;
     };
     this.unit = select("unit", t("Shown as one"), UNITS, (unit) => this.set({ unit }));
-    this.agg = select("agg", t("Score of several tokens"), ["sum", "mean", "max"], (agg) => this.set({ agg }));
+    this.agg = select("agg", t("Score of several tokens"), AGGREGATES, (agg) => this.set({ agg }));
     this.cut = el("input", { id: "cut", type: "range", min: "0", max: "100", step: "1", "aria-label": t("Cut-off: weights below this share of the highest are not coloured") });
     this.cut.addEventListener("input", () => this.set({ cut: String(this.cut.value / 100) }));
     this.weights = el("span", { class: "weights" });
@@ -38,7 +39,7 @@ class View {
     this.modes = group("modes", t("How two methods are shown"), ...["beside", "difference"].map((mode) => button(t(mode), { "data-mode": mode, title: t(MODE_NOTES[mode]) }, () => this.set({ mode }))));
     this.comparing = el("span", { class: "compare", hidden: true }, this.compare, this.modes);
     this.find = el("input", { id: "find", type: "search", placeholder: t("Find in this text"), "aria-label": t("Find in this text"), autocomplete: "off" });
-    this.find.addEventListener("input", () => { this.set({ find: this.find.value }); this.findNext(0); });
+    this.find.addEventListener("input", () => { this.set({ find: this.find.value }, { quiet: true }); this.findNext(0); });
     this.find.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); this.findNext(event.shiftKey ? -1 : 1); } });
     this.hits = el("output", { id: "hits", "aria-live": "polite" });
     this.take = el("details", { class: "menu", id: "take" }, el("summary", { class: "button" }, t("Take along")),
@@ -61,6 +62,7 @@ class View {
         el("div", { class: "strip" }, this.canvas, this.here)),
       this.columnsBox, this.live);
     put(this.root, this.problem, this.body, this.tip);
+    document.addEventListener("click", (event) => { if (!this.take.contains(event.target)) this.take.open = false; });
     this.holder.addEventListener("pointerover", (event) => this.point(event.target));
     this.holder.addEventListener("pointerleave", () => this.unpoint());
     this.holder.addEventListener("click", (event) => {
@@ -72,21 +74,19 @@ class View {
   // --- opening
   async open(sample, params) {
     const job = (this.job = {});
-    const next = { ...DEFAULTS };
-    for (const key of Object.keys(DEFAULTS)) if (params.has(key)) next[key] = params.get(key);
-    const same = this.sample === sample;
+    const next = stateOf(params);
+    const same = this.sample === sample && this.panes.length > 0;
     this.state = next;
     this.hidden = new Set(next.hide.split(".").filter((part) => PARTS.includes(part)));
     try {
-      if (!same || !this.panes.length) {
+      if (!same) {
         const data = await this.load(sample);
         if (this.job !== job) return;
         this.sample = sample;
         this.data = data;
-        this.others = this.catalog.sameText(sample);
-        this.labels = new Map(this.others.map((one, i) => [one, this.catalog.labels(this.others)[i]]));
         this.drawFacts();
       }
+      this.nameOthers();
       const other = next.with ? this.catalog.byName.get(next.with) : null;
       this.other = other && other !== sample && this.others.includes(other) ? { sample: other, data: await this.load(other) } : null;
       if (this.job !== job) return;
@@ -117,7 +117,33 @@ class View {
     return data;
   }
 
+  // Other samples of this text may have come to be known since it was opened. Says whether it must be
+  // opened again; else the text stays as it is, with whatever is marked in it.
+  learn() {
+    if (!this.panes.length) return false;
+    if (!this.known && this.sample.facts?.gold) return true; // to be marked
+    if (this.catalog.sameText(this.sample).length === this.others.length) return false;
+    const { with: name } = this.state, before = this.others;
+    this.nameOthers();
+    if (this.others.some((one) => one.name === name && !before.includes(one))) return true;
+    this.drawTools();
+    this.paint();
+    return false;
+  }
+
+  nameOthers() {
+    this.others = this.catalog.sameText(this.sample);
+    const labels = this.catalog.labels(this.others);
+    this.labels = new Map(this.others.map((one, i) => [one, labels[i]]));
+  }
+
+  leave() {
+    this.job = this.sample = null;
+    this.clear();
+  }
+
   clear() {
+    this.tip.hidden = true;
     for (const { heat } of this.panes) heat.close();
     this.panes = [];
     this.holder.replaceChildren();
@@ -142,6 +168,7 @@ class View {
     const { data, other, state } = this;
     const units = unitsOf(data.cells, data.numbers, data.tok ? state.unit : "tokens");
     const gold = this.goldUnits(units);
+    this.known = this.sample.facts !== null;
     const shown = [{ sample: this.sample, data }];
     if (other && state.mode === "beside") shown.push(other);
     this.clear();
@@ -158,6 +185,7 @@ class View {
     this.drawTools();
     this.paint();
     if (state.find) this.findNext(0, false);
+    if (state.token !== "") for (const { heat } of this.panes) heat.stand(heat.unitOf(Number(state.token)));
   }
 
   goldUnits(units) {
@@ -277,16 +305,21 @@ class View {
   }
 
   legend() {
-    const pane = this.panes[0];
-    const highest = highestOf(pane.values, pane.shown, this.state.scale);
-    const negative = pane.values.some((value, i) => pane.shown[i] && value < 0);
-    const ramp = el("span", { class: "ramp" });
-    for (let level = negative ? -STEPS : 0; level <= STEPS; level += 2) ramp.append(el("i", { class: CLASSES.get(level) }));
+    const pane = this.panes[0], { values, heat } = pane;
+    const ofPrompt = (i) => heat.units[i].part === "in";
+    const groups = this.state.norm === "apart" ? [[t("prompt"), (i) => pane.shown[i] && ofPrompt(i)], [t("generation"), (i) => pane.shown[i] && !ofPrompt(i)]] : [["", (i) => pane.shown[i]]];
+    const scales = groups.map(([name, has]) => {
+      const shown = pane.shown.map((_, i) => has(i));
+      const highest = highestOf(values, shown, this.state.scale), negative = values.some((value, i) => shown[i] && value < 0);
+      const ramp = el("span", { class: "ramp" });
+      for (let level = negative ? -STEPS : 0; level <= STEPS; level += 2) ramp.append(el("i", { class: CLASSES.get(level) }));
+      return el("div", { class: "scale" }, name ? el("small", {}, name) : null, el("span", {}, negative ? score4(-highest) : "0"), ramp, el("span", {}, score4(highest)));
+    });
     const notes = [t(SCALE_NOTES[this.state.scale]), Number(this.state.cut) > 0 ? t("below {0} of the highest nothing is coloured", percent(Number(this.state.cut))) : null];
     return el("section", { class: "box", id: "legend" }, el("h2", {}, t("Legend")),
-      el("div", { class: "scale" }, el("span", {}, negative ? score4(-highest) : "0"), ramp, el("span", {}, score4(highest))),
+      ...scales,
       el("small", {}, notes.filter(Boolean).join("; "), t(".")),
-      this.sample.facts?.gold ? el("small", {}, el("span", { class: "gold-key" }, t("gold")), " ", t("tokens that hold the answer, by the traces")) : null);
+      this.sample.facts?.gold?.gold.length ? el("small", {}, el("span", { class: "gold-key" }, t("gold")), " ", t("tokens that hold the answer, by the traces")) : null);
   }
 
   topList(pane, i) {
@@ -321,7 +354,7 @@ class View {
   recovery() {
     const gold = this.sample.facts?.gold;
     const row = this.data.vectors[this.vector];
-    if (!gold || !row) return [];
+    if (!gold?.gold.length || !row) return [];
     const tokens = { gold: expand(gold.gold), among: expand(gold.among) };
     return [el("section", { class: "box", id: "recovery" }, el("h2", {}, t("Recovery of gold tokens")),
       el("dl", {}, ...[5, 10, 20].flatMap((k) => [el("dt", {}, `Recovery@${k}%`), el("dd", {}, score3(recoveryAt(row, tokens, k / 100)))])))];
@@ -475,7 +508,7 @@ class View {
       return el("div", { class: i === this.vector ? "at" : null }, el("small", {}, i ? `hop ${i - 1}` : "attr"), el("b", {}, score4(sum)), el("small", {}, percent(data.mass[i] ? Math.abs(sum) / data.mass[i] : NaN)));
     });
     put(this.tip, ...(data.tok ? [tokenText(text)] : []), ...lines,
-      ...(data.hops.length ? [el("div", { class: "hops" }, ...all.slice(0, 14))] : [el("div", {}, el("small", {}, t("share of all")), el("b", {}, percent(data.mass[0] ? Math.abs(unitValues(data.attr, [{ start, stop }], "sum")[0]) / data.mass[0] : NaN)))]));
+      ...(data.hops.length ? [el("div", { class: "hops" }, ...all.slice(0, 14), all.length > 14 ? el("small", {}, t("and {0} more", all.length - 14)) : null)] : [el("div", {}, el("small", {}, t("share of all")), el("b", {}, percent(data.mass[0] ? Math.abs(unitValues(data.attr, [{ start, stop }], "sum")[0]) / data.mass[0] : NaN)))]));
     for (const other of this.panes) if (other !== pane) other.heat.spans[other.heat.unitOf(start)]?.setAttribute("data-twin", "");
     const box = pane.heat.spans[unit].getClientRects()[0], size = this.tip.getBoundingClientRect();
     if (!box) return;
@@ -522,6 +555,7 @@ class View {
 
   key({ key }) {
     const { state } = this, most = this.vectors.children.length;
+    if (key === "Escape") { this.take.open = false; this.unpoint(); }
     const move = (by) => { const next = this.vector + by; if (next >= 0 && next < most) this.set({ v: next ? String(next - 1) : "attr" }); };
     if (key === "a") this.set({ v: "attr" });
     else if (/^[0-9]$/.test(key)) { if (Number(key) + 1 < most) this.set({ v: key }); }
@@ -539,6 +573,19 @@ class View {
     }
     return false;
   }
+}
+
+// What the address says is chosen; what it cannot mean is left out.
+function stateOf(params) {
+  const state = { ...DEFAULTS };
+  const fits = { v: /^(attr|\d{1,4})$/, cut: /^[01](\.\d+)?$/, token: /^\d*$/ };
+  const among = { scale: SCALES, norm: Object.keys(NORM_NOTES), unit: UNITS, agg: AGGREGATES, mode: Object.keys(MODE_NOTES) };
+  for (const key of Object.keys(DEFAULTS)) {
+    const value = params.get(key);
+    if (value === null || (fits[key] && !fits[key].test(value)) || (among[key] && !among[key].includes(value))) continue;
+    state[key] = value;
+  }
+  return state;
 }
 
 const SCALE_NOTES = {

@@ -8,10 +8,11 @@ const exp2proc = {}; // what scripts of a folder call
 // Beside the page: `data/` holds scripts, because a page opened from a folder may load nothing else.
 // A text is there once, whatever the number of its samples.
 class FolderSource {
-  waiting = new Map();
+  given = new Map();
+  loading = new Map(); // who asks for what is being loaded waits for the same
 
   constructor() {
-    exp2proc.put = (id, base64) => this.waiting.get(id)?.(blobOf(base64));
+    exp2proc.put = (id, base64) => this.given.set(id, base64);
   }
 
   async read(catalog) {
@@ -28,13 +29,20 @@ class FolderSource {
     });
   }
 
-  async blob(id) {
-    let found = null;
-    this.waiting.set(id, (blob) => { found = blob; });
+  blob(id) {
+    if (!this.loading.has(id)) this.loading.set(id, this.fetched(id).finally(() => this.loading.delete(id)));
+    return this.loading.get(id);
+  }
+
+  async fetched(id) {
     await this.load(id);
-    this.waiting.delete(id);
-    if (!found) throw new FormatError(t("data/{0}.js is damaged", id));
-    return found;
+    const base64 = this.given.get(id);
+    this.given.delete(id);
+    try {
+      return blobOf(base64);
+    } catch {
+      throw new FormatError(t("data/{0}.js is damaged", id));
+    }
   }
 
   async arrays(sample) {
@@ -52,7 +60,8 @@ class FolderSource {
   }
 }
 
-const blobOf = (base64) => new Blob([Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))]);
+// Throws when it is no text or no base64.
+const blobOf = (base64) => new Blob([Uint8Array.from(atob(base64.trim()), (char) => char.charCodeAt(0))]);
 
 // `exp2proc view`: the list comes line by line while it is made, samples as the npz files they are.
 class ServerSource {
@@ -111,19 +120,20 @@ class FilesSource {
     const { runs, samples } = groupRuns(found);
     catalog.add({ scores: SCORE_KEYS, runs, samples });
     this.seen = new Set();
-    for (let at = 0; at < samples.length; at += 32) {
-      const message = { facts: [], failed: [] };
-      await Promise.all(samples.slice(at, at + 32).map(async (_, i) => {
-        try {
-          message.facts.push(await this.facts(at + i, catalog));
-        } catch (error) {
-          message.failed.push([at + i, why(error)]);
-        }
-      }));
-      message.facts.sort((a, b) => a[0] - b[0]);
+    let message = { facts: [], failed: [] }, told = performance.now();
+    // One after the other: many bombs at once would be more than memory holds.
+    for (let at = 0; at < samples.length; at++) {
+      try {
+        message.facts.push(await this.facts(at, catalog.samples[at]));
+      } catch (error) {
+        message.failed.push([at, why(error)]);
+      }
+      if (performance.now() - told < 200) continue;
       catalog.add(message);
+      message = { facts: [], failed: [] };
+      told = performance.now();
     }
-    catalog.add({ done: true });
+    catalog.add({ ...message, done: true });
     if (unread.length) throw new FormatError(unread.join("; "));
   }
 
@@ -138,18 +148,14 @@ class FilesSource {
     }
   }
 
-  async facts(at, catalog) {
+  // Everything is read, so that what is damaged is told in the list.
+  async facts(at, { run, file }) {
     const blob = await this.blobs[at]();
-    const arrays = await readNpz(blob, ["attr", "hop", "span_in", "span_cot", "span_out", ...SCORE_KEYS.map(({ key }) => key)]);
-    const { attr, hops, spans, scores } = sampleOf(arrays, SCORE_KEYS.map(({ key }) => key));
-    const tok = (await zipEntries(blob)).find(({ name }) => name === "tok.npy");
-    const text = tok ? `${tok.size}-${tok.crc}` : `-${catalog.samples[at].run.path} ${catalog.samples[at].run.model} ${catalog.samples[at].file} ${attr.length} ${Object.values(spans)}`;
-    let snippet = "";
-    if (tok && !this.seen.has(text)) {
-      this.seen.add(text);
-      const pieces = (await readNpz(blob, ["tok"])).tok.value;
-      snippet = snippetOf(pieces);
-    }
+    const { attr, hops, tok, spans, scores } = sampleOf(await readNpz(blob), SCORE_KEYS.map(({ key }) => key));
+    const entry = tok && (await zipEntries(blob)).find(({ name }) => name === "tok.npy");
+    const text = entry ? `${tok.length}-${entry.size}-${entry.crc}` : `-${run.path} ${run.model} ${file} ${attr.length} ${Object.values(spans)}`;
+    const snippet = tok && !this.seen.has(text) ? snippetOf(tok) : "";
+    this.seen.add(text);
     return [at, text, attr.length, hops.length, sharesOf(attr, partNumbers(attr.length, spans)), scores, snippet, this.gold[at]];
   }
 
@@ -197,37 +203,53 @@ const methodOf = (tag) => tag.split(/_(?=n\d+(?:_|$)|neg[a-z]+(?:_|$)|norm[a-z]+
 // root of an export, whose name is none of the three.
 const HOUSE = new Set(["output", "proc", "proc_1", "data", "traces"]);
 function namesOf(path) {
+  const behind = (names, fits) => Math.max(0, ...names.map((name, at) => (fits(name, at) ? at + 1 : 0)));
+  const isFile = (name) => name.endsWith(".jsonl");
   let names = path.split("/").slice(0, -1);
-  const behind = Math.max(...names.map((name, at) => (HOUSE.has(name) ? at + 1 : 0)), 0);
-  const end = Math.max(...names.map((name, at) => (/\.jsonl$/.test(name) ? at + 1 : 0)), 0);
-  // `data` also stands in the path of a dataset, exp/exp2/data/math.jsonl
-  if (behind && !(end > behind && names.includes("traces"))) names = names.slice(end > behind && names[behind - 1] === "data" ? names.indexOf("output") + 1 : behind);
+  const house = behind(names, (name) => HOUSE.has(name)), end = behind(names, isFile);
+  if (end > house && names[house - 1] === "data") {
+    // this `data` is of the dataset's path, exp/exp2/data/math.jsonl
+    const root = behind(names.slice(0, house - 1), (name) => HOUSE.has(name));
+    names = names.slice(root || Math.max(0, behind(names, (name, at) => name === "exp" && names[at + 1] === "exp2") - 1));
+  } else if (house) names = names.slice(house);
   else if (names.length > 3) names = names.slice(1);
   const tag = names.pop() ?? "";
-  const jsonl = Math.max(...names.map((name, at) => (/\.jsonl$/.test(name) ? at + 1 : 0)), 0);
-  const cut = jsonl || (names.length === 3 ? 1 : names.length - 1);
+  const cut = behind(names, isFile) || (names.length === 3 ? 1 : names.length - 1);
   if (names.length < 2) return { dataset: "", model: names[0] ?? "", tag };
   return { dataset: names.slice(0, cut).join("/"), model: names.slice(cut).join("/"), tag };
 }
 
-// What was dropped, folders with all that is in them.
+// What was dropped, folders with all that is in them. Chromium reads folders by handles only, where
+// the page is a file; other browsers have entries. Both must be asked for before anything is awaited.
 async function droppedFiles(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return [...transfer.files].map((file) => ({ path: file.name, blob: file }));
+  const items = [...transfer.items].filter(({ kind }) => kind === "file");
+  const plain = [...transfer.files].map((file) => ({ path: file.name, blob: file }));
+  const entries = items.map((item) => item.webkitGetAsEntry?.());
+  if (!entries.some((entry) => entry?.isDirectory)) return plain;
   const files = [];
-  const walk = async (entry, above) => {
-    const path = above + entry.name;
-    if (entry.isFile) {
-      files.push({ path, blob: await new Promise((done, fail) => entry.file(done, fail)) });
-      return;
-    }
-    const reader = entry.createReader();
-    for (;;) {
-      const some = await new Promise((done, fail) => reader.readEntries(done, fail));
-      if (!some.length) return;
-      for (const one of some) await walk(one, `${path}/`);
-    }
-  };
-  for (const entry of entries) await walk(entry, "");
+  if (!items[0].getAsFileSystemHandle) {
+    for (const entry of entries) await walkEntry(entry, "", files);
+    return files;
+  }
+  for (const handle of await Promise.all(items.map((item) => item.getAsFileSystemHandle()))) await walkHandle(handle, "", files);
   return files;
+}
+
+async function walkHandle(handle, above, files) {
+  const path = above + handle.name;
+  if (handle.kind === "file") files.push({ path, blob: await handle.getFile() });
+  else for await (const one of handle.values()) await walkHandle(one, `${path}/`, files);
+}
+
+async function walkEntry(entry, above, files) {
+  const path = above + entry.name;
+  const asked = (act) => new Promise((done, fail) => act(done, fail));
+  if (entry.isFile) {
+    files.push({ path, blob: await asked((done, fail) => entry.file(done, fail)) });
+    return;
+  }
+  const reader = entry.createReader();
+  for (let some; (some = await asked((done, fail) => reader.readEntries(done, fail))).length;) {
+    for (const one of some) await walkEntry(one, `${path}/`, files);
+  }
 }

@@ -39,10 +39,10 @@ async function copy(text) {
   tell(t("Copied."));
 }
 
-// Cells that a spreadsheet would take for a formula are made text.
+// Cells that a spreadsheet would take for a formula are made text, those with wide signs too.
 const csvCell = (value) => {
   const text = value === null ? "" : String(value);
-  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = typeof value === "string" && /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 };
 
@@ -176,7 +176,7 @@ function asSvg(view) {
 function asPng(view) {
   const { boxes, height } = figureBoxes(view), colours = themeColours();
   const wide = WIDE + 2 * MARGIN, scale = Math.min(2, 16_000 / height);
-  const canvas = el("canvas", { width: Math.ceil(wide * scale), height: Math.ceil(height * scale) });
+  const canvas = el("canvas", { width: Math.floor(wide * scale), height: Math.floor(height * scale) });
   const pen = canvas.getContext("2d");
   pen.scale(scale, scale);
   pen.fillStyle = colours.paper;

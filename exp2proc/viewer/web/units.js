@@ -33,14 +33,15 @@ function borders(text, kind) {
   // Line by line: a sentence does not go over an empty line, and the segmenter takes long texts slowly.
   let from = 0;
   for (const line of text.split(/(?<=\n)/)) {
-    for (const { segment, index } of segmenter.segment(line)) ends.add(from + index + segment.length);
+    for (const { segment, index } of segmenter.segment(line)) ends.add(from + index + (kind === "words" ? segment.length : segment.replace(BLANKS, "").length));
     from += line.length;
   }
   if (kind === "words") dropBlankEnds(text, ends);
   return ends;
 }
 
-// A space belongs to the word after it, as tokenizers have it: " two" is one unit.
+// A space belongs to the word or sentence after it, as tokenizers have it: " two" is one unit.
+const BLANKS = /[^\S\n]+$/;
 function dropBlankEnds(text, ends) {
   for (const end of [...ends]) if (/[^\S\n]/.test(text[end - 1]) && /\S/.test(text[end] ?? "")) ends.delete(end);
 }

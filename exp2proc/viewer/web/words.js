@@ -40,6 +40,7 @@ const ZH = {
   "tokens {0}–{1}": "token {0}–{1}", "token {0}": "token {0}", "blank": "空白", "and {0} more": "另有 {0} 个", "share of all": "占全部的份额", "vector": "向量", "shares": "份额", "not found": "未找到",
   "colours are linear in the weight": "颜色与权重成线性", "colours are logarithmic, over three decades": "颜色为对数，跨三个数量级", "colours are by rank": "颜色按排名",
   "colours are linear up to the 99.5th percentile; above it all are the same": "颜色线性到第 99.5 百分位，其上相同",
+  "prompt": "prompt", "generation": "生成",
   "prompt and generation normalised together": "prompt 与生成一起归一化", "prompt and generation normalised apart": "prompt 与生成分开归一化",
   "the two side by side (d)": "两者并排 (d)", "this one minus the other, of shares (d)": "本方法减另一方法，按份额 (d)",
   "tokens, read with the arrow keys": "token，用方向键逐个朗读",
@@ -51,12 +52,12 @@ const ZH = {
   "show or hide input, CoT, output, rest": "显示或隐藏输入、CoT、输出、其余", "the next method beside this one": "并排显示下一种方法", "side by side, or the difference": "并排，或差值", "find in this text": "在本文中查找",
   "all samples": "所有样本", "dark or light": "深色或浅色", "English or Chinese": "英文或中文", "this list": "本列表",
   "{0} is not here.": "这里没有 {0}。", "Drop samples here": "把样本拖到这里", "npz files, a folder of them, or a zip. Nothing leaves this machine.": "npz 文件、文件夹或 zip。数据不会离开本机。",
-  "Choose files": "选择文件", "Choose a folder": "选择文件夹", "There is no sample in what was given.": "给出的内容里没有样本。", "This browser is too old: use one of 2023 or later.": "浏览器太旧：请用 2023 年或更新的版本。",
+  "Choose files": "选择文件", "What was dropped cannot be read ({0}): choose it instead.": "无法读取拖入的内容 ({0})：请改用选择。", "To show other files, load this page again.": "要显示其他文件，请重新加载本页。", "Choose a folder": "选择文件夹", "There is no sample in what was given.": "给出的内容里没有样本。", "This browser is too old: use one of 2023 or later.": "浏览器太旧：请用 2023 年或更新的版本。",
   "Keys": "按键", "Close": "关闭", "Keys (?)": "按键 (?)", "Dark or light (t)": "深色或浅色 (t)", "English or Chinese (l)": "英文或中文 (l)", "Previous sample (←)": "上一个样本 (←)", "Next sample (→)": "下一个样本 (→)", "All samples (g)": "所有样本 (g)",
   "it is no zip archive": "不是 zip 文件", "its zip directory is damaged": "zip 目录已损坏", "it inflates to {0} bytes, which is too much": "解压后有 {0} 字节，太大", "it is encrypted": "已加密", "it is cut": "不完整",
   "it is packed in a way that browsers do not know": "压缩方式浏览器不支持", "it holds more than it says": "内容比声明的多", "it is damaged": "已损坏", "it holds something that is no array": "其中有不是数组的内容",
   "it holds an array that cannot be read": "其中有无法读取的数组", "it holds text that is none": "其中有不是文本的内容", "it inflates to more than a sample does": "解压后比任何样本都大", "{0} is damaged: its checksum is another": "{0} 已损坏：校验和不符",
-  "it is no sample: {0} is missing": "不是样本：缺少 {0}", "it is no sample: {0} is outside of its tokens": "不是样本：{0} 超出 token 范围", "it is no sample: {0} and {1} differ in length": "不是样本：{0} 与 {1} 长度不同",
+  "it is no sample: {0} is missing": "不是样本：缺少 {0}", "it is no sample: {0} is no number": "不是样本：{0} 不是数值", "it is no sample: {0} is outside of its tokens": "不是样本：{0} 超出 token 范围", "it is no sample: {0} and {1} differ in length": "不是样本：{0} 与 {1} 长度不同",
   "data/{0}.js cannot be loaded": "无法加载 data/{0}.js", "data/{0}.js is damaged": "data/{0}.js 已损坏", "the server does not answer": "服务器没有响应", "it cannot be read ({0})": "无法读取 ({0})",
 };
 

@@ -1,0 +1,23 @@
+"""A browser for all tests of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.browser import chromium, console
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with chromium(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+@pytest.fixture
+def browser(driver: Any) -> Iterator[Any]:
+    """A browser whose console must be empty at the end of each test."""
+    yield driver
+    assert console(driver) == []
+    driver.get("about:blank")
