@@ -281,7 +281,10 @@ def test_hostile_files_are_told_and_nothing_breaks(
     browser = give(*sorted(tmp_path.glob("*.npz")), *sorted(tmp_path.glob("*.zip")))
     told = failed(browser)
     inside = {name for name in told if "/" in name}
-    assert {name.rsplit("/", 1)[-1] for name in inside} == {*(f"{n}.npz" for n in range(5)), "z.npz"}
+    assert {name.rsplit("/", 1)[-1] for name in inside} == {
+        *(f"{n}.npz" for n in range(5)),
+        "z.npz",
+    }
     assert told.keys() - inside == expected
     assert not any("cannot be read (" in reason for reason in told.values()), told
     assert told["encrypted.npz"] == "it is encrypted"

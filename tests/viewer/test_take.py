@@ -8,7 +8,7 @@ import io
 import json
 import struct
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,34 @@ from exp2proc.viewer.site import build_gallery
 pytestmark = pytest.mark.browser
 
 TOK = [
-    *("=1+1", "+a", "-b", "@c", "＝d", "\tx", 'quo"te', "com,ma", "line\nbreak", "\r", "日本", "🍎", "🍎"),
-    *("🍎", " |pipe|", "`tick`", "**star**", " <b>", "\x00.", "\x1b[31m", "مرحبا", " ", "", "&amp;"),
+    *(
+        "=1+1",
+        "+a",
+        "-b",
+        "@c",
+        "＝d",
+        "\tx",
+        'quo"te',
+        "com,ma",
+        "line\nbreak",
+        "\r",
+        "日本",
+        "🍎",
+        "🍎",
+    ),
+    *(
+        "🍎",
+        " |pipe|",
+        "`tick`",
+        "**star**",
+        " <b>",
+        "\x00.",
+        "\x1b[31m",
+        "مرحبا",
+        " ",
+        "",
+        "&amp;",
+    ),
 ]
 NAME = "math/m/ifr_both_n2_1ex/ex_000000.npz"
 _rng = np.random.default_rng(2)
@@ -42,7 +68,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_export(
         root / NAME, TOK, attr=attr.tolist(), hop=_rng.normal(size=(2, count)).tolist(), spans=spans
     )
-    write_export(root / "math/m/attnlrp_1ex/ex_000000.npz", TOK, attr=attr[::-1].tolist(), spans=spans)
+    write_export(
+        root / "math/m/attnlrp_1ex/ex_000000.npz", TOK, attr=attr[::-1].tolist(), spans=spans
+    )
     long = [word for n in range(4000) for word in (f" word{n}", "\n" if n % 9 == 0 else ",")]
     write_export(root / "long/m/ifr_n1_1ex/ex_000000.npz", long)
     return root
@@ -63,8 +91,8 @@ def taken(browser: Any, site: Path) -> Callable[..., Any]:
         return browser.execute_async_script(
             "const done = arguments[0], make = URL.createObjectURL;"
             "URL.createObjectURL = (blob) => { URL.createObjectURL = make;"
-            " const reader = new FileReader(); reader.onload = () => done([blob.type, reader.result]);"
-            " reader.readAsDataURL(blob); return 'data:,'; };"
+            " const reader = new FileReader(); reader.readAsDataURL(blob);"
+            " reader.onload = () => done([blob.type, reader.result]); return 'data:,'; };"
             f"document.querySelector('[data-take={call}]').click();"
         )
 
@@ -171,7 +199,8 @@ def test_copying_where_there_is_no_clipboard(browser: Any, site: Path) -> None:
     visit(browser, site, NAME)
     browser.execute_script(
         "navigator.clipboard.writeText = () => Promise.reject(new Error('no'));"
-        "document.addEventListener('copy', () => { window.copied = String(document.activeElement.value); })"
+        "document.addEventListener('copy', () => {"
+        " window.copied = String(document.activeElement.value); })"
     )
     one_of(browser, "#take summary").click()
     one_of(browser, "[data-take=link]").click()
@@ -196,7 +225,7 @@ def test_paper_has_no_tools(browser: Any, site: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def gold_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+def gold_site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The demo with gold tokens in the traces of one of its runs."""
     root = tmp_path_factory.mktemp("gold")
     tree = write_tree(root / "demo", samples=2)
@@ -216,14 +245,16 @@ def gold_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, 
     )
     built = build_gallery(tree.out / "needles", root / "site", against=tree.traces)
     assert built.gold == 2
-    yield built.index, next(tree.out.glob("needles/*/ifr_in_all_gen*/ex_000000.npz"))
+    return built.index, next(tree.out.glob("needles/*/ifr_in_all_gen*/ex_000000.npz"))
 
 
 def test_gold_tokens_are_marked_and_recovered(browser: Any, gold_site: tuple[Path, Path]) -> None:
     index, path = gold_site
     sample = exp2proc.load_sample(path)
     visit(browser, index, "/".join(path.parts[-4:]))
-    script = "[...document.querySelectorAll('.run > span')].map((s) => s.dataset.gold !== undefined)"
+    script = (
+        "[...document.querySelectorAll('.run > span')].map((s) => s.dataset.gold !== undefined)"
+    )
     marked = ask(browser, script)
     if len(marked) == len(sample.attr):
         assert [at for at, one in enumerate(marked) if one] == [2, 3, 4, 9]
@@ -234,8 +265,16 @@ def test_gold_tokens_are_marked_and_recovered(browser: Any, gold_site: tuple[Pat
         scores = sample.scores_of(hop)[among]
         told = [float(node.text) for node in all_of(browser, "#recovery dd")]
         for share, found in zip((0.05, 0.1, 0.2), told, strict=True):
-            top = among[np.argsort(-scores, kind="stable")[: max(1, int(np.ceil(share * len(among))))]]
+            top = among[
+                np.argsort(-scores, kind="stable")[: max(1, int(np.ceil(share * len(among))))]
+            ]
             assert found == pytest.approx(len(np.intersect1d(top, [2, 3, 4, 9])) / 4, abs=6e-4)
-    other = next(name for name in ask(browser, "[...document.querySelectorAll('#compare option')].map((o) => o.value)") if "attnlrp" in name)
+    other = next(
+        name
+        for name in ask(
+            browser, "[...document.querySelectorAll('#compare option')].map((o) => o.value)"
+        )
+        if "attnlrp" in name
+    )
     visit(browser, index, other)
     assert not all_of(browser, "#recovery")
