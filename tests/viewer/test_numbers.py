@@ -402,6 +402,22 @@ def test_rank_correlation_and_overlap(page: Any) -> None:
     assert ask(page, "overlap([1, 0, 0], [0, 0, 2], [true, true, true], 5)") == [0, 1]
 
 
+def test_the_strongest(page: Any) -> None:
+    rows = [
+        _rng.normal(size=300),
+        _rng.integers(-3, 4, 300).astype(float),
+        np.zeros(4),
+        np.zeros(0),
+    ]
+    for row in rows:
+        shown = _rng.random(len(row)) < 0.8
+        size = np.where(shown, np.abs(row), 0)
+        for most in (1, 20, 1000):
+            expected = [int(at) for at in np.argsort(-size, kind="stable")[:most] if size[at] > 0]
+            script = "strongest(arguments[0], arguments[1], arguments[2])"
+            assert ask(page, script, row.tolist(), shown.tolist(), most) == expected
+
+
 # --- names
 
 PATHS = [

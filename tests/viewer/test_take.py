@@ -8,7 +8,7 @@ import io
 import json
 import struct
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +91,8 @@ def taken(browser: Any, site: Path) -> Callable[..., Any]:
         return browser.execute_async_script(
             "const done = arguments[0], make = URL.createObjectURL;"
             "URL.createObjectURL = (blob) => { URL.createObjectURL = make;"
-            " const reader = new FileReader(); reader.onload = () => done([blob.type, reader.result]);"
-            " reader.readAsDataURL(blob); return 'data:,'; };"
+            " const reader = new FileReader(); reader.readAsDataURL(blob);"
+            " reader.onload = () => done([blob.type, reader.result]); return 'data:,'; };"
             f"document.querySelector('[data-take={call}]').click();"
         )
 
@@ -199,7 +199,8 @@ def test_copying_where_there_is_no_clipboard(browser: Any, site: Path) -> None:
     visit(browser, site, NAME)
     browser.execute_script(
         "navigator.clipboard.writeText = () => Promise.reject(new Error('no'));"
-        "document.addEventListener('copy', () => { window.copied = String(document.activeElement.value); })"
+        "document.addEventListener('copy', () => {"
+        " window.copied = String(document.activeElement.value); })"
     )
     one_of(browser, "#take summary").click()
     one_of(browser, "[data-take=link]").click()
@@ -224,7 +225,7 @@ def test_paper_has_no_tools(browser: Any, site: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def gold_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+def gold_site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The demo with gold tokens in the traces of one of its runs."""
     root = tmp_path_factory.mktemp("gold")
     tree = write_tree(root / "demo", samples=2)
@@ -244,7 +245,7 @@ def gold_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, 
     )
     built = build_gallery(tree.out / "needles", root / "site", against=tree.traces)
     assert built.gold == 2
-    yield built.index, next(tree.out.glob("needles/*/ifr_in_all_gen*/ex_000000.npz"))
+    return built.index, next(tree.out.glob("needles/*/ifr_in_all_gen*/ex_000000.npz"))
 
 
 def test_gold_tokens_are_marked_and_recovered(browser: Any, gold_site: tuple[Path, Path]) -> None:

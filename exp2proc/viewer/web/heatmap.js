@@ -11,6 +11,7 @@ class Heatmap {
   constructor(root, units, name, marks) {
     this.root = root;
     this.units = units;
+    this.marks = marks; // units that hold the answer
     this.spans = [];
     this.runs = [];
     this.sections = [];

@@ -220,6 +220,7 @@ class List {
     this.none.hidden = this.found.length > 0 || !this.catalog.complete;
     this.markRun();
     this.window();
+    this.onfound?.();
   }
 
   // Whole texts, read one after the other and kept as far as memory is reasonable. Texts that come to

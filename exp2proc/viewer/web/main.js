@@ -53,6 +53,7 @@ class Page {
     this.sample = null; // the one that the address names
     this.list.address = (sample) => `#${this.paramsOf(sample)}`;
     this.list.onchange = () => address.change(this.listParams(), false);
+    this.list.onfound = () => this.steps();
     this.view = new View($("view"), catalog, source, this.list);
     this.view.onaddress = () => { const params = this.listParams(); this.view.keep(params); address.change(params, false); };
     this.view.onchange = () => { this.view.onaddress(); this.route(); };
@@ -130,10 +131,7 @@ class Page {
   // More samples are known.
   learn() {
     if (this.waits) this.route();
-    else if (this.sample) {
-      this.crumbs();
-      if (this.view.learn()) this.route();
-    }
+    else if (this.sample && this.view.learn()) this.route();
   }
 
   crumbs() {
@@ -143,7 +141,11 @@ class Page {
     if (!sample) return;
     const { run, file } = sample;
     box.append(el("span", { title: run.path || null }, run.shown.dataset), el("span", {}, run.shown.model), el("span", { title: run.tag }, run.shown.method), el("span", {}, el("b", {}, file)));
-    const [before, after] = this.list.neighbours(sample);
+    this.steps();
+  }
+
+  steps() {
+    const [before, after] = this.sample ? this.list.neighbours(this.sample) : [null, null];
     $("prev").disabled = !before;
     $("next").disabled = !after;
   }

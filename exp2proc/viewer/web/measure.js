@@ -110,11 +110,15 @@ function upper(sorted, value) {
   return low;
 }
 
-// Units by |value|, the strongest first, ties in order; those of value 0 are left out.
-function strongest(values, shown) {
+// The `most` units of highest |value|, the strongest first, ties in order; those of value 0 are left
+// out. Only what may be among them is put in order: a number is quick to sort, a unit is not.
+function strongest(values, shown, most) {
+  const sizes = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) if (shown[i]) sizes[i] = Math.abs(values[i]);
+  const least = Float64Array.from(sizes).sort()[Math.max(0, sizes.length - most)];
   const order = [];
-  for (let i = 0; i < values.length; i++) if (shown[i] && values[i] !== 0) order.push(i);
-  return order.sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]) || a - b);
+  for (let i = 0; i < sizes.length; i++) if (sizes[i] > 0 && sizes[i] >= least) order.push(i);
+  return order.sort((a, b) => sizes[b] - sizes[a] || a - b).slice(0, most);
 }
 
 // Ranks from 1, ties with the mean of theirs.
@@ -144,7 +148,7 @@ function rankCorrelation(a, b) {
 
 // How many of the k strongest of both are the same, and how many there could be.
 function overlap(a, b, shown, k) {
-  const first = strongest(a, shown).slice(0, k), second = new Set(strongest(b, shown).slice(0, k));
+  const first = strongest(a, shown, k), second = new Set(strongest(b, shown, k));
   return [first.filter((unit) => second.has(unit)).length, Math.min(k, Math.max(first.length, second.size))];
 }
 

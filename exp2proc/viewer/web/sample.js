@@ -80,6 +80,7 @@ class View {
     this.hidden = new Set(next.hide.split(".").filter((part) => PARTS.includes(part)));
     try {
       if (!same) {
+        if (!this.panes.length) this.body.hidden = true; // nothing to see yet
         const data = await this.load(sample);
         if (this.job !== job) return;
         this.sample = sample;
@@ -323,14 +324,14 @@ class View {
   }
 
   topList(pane, i) {
-    const order = strongest(pane.values, pane.shown).slice(0, TOP);
+    const order = strongest(pane.values, pane.shown, TOP);
     const highest = Math.abs(pane.values[order[0]] ?? 1) || 1;
     const title = this.panes.length > 1 ? t("Strongest of {0}", this.labels.get(pane.sample)) : t(this.state.unit === "tokens" ? "Strongest tokens" : "Strongest units");
     return el("section", { class: "box" }, el("h2", {}, title), order.length ? el("ol", { class: "top", id: i ? "top-other" : "top" }, ...order.map((unit) => {
       const { start, text, part } = pane.heat.units[unit];
       const bar = el("i", { class: `fill-${part}` });
       bar.style.width = `${Math.max(2, (100 * Math.abs(pane.values[unit])) / highest)}%`;
-      const gold = pane.heat.spans[unit].dataset.gold !== undefined;
+      const gold = pane.heat.marks.has(unit);
       const made = button("", { "data-token": start, class: gold ? "gold" : null }, () => this.goTo(start));
       made.append(el("small", {}, String(start)), tokenText(text), el("small", { class: "part-name" }, t(TITLES[part])), el("b", {}, score4(pane.values[unit])), bar);
       return el("li", {}, made);
@@ -394,7 +395,7 @@ class View {
       for (let x = from; x < to && x < width; x++) {
         if (Math.abs(pane.levels[i]) > Math.abs(peaks[x])) peaks[x] = pane.levels[i];
         parts[x] = part;
-        if (pane.heat.spans[i].dataset.gold !== undefined) gold[x] = 1;
+        if (pane.heat.marks.has(i)) gold[x] = 1;
       }
     });
     for (let x = 0; x < width; x++) {

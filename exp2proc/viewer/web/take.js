@@ -69,7 +69,7 @@ function asJson(view) {
 
 function asMarkdown(view) {
   const pane = view.panes[0];
-  const order = strongest(pane.values, pane.shown).slice(0, TOP);
+  const order = strongest(pane.values, pane.shown, TOP);
   const cell = (text) => oneLine(text).replaceAll("|", "\\|").replaceAll("`", "ˋ");
   const strong = new Set(order);
   const text = pane.heat.units.map(({ text: one }, i) => {
