@@ -67,6 +67,34 @@ def test_there_and_back_as_a_library(out: Path, tmp_path: Path) -> None:
     assert assert_same_tree(tmp_path / "back", out) == 5
 
 
+def test_the_same_bytes_every_time(out: Path, tmp_path: Path) -> None:
+    """From samples in memory, and from files whose pieces come again with each method."""
+    for method in ("attnlrp", "ifr_in_all_gen"):
+        run = out / RUN.replace("ifr_n1", f"{method}_n1")
+        write_export(run / "ex_000000.npz", [" a", "🍎", "🍎", "", "\x00b"], hop=[[1, 2, 3, 4, 5]])
+        write_export(run / "ex_000003.npz", ["x", "y"], attr=[NAN, 0])
+    content = packed(out).read_bytes()
+    assert packed_anew(out, tmp_path / "again.parquet") == content
+    assert pack(exp2proc.iter_samples(out), tmp_path / "library.parquet") == 9
+    assert (tmp_path / "library.parquet").read_bytes() == content
+    assert run_cli("unpack", tmp_path / "again.parquet", "-o", tmp_path / "back").returncode == 0
+    assert assert_same_tree(tmp_path / "back", out) == 9
+
+
+def packed_anew(out: Path, path: Path) -> bytes:
+    assert run_cli("pack", out, "-o", path, fresh=True).returncode == 0
+    return path.read_bytes()
+
+
+def test_pieces_that_utf_8_cannot_spell(out: Path, tmp_path: Path) -> None:
+    write_export(out / RUN / "ex_000005.npz", ["a", "\ud800"])
+    done = run_cli("pack", out, "-o", tmp_path / "x.parquet")
+    assert (done.returncode, (tmp_path / "x.parquet").exists()) == (2, False)
+    assert "ex_000005.npz: a token piece is not valid Unicode" in done.stderr
+    with pytest.raises(exp2proc.Exp2procError, match="not valid Unicode"):
+        pack(exp2proc.iter_samples(out), tmp_path / "x.parquet")
+
+
 def test_without_a_sample_there_is_no_file(tmp_path: Path) -> None:
     assert pack(iter(()), tmp_path / "samples.parquet") == 0
     assert list(tmp_path.iterdir()) == []
