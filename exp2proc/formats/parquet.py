@@ -9,6 +9,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -132,6 +133,8 @@ def loader() -> Loader[Strings]:
 class ParquetWriter:
     """Writes samples to a Parquet file, row group by row group. A context manager.
 
+    While a group is written the samples of the next may be read: compression lets Python go on.
+
     Attributes:
         written: samples so far.
         records: what they were made from, by run: plain data for the metadata, set before the end.
@@ -147,6 +150,8 @@ class ParquetWriter:
         self._writer = self._pq.ParquetWriter(
             stream, self._schema, compression="zstd", use_dictionary=_WORDS
         )
+        self._thread = ThreadPoolExecutor(1)
+        self._under_way: Future[Any] | None = None
         self._rows: list[dict[str, Any]] = []
         self._tokens = 0
         self._bytes = 0
@@ -158,10 +163,14 @@ class ParquetWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._flush()
-            self._writer.add_key_value_metadata(self._metadata())
-        self._writer.close()
+        try:
+            if kind is None:
+                self._flush()
+                self._settle()
+                self._writer.add_key_value_metadata(self._metadata())
+        finally:
+            self._thread.shutdown()
+            self._writer.close()
 
     def add(self, sample: Sample, pieces: Strings | None = None) -> None:
         """Append one sample; its `source` must be set.
@@ -196,9 +205,21 @@ class ParquetWriter:
             else pa.array([row[field.name] for row in self._rows], field.type)
             for field in self._schema
         ]
-        self._writer.write_table(pa.table(columns, schema=self._schema))
+        table = pa.table(columns, schema=self._schema)
         self._rows.clear()
         self._tokens = self._bytes = 0
+        self._settle()
+        try:
+            self._under_way = self._thread.submit(self._writer.write_table, table)
+        except RuntimeError:  # there may be no more threads
+            self._thread.shutdown(cancel_futures=True)
+            self._writer.write_table(table)
+
+    def _settle(self) -> None:
+        """Wait for the group that is being written. Raises what that raised."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
 
     def _metadata(self) -> dict[str, str]:
         about = {
