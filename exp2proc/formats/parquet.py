@@ -218,8 +218,11 @@ class ParquetWriter:
     def _settle(self) -> None:
         """Wait for the group that is being written. Raises what that raised."""
         under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            under_way.result()
+        try:
+            if under_way is not None:
+                under_way.result()
+        finally:
+            del under_way  # what it raised holds this frame: in a circle nobody would close files
 
     def _metadata(self) -> dict[str, str]:
         about = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -371,6 +372,27 @@ def test_memory_stays_flat_with_long_pieces(tmp_path: Path) -> None:
         peaks.append(both)
     for few, many in zip(*peaks, strict=True):
         assert many < 1.3 * few, peaks
+
+
+@pytest.mark.parametrize("samples", [5, 2100])
+def test_a_full_disk(tmp_path: Path, samples: int) -> None:
+    """Seen while a group is written beside the next, or at the end: one line, and no file."""
+    if shutil.which("prlimit") is None:
+        pytest.skip("prlimit is not installed")
+    run = tmp_path / "out" / RUN
+    first = write_export(run / "ex_000000.npz", [f"t{number}" for number in range(300)])
+    for number in range(1, samples):
+        os.link(first, run / f"ex_{number:06d}.npz")
+    words = ("pack", str(tmp_path / "out"), "-o", str(tmp_path / "x.parquet"))
+    done = subprocess.run(
+        ["prlimit", "--fsize=1000", sys.executable, "-m", "exp2proc", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "exp2proc: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_without_pyarrow_the_extra_is_named(out: Path) -> None:
