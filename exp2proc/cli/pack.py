@@ -30,16 +30,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the samples, write the file."""
-    from ..exports.read import load_source
+    from functools import partial
+
+    from ..exports.read import load_with
     from ..exports.records import with_records
     from ..formats.names import printable, short_datasets
-    from ..formats.parquet import pack
+    from ..formats.parquet import loader, pack
     from ..traces.runs import refuse_traces
     from .targets import PARQUET, check_target
 
     refuse_traces(args.output.parent)
     check_target(args.output, PARQUET, overwrite=args.overwrite)
-    with read_all(args, load_source) as reading:
+    with read_all(args, partial(load_with, loader())) as reading:
         samples, records = with_records(reading.items(), reading.sources, args.outs)
         datasets = short_datasets(source.dataset for source in reading.sources)
         count = pack(samples, args.output, records, datasets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .exported import guarded, tell_failures
+from .selection import add_options
 from .values import path
 
 EXAMPLES = """\
@@ -25,14 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         *("-o", "--output"), metavar="OUT", required=True, type=path, help="where to write"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    add_options(parser, "jobs", jobs="worker processes (default: auto)")
 
 
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the file, write the samples."""
+    from contextlib import closing
+
     from ..errors import Exp2procError
+    from ..exports.unpacked import unpack_all
     from ..formats.names import printable
-    from ..formats.parquet import ParquetReader, unpack
+    from ..formats.parquet import ParquetReader
     from ..results import Progress
     from ..terminal import progress
     from ..traces.runs import refuse_traces
@@ -41,15 +46,17 @@ def run(args: argparse.Namespace) -> int:
     with ParquetReader(args.file) as reader:
         done = 0
         with progress.reporter(reader.count, what="samples", doing="writing") as on_progress:
-            paths = unpack(
+            paths = unpack_all(
                 reader,
                 args.output,
+                jobs=args.jobs,
                 overwrite=args.overwrite,
                 check=refuse_traces,
                 on_error=failures.append,
             )
-            for done, _ in enumerate(paths, 1):
-                on_progress(Progress(done + len(failures), reader.count, len(failures)))
+            with closing(paths):
+                for done, _ in enumerate(paths, 1):
+                    on_progress(Progress(done + len(failures), reader.count, len(failures)))
     tell_failures([(err.code, err) for err in failures])
     if failures and not done:
         raise Exp2procError("parquet-invalid", f"{args.file}: none of its rows is a sample")

@@ -80,21 +80,29 @@ def _as_written(npz: NpzReader, expected: Mapping[str, Digest], wanted: Mapping[
     return True
 
 
-def differences(sample: Sample, layout: Layout, wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The arrays in which a sample is not what is wanted, and how, in the order of the file.
+def differing(there: Mapping[str, Digest], layout: Layout, wanted: Mapping[str, Any]) -> list[Key]:
+    """The arrays in which a sample is not what is wanted, in the order of the file.
 
     Args:
-        sample: of the layout.
+        there: the digests of the sample's arrays.
         layout: of both.
         wanted: values as `encode` takes them; where `tok` is left out it is not compared.
     """
-    have = values_of(sample)
-    there, expected = digests(layout, have), digests(layout, wanted)
+    expected = digests(layout, wanted)
     return [
-        (key.name, _how(key, have.get(key.name), wanted.get(key.name)))
+        key
         for key in layout.keys
         if there.get(key.name) != expected.get(key.name)
         and not (key.kind == "text" and key.name not in wanted)
+    ]
+
+
+def differences(sample: Sample, layout: Layout, wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What `differing` gives, and how the arrays differ."""
+    have = values_of(sample)
+    return [
+        (key.name, _how(key, have.get(key.name), wanted.get(key.name)))
+        for key in differing(digests(layout, have), layout, wanted)
     ]
 
 

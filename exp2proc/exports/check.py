@@ -21,14 +21,14 @@ import numpy as np
 
 from ..conversion.cluster import check_paths
 from ..conversion.row import pieces_of, read_row, trace_values
-from ..conversion.stale import differences
+from ..conversion.stale import differences, differing
 from ..conversion.worker import Settings
 from ..engines import Engine, open_engine
 from ..engines.choice import Backend
 from ..engines.each import each
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
-from ..formats.sample import Sample, load_sample
+from ..formats.sample import Loaded, Loader, load_sample, sample_digest
 from ..formats.spans import NONE
 from ..options import ConvertOptions, Options, PathLike
 from ..results import OnProgress, Progress, RowError
@@ -36,7 +36,7 @@ from ..tokens.prefixes import DEFAULT_PREFIX
 from .again import Align, TextSamples, aligned, aligning
 from .find import named
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
-from .records import Records, digest_of, orphans
+from .records import Records, orphans
 
 _BATCH: Final = 4
 _FEW_PIECES: Final = 8
@@ -254,18 +254,19 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
         align = cache(partial(aligned, item.text, settings))
     errors: list[RowError] = []
     compared = left_out = 0
-    digests: list[tuple[str, str, str]] = []
+    found: list[tuple[str, str, str]] = []
     for work in item.works:
         try:
-            sample = load_sample(work.path)
-            digest = digest_of(os.path.basename(work.path), sample)
-            digests.append((work.path, sample.layout, digest))
-            if work.row is not None and sample.tok is not None:
+            loaded = _loader.load(work.path)
+            sample = loaded.sample
+            digest = sample_digest(os.path.basename(work.path), loaded.digests)
+            found.append((work.path, sample.layout, digest))
+            if work.row is not None and "tok" in loaded.digests:
                 compared += align is not None
                 left_out += align is None
-            said, problem = contradiction(sample), None
-            if work.row is not None and not (said and contradiction(sample, scores=False)):
-                problem = difference(sample, work, align)
+            said, problem = contradiction(loaded), None
+            if work.row is not None and not (said and contradiction(loaded, scores=False)):
+                problem = difference(loaded, work, align)
                 said = said if problem else None  # infinite scores that its trace has are right
             if said:
                 errors.append(sample_error("sample-inconsistent", work.path, said))
@@ -274,16 +275,17 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
         except Exp2procError as err:
             why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
             errors.append(sample_error("sample-invalid", work.path, why))
-    return _Found(errors, compared, left_out, digests)
+    return _Found(errors, compared, left_out, found)
 
 
-def contradiction(sample: Sample, *, scores: bool = True) -> str | None:
+def contradiction(loaded: Loaded[str | None], *, scores: bool = True) -> str | None:
     """What in a sample that fits its schema cannot be, or None.
 
     Args:
-        sample: as it is.
+        loaded: the sample, and what is wrong with its pieces.
         scores: whether infinite ones count.
     """
+    sample = loaded.sample
     if sample.span_in != NONE and sample.span_in[0] != 0:
         return f"span_in starts at {sample.span_in[0]}, not at 0"
     for name in ("span_cot", "span_out"):  # of the generation; these two often share tokens
@@ -293,7 +295,7 @@ def contradiction(sample: Sample, *, scores: bool = True) -> str | None:
     for name, score in sample.scores.items():
         if scores and np.isinf(score):
             return f"{name} is {score}"
-    return None if sample.tok is None else _tok_problem(sample.tok)
+    return loaded.learned
 
 
 def _tok_problem(tok: np.ndarray[Any, np.dtype[np.str_]]) -> str | None:
@@ -312,6 +314,10 @@ def _tok_problem(tok: np.ndarray[Any, np.dtype[np.str_]]) -> str | None:
     return None
 
 
+_loader: Final = Loader(_tok_problem, limit=1 << 22)
+"""Of this process: a text's pieces come again with each method."""
+
+
 class Problem(NamedTuple):
     """What is wrong with a sample, and what to do where it is not to make it again."""
 
@@ -319,15 +325,15 @@ class Problem(NamedTuple):
     hint: str = ""
 
 
-def difference(sample: Sample, work: SampleWork, align: Align | None) -> Problem | None:
+def difference(loaded: Loaded[str | None], work: SampleWork, align: Align | None) -> Problem | None:
     """How a sample differs from what its row gives; None when it does not.
 
     Args:
-        sample: as it is.
+        loaded: the sample.
         work: with its row.
         align: gives the alignment of its text; None where its pieces are not to be compared.
     """
-    layout, row = LAYOUTS[sample.layout], work.row
+    layout, row = LAYOUTS[loaded.sample.layout], work.row
     assert row is not None
     try:
         trace = read_row(f"{work.trace_dir}/{row.file}", row, layout)
@@ -339,5 +345,7 @@ def difference(sample: Sample, work: SampleWork, align: Align | None) -> Problem
             wanted["tok"] = pieces_of(row, align())
         except Exp2procError as err:
             return Problem(f"its token pieces cannot be made again: {err}", err.hint)
-    found = differences(sample, layout, wanted)
+    if not differing(loaded.digests, layout, wanted):
+        return None
+    found = differences(load_sample(work.path), layout, wanted)
     return Problem("; ".join(how for _, how in found)) if found else None

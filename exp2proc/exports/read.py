@@ -13,7 +13,8 @@ from ..engines.choice import EngineChoice
 from ..engines.each import each
 from ..errors import Exp2procError, PlanError
 from ..formats.names import Source
-from ..formats.sample import Sample, load_sample
+from ..formats.sample import Loaded, Loader, Sample, load_sample
+from ..options import Jobs
 from .find import Outs, find_sources
 
 OnError = Callable[[Source, Exp2procError], None]
@@ -52,6 +53,16 @@ def load_source(source: Source) -> Sample:
     return replace(load_sample(source.path), source=source)
 
 
+def load_with(loader: Loader[T], source: Source) -> Loaded[T]:
+    """What a loader loads, the `source` of the sample set.
+
+    Raises:
+        Exp2procError: `sample-invalid`.
+    """
+    loaded = loader.load(source.path)
+    return replace(loaded, sample=replace(loaded.sample, source=source))
+
+
 def successes(
     results: Iterator[tuple[Source, T | Exp2procError]], on_error: OnError | None
 ) -> Iterator[T]:
@@ -73,14 +84,23 @@ def read_each(
     With more than one job that many workers read ahead; `read` must then be importable. They are
     processes, or those that an active `joblib.parallel_config` names.
     """
-    choice = EngineChoice("sequential") if jobs == 1 else EngineChoice(jobs=jobs)
-    if jobs != 1 and (problems := choice.problems()):
-        raise PlanError(problems)
     with (
-        open_engine(choice) as engine,
+        open_engine(chosen(jobs)) as engine,
         closing(each(partial(_attempt, read), items, engine)) as results,
     ):
         yield from zip(items, results, strict=True)
+
+
+def chosen(jobs: Jobs) -> EngineChoice:
+    """For one job this process, for more what an active `joblib.parallel_config` names, or workers.
+
+    Raises:
+        PlanError: `usage`.
+    """
+    choice = EngineChoice("sequential") if jobs == 1 else EngineChoice(jobs=jobs)
+    if jobs != 1 and (problems := choice.problems()):
+        raise PlanError(problems)
+    return choice
 
 
 def _attempt(read: Callable[[S], T], item: S) -> T | Exp2procError:

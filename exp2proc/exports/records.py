@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from ..formats.layouts import LAYOUTS
 from ..formats.names import Source
 from ..formats.record import RECORDS, read_record, record_paths, recorded_folder
-from ..formats.sample import DigestSum, Sample, digests, sample_digest, values_of
+from ..formats.sample import DigestSum, Loaded, sample_digest
 from ..system.files import absolute
 from ..system.walk import walk
+
+T = TypeVar("T")
 
 
 class Verdict(NamedTuple):
@@ -64,7 +65,7 @@ class Records:
         return folder in self._held
 
     def add(self, path: str, digest: str) -> None:
-        """Count a sample, by what `digest_of` gives."""
+        """Count a sample, by what `sample_digest` gives."""
         folder, name = os.path.split(path)
         for held in self._held.get(folder, ()):
             held.add(name, digest)
@@ -152,8 +153,8 @@ def orphans(root: Path, folders: Collection[str]) -> Iterator[tuple[Path, int]]:
 
 
 def with_records(
-    samples: Iterable[Sample], sources: Sequence[Source], outs: Sequence[str | Path]
-) -> tuple[Iterator[Sample], Callable[[], dict[str, Any]]]:
+    samples: Iterable[Loaded[T]], sources: Sequence[Source], outs: Sequence[str | Path]
+) -> tuple[Iterator[Loaded[T]], Callable[[], dict[str, Any]]]:
     """The same samples, and what tells when they are over what they were made from.
 
     Args:
@@ -168,19 +169,14 @@ def with_records(
     names = {str(source.path.parent): source.name.rpartition("/")[0] for source in sources}
     records = Records(names, outs)
 
-    def counted() -> Iterator[Sample]:
-        for sample in samples:
-            if sample.source is not None and str(sample.source.path.parent) in records:
-                path = sample.source.path
-                records.add(str(path), digest_of(path.name, sample))
-            yield sample
+    def counted() -> Iterator[Loaded[T]]:
+        for loaded in samples:
+            source = loaded.sample.source
+            if source is not None and str(source.path.parent) in records:
+                records.add(str(source.path), sample_digest(source.path.name, loaded.digests))
+            yield loaded
 
     def found() -> dict[str, Any]:
         return {names[folder]: one._asdict() for folder, one in records.verdicts().items()}
 
     return counted(), found
-
-
-def digest_of(name: str, sample: Sample) -> str:
-    """What a sample amounts to, as its record counts it."""
-    return sample_digest(name, digests(LAYOUTS[sample.layout], values_of(sample)))

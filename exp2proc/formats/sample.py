@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,14 @@ from .. import formats
 from ..errors import Exp2procError
 from ..system.files import given
 from . import deflate, npz, shares
-from .layouts import LAYOUTS, MAX_HOPS, SCORES, Kind, Layout
+from .layouts import LAYOUTS, MAX_HOPS, SCORES, Key, Kind, Layout
 from .names import Source, counted
 from .npz import Digest, Member, NpzError, NpzReader, Outline, shown
+from .recent import Recent, content_key
 from .shares import Part, SpanName, TopToken
 from .spans import NONE, SampleSpans, Span, size
 
+T = TypeVar("T")
 Arrays = Mapping[str, npt.NDArray[Any]]
 Outlines = Mapping[str, npt.NDArray[Any] | Outline]
 
@@ -294,13 +296,16 @@ def digests(layout: Layout, values: Mapping[str, Any]) -> dict[str, Digest]:
 
     Args:
         layout: which keys, in which order.
-        values: as of `encode`; `tok` may be an array, too. What is not there is left out.
+        values: as of `encode`; `tok` may be an array, too, or a digest. What is not there is left
+            out.
     """
     found: dict[str, Digest] = {}
     for key in layout.keys:
         value = values.get(key.name)
         if isinstance(value, np.ndarray):
             found[key.name] = npz.digest(value)
+        elif isinstance(value, Digest):
+            found[key.name] = value
         elif value is not None:
             found[key.name] = _PACK[key.kind](value).digest
     return found
@@ -377,23 +382,115 @@ def load_sample(path: str | Path) -> Sample:
     """
     with _reading(path) as reader:
         layout = _layout(reader)
-        arrays = {
-            key.name: reader.array(key.name, _MAX_ITEMS if key.kind in _BY_TOKEN else _FEW)
-            for key in layout.keys
-            if key.name in reader
-        }
+        arrays = {key.name: _array(reader, key) for key in layout.keys if key.name in reader}
         if problem := schema_problem(arrays, layout):
             raise NpzError(problem)
+    return _sample(layout, arrays)
+
+
+def _array(reader: NpzReader, key: Key) -> npt.NDArray[np.generic]:
+    return reader.array(key.name, _MAX_ITEMS if key.kind in _BY_TOKEN else _FEW)
+
+
+def _sample(layout: Layout, arrays: Arrays) -> Sample:
     spans = {name: tuple(arrays[name].tolist()) for name in SampleSpans._fields}
     scores = {key: float(arrays[key]) if key in arrays else math.nan for key in SCORES}
     return Sample(
         layout.name,
-        arrays["attr"],  # type: ignore[arg-type]  # the schema says what they are
+        arrays["attr"],
         SampleSpans(**spans),
         scores,
-        arrays.get("hop"),  # type: ignore[arg-type]
-        arrays.get("tok"),  # type: ignore[arg-type]
+        arrays.get("hop"),
+        arrays.get("tok"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[T]):
+    """A sample whose token pieces were looked at, but are not kept.
+
+    Attributes:
+        sample: without `tok`, which it may have all the same.
+        digests: of all its arrays, as `digests` gives them.
+        learned: what was to be learned of its token pieces; None where it has none.
+    """
+
+    sample: Sample
+    digests: dict[str, Digest]
+    learned: T | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known(Generic[T]):
+    outline: Outline
+    digest: Digest
+    learned: T
+
+
+class Loader(Generic[T]):
+    """Loads samples as `load_sample` does, but their token pieces once a text.
+
+    A text's pieces lie in a sample of every method, packed into the same bytes, and are most of it:
+    what was learned of these bytes is remembered. Safe for threads.
+
+    >>> loader = Loader(learn=len, limit=1 << 20)
+    >>> loaded = loader.load(next(demo.out.rglob("ifr_multi_hop_both*/ex_000000.npz")))
+    >>> loaded.learned == len(loaded.sample.attr), list(loaded.digests)[:2]
+    (True, ['attr', 'tok'])
+
+    Args:
+        learn: makes of str[L] what is wanted of it.
+        limit: bytes of memory for what was learned.
+        size: the bytes of something learned.
+    """
+
+    def __init__(
+        self,
+        learn: Callable[[npt.NDArray[np.str_]], T],
+        limit: int,
+        size: Callable[[T], int] = lambda _: 0,
+    ) -> None:
+        self._learn = learn
+        self._recent: Recent[_Known[T]] = Recent(limit, lambda known: size(known.learned))
+
+    def load(self, path: str | Path) -> Loaded[T]:
+        """Load a sample.
+
+        Raises:
+            Exp2procError: as `load_sample`.
+        """
+        identity = known = None
+        arrays: dict[str, Any] = {}
+        with _reading(path) as reader:
+            layout = _layout(reader)
+            for key in layout.keys:
+                if key.kind == "text":
+                    identity = _identity(reader, key.name)
+                    known = None if identity is None else self._recent.get(identity)
+                if key.name in reader:
+                    told = None if key.kind != "text" else known
+                    arrays[key.name] = _array(reader, key) if told is None else told.outline
+            if problem := schema_problem(arrays, layout):
+                raise NpzError(problem)
+        tok = arrays.pop("tok", None)
+        if isinstance(tok, np.ndarray):
+            known = _Known(Outline(tok.dtype, tok.shape), npz.digest(tok), self._learn(tok))
+            if identity is not None:
+                self._recent.put(identity, known)
+        sample = _sample(layout, arrays)
+        values = values_of(sample)
+        if known is None:
+            return Loaded(sample, digests(layout, values), None)
+        return Loaded(sample, digests(layout, {**values, "tok": known.digest}), known.learned)
+
+
+def _identity(reader: NpzReader, key: str) -> bytes | None:
+    """Names what a member inflates to, by its packed bytes; None where these do not tell."""
+    try:
+        packed = reader.packed(key)
+    except NpzError:
+        return None  # to read it is to be told
+    return content_key(packed, *reader.digests()[key]) if packed else None
 
 
 def load_scores(path: str | Path) -> dict[str, float]:

@@ -12,7 +12,7 @@ import pytest
 import exp2proc
 from exp2proc.demo.tree import DemoTree
 from exp2proc.engines.choice import Backend
-from exp2proc.formats.sample import load_sample
+from exp2proc.exports.check import _loader
 
 
 @pytest.mark.parametrize("backend", ["threading", "sequential"])
@@ -23,12 +23,13 @@ def test_the_backend_that_was_asked_for(
     out = tmp_path / "out"
     exp2proc.convert(traces_root=demo.traces, layout="proc_1", out_root=out, jobs=1)
     read: list[tuple[int, bool]] = []
+    load = _loader.load
 
     def noted(path: Any) -> Any:
         read.append((os.getpid(), threading.current_thread() is threading.main_thread()))
-        return load_sample(path)
+        return load(path)
 
-    monkeypatch.setattr("exp2proc.exports.check.load_sample", noted)
+    monkeypatch.setattr(_loader, "load", noted)
     report = exp2proc.check(out, backend=backend, jobs=2)
     assert (report.samples, report.errors) == (96, [])
     assert len(read) == 96

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,34 @@ def test_there_and_back_as_a_library(out: Path, tmp_path: Path) -> None:
         assert reader.count == 5
         assert len(list(unpack(reader, tmp_path / "back"))) == 5
     assert assert_same_tree(tmp_path / "back", out) == 5
+
+
+def test_the_same_bytes_every_time(out: Path, tmp_path: Path) -> None:
+    """From samples in memory, and from files whose pieces come again with each method."""
+    for method in ("attnlrp", "ifr_in_all_gen"):
+        run = out / RUN.replace("ifr_n1", f"{method}_n1")
+        write_export(run / "ex_000000.npz", [" a", "🍎", "🍎", "", "\x00b"], hop=[[1, 2, 3, 4, 5]])
+        write_export(run / "ex_000003.npz", ["x", "y"], attr=[NAN, 0])
+    content = packed(out).read_bytes()
+    assert packed_anew(out, tmp_path / "again.parquet") == content
+    assert pack(exp2proc.iter_samples(out), tmp_path / "library.parquet") == 9
+    assert (tmp_path / "library.parquet").read_bytes() == content
+    assert run_cli("unpack", tmp_path / "again.parquet", "-o", tmp_path / "back").returncode == 0
+    assert assert_same_tree(tmp_path / "back", out) == 9
+
+
+def packed_anew(out: Path, path: Path) -> bytes:
+    assert run_cli("pack", out, "-o", path, fresh=True).returncode == 0
+    return path.read_bytes()
+
+
+def test_pieces_that_utf_8_cannot_spell(out: Path, tmp_path: Path) -> None:
+    write_export(out / RUN / "ex_000005.npz", ["a", "\ud800"])
+    done = run_cli("pack", out, "-o", tmp_path / "x.parquet")
+    assert (done.returncode, (tmp_path / "x.parquet").exists()) == (2, False)
+    assert "ex_000005.npz: a token piece is not valid Unicode" in done.stderr
+    with pytest.raises(exp2proc.Exp2procError, match="not valid Unicode"):
+        pack(exp2proc.iter_samples(out), tmp_path / "x.parquet")
 
 
 def test_without_a_sample_there_is_no_file(tmp_path: Path) -> None:
@@ -405,6 +434,27 @@ def test_memory_stays_flat_with_long_pieces(tmp_path: Path) -> None:
         peaks.append(both)
     for few, many in zip(*peaks, strict=True):
         assert many < 1.3 * few, peaks
+
+
+@pytest.mark.parametrize("samples", [5, 2100])
+def test_a_full_disk(tmp_path: Path, samples: int) -> None:
+    """Seen while a group is written beside the next, or at the end: one line, and no file."""
+    if shutil.which("prlimit") is None:
+        pytest.skip("prlimit is not installed")
+    run = tmp_path / "out" / RUN
+    first = write_export(run / "ex_000000.npz", [f"t{number}" for number in range(300)])
+    for number in range(1, samples):
+        os.link(first, run / f"ex_{number:06d}.npz")
+    words = ("pack", str(tmp_path / "out"), "-o", str(tmp_path / "x.parquet"))
+    done = subprocess.run(
+        ["prlimit", "--fsize=1000", sys.executable, "-m", "exp2proc", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "exp2proc: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_without_pyarrow_the_extra_is_named(out: Path) -> None:
