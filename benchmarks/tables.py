@@ -11,17 +11,37 @@ from rich.table import Table
 
 from .goals import Line, lines
 
+Rows = list[list[str]]
+"""The cells of a table, its headings first."""
+
 
 def show(results: dict[str, Any], *, markdown: bool = False) -> None:
     """Print goals and breakdown of a run."""
-    width = None if sys.stdout.isatty() and not markdown else 160
-    console = Console(width=width, markup=False, highlight=False)
-    style = box.MARKDOWN if markdown else box.SIMPLE_HEAD
-    console.print(_machine(results["machine"]), soft_wrap=True)
-    console.print(_goals(lines(results), style))
+    print(_machine(results["machine"]))
+    tables = [_goals(lines(results))]
     if found := results.get("steps"):
-        console.print(_steps(found["datasets"], results["workload"]["median_tokens"], style))
-        console.print(_starts(found, style))
+        tables += [_steps(found["datasets"], results["workload"]["median_tokens"]), _starts(found)]
+    for table in tables:
+        print()
+        print_markdown(table) if markdown else _print(table)
+
+
+def print_markdown(table: Rows) -> None:
+    """Print a table as Markdown."""
+    heads, *rows = table
+    for cells in (heads, ["---"] * len(heads), *rows):
+        print(f"| {' | '.join(cells)} |")
+
+
+def _print(table: Rows) -> None:
+    heads, *rows = table
+    drawn = Table(heads[0], box=box.SIMPLE_HEAD)
+    for head in heads[1:]:
+        drawn.add_column(head, justify="right", no_wrap=True)
+    for cells in rows:
+        drawn.add_row(*cells)
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, markup=False, highlight=False).print(drawn)
 
 
 def _machine(machine: dict[str, Any]) -> str:
@@ -32,29 +52,28 @@ def _machine(machine: dict[str, Any]) -> str:
     )
 
 
-def _goals(made: list[Line], style: box.Box) -> Table:
-    table = Table("", box=style)
-    for name in ("plain", "exp2proc", "ratio", "goal", ""):
-        table.add_column(name, justify="right", no_wrap=True)
+def _goals(made: list[Line]) -> Rows:
+    table = [["measured", "baseline", "exp2proc", "ratio", "goal", ""]]
     for line in made:
-        plain = "" if line.plain is None else f"{_number(line.plain)} {line.unit}"
-        ratio, goal = _number(line.ratio), _number(line.goal)
-        if line.plain is not None:
-            ratio, goal = _ratio(line.ratio), _ratio(line.goal)
-        table.add_row(
-            line.name,
-            plain,
-            f"{_number(line.exp2proc)} {line.unit}",
-            "" if line.plain is None else ratio,
-            f"≤ {goal}" + ("" if line.plain is not None else f" {line.unit}"),
-            "met" if line.met else "missed",
+        goal = ""
+        if line.goal is not None:
+            goal = f"≤ {_number(line.goal)} {line.unit}" if line.limit else f"≤ {_ratio(line.goal)}"
+        table.append(
+            [
+                line.name,
+                "" if line.baseline is None else f"{_number(line.baseline)} {line.unit}",
+                f"{_number(line.exp2proc)} {line.unit}",
+                "" if line.ratio is None else _ratio(line.ratio),
+                goal,
+                {None: "", True: "met", False: "missed"}[line.met],
+            ]
         )
     return table
 
 
 def _ratio(value: float) -> str:
     """0.125 as 1/8: so many times less."""
-    if 0 < value < 0.95:
+    if 0 < value <= 0.5:
         return f"1/{1 / value:.1f}".removesuffix(".0")
     return f"{value:.2f}"
 
@@ -63,10 +82,9 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _steps(datasets: dict[str, Any], tokens: dict[str, int], style: box.Box) -> Table:
-    table = Table("CPU milliseconds of each step", box=style)
-    for name in datasets:
-        table.add_column(f"{name} ({tokens[name]:,} tokens)", justify="right")
+def _steps(datasets: dict[str, Any], tokens: dict[str, int]) -> Rows:
+    heads = [f"{name} ({tokens[name]:,} tokens)" for name in datasets]
+    table = [["CPU milliseconds of each step", *heads]]
     for kind, title in (
         ("text_ms", "a text"),
         ("row_ms", "a row"),
@@ -74,21 +92,15 @@ def _steps(datasets: dict[str, Any], tokens: dict[str, int], style: box.Box) -> 
     ):
         for step in next(iter(datasets.values()))[kind]:
             found = [of[kind][step] for of in datasets.values()]
-            table.add_row(f"{title}: {step}", *(f"{value:.3f}" for value in found))
+            table.append([f"{title}: {step}", *(f"{value:.3f}" for value in found)])
     return table
 
 
-def _starts(found: dict[str, Any], style: box.Box) -> Table:
-    table = Table("once a run", box=style)
-    for name in ("wall", "CPU", "peak memory"):
-        table.add_column(name, justify="right")
+def _starts(found: dict[str, Any]) -> Rows:
+    table = [["once a run", "wall", "CPU", "peak memory"]]
     for name, cost in found["start"].items():
-        table.add_row(
-            f"start: {name}",
-            f"{cost['wall'] * 1000:.0f} ms",
-            f"{cost['cpu'] * 1000:.0f} ms",
-            f"{cost['memory'] / 1e6:.0f} MB",
-        )
-    for name, spent in found["planning_ms"].items():
-        table.add_row(name, "", f"{spent:.0f} ms", "")
+        spent = [f"{cost[kind] * 1000:.0f} ms" for kind in ("wall", "cpu")]
+        table.append([f"start: {name}", *spent, f"{cost['memory'] / 1e6:.0f} MB"])
+    for name, planning in found["planning_ms"].items():
+        table.append([name, "", f"{planning:.0f} ms", ""])
     return table

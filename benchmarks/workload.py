@@ -9,15 +9,20 @@ import random
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from exp2proc.demo.traces import Example, Method, manifest_row, trace_arrays, write_jsonl, write_run
+from exp2proc.demo.traces import (
+    Example,
+    Method,
+    example_of,
+    manifest_row,
+    write_jsonl,
+    write_run,
+)
 from exp2proc.demo.tree import measure
 from exp2proc.tokens.tokenizer import LoadedTokenizer, load_tokenizer
-from exp2proc.traces.datasets import Text, text_sha1
 
 from . import texts
 
@@ -188,34 +193,41 @@ def _write_run(job: tuple[Path, list[Example], Method, int]) -> None:
     write_run(folder, examples, method, seed=seed)
 
 
-def write_manifests(root: Path, rows: int) -> Workload:
+def write_manifests(root: Path, rows: int, samples: int, runs: int) -> Workload:
     """Datasets and manifests only, of so many rows in all: enough for planning.
 
-    Four datasets, as many texts in each as a run has rows, 25 runs a dataset.
+    Args:
+        root: where to write.
+        rows: of all runs together; at least one dataset's worth is written.
+        samples: texts of a dataset, and rows of a run.
+        runs: of each dataset.
     """
-    runs = 25
-    samples = max(1, rows // (4 * runs))
     workload = Workload(root, samples)
     import numpy as np
 
     method = Method("attnlrp", "", None, recovery=True)
-    for at in range(4):
-        name = f"planning_{at}"
+    for at in range(max(1, rows // (samples * runs))):
+        name = f"planning_{at:05d}"
         rng = random.Random(name)
         made = [
             texts.text(rng, {texts.english: 1, texts.math: 1}, 600, 900) for _ in range(samples)
         ]
         write_jsonl(workload.data / f"{name}.jsonl", [text._asdict() for text in made])
-        arrays = trace_arrays(np.random.default_rng(at), _example(made[0]), method)
-        row_of = partial(manifest_row, method=method, arrays=arrays)
-        lines = [row_of(number, _example(text)) for number, text in enumerate(made)]
-        for run in range(runs):
-            folder = workload.bulk / name / MODEL_TAG / f"attnlrp_n{run}_{samples}ex"
-            write_jsonl(folder / "manifest.jsonl", lines)
+        lines = []
+        for number, text in enumerate(made):
+            example = example_of(text, rng.randint(200, 4000), rng.randint(100, 2000))
+            arrays = {
+                "indices_to_explain_gen": np.array(example.sink),
+                "sink_span_gen": np.array(example.sink),
+                "thinking_span_gen": np.array([0, max(0, example.sink[0] - 1)]),
+                "faithfulness_scores": np.array([[rng.random() for _ in range(3)]] * 3),
+                "recovery_scores": np.array([rng.random() for _ in range(3)]),
+            }
+            lines.append(manifest_row(number, example, method, arrays))
+        tags = [f"attnlrp_n{run}_{samples}ex" for run in range(runs)]
+        first, *others = (workload.bulk / name / MODEL_TAG / tag / "manifest.jsonl" for tag in tags)
+        write_jsonl(first, lines)
+        for other in others:
+            other.parent.mkdir()
+            shutil.copyfile(first, other)
     return workload
-
-
-def _example(text: Text) -> Example:
-    """An example whose lengths are plausible; nothing of it is tokenized."""
-    seed = int(text_sha1(text.prompt)[:4], 16)
-    return Example(text, 150 + seed % 100, 250 + seed % 200, (200, 240))

@@ -37,7 +37,7 @@ def _run(*words: str | Path) -> str:
 
 def test_quick_form(demo: DemoTree, tmp_path: Path) -> None:
     out = tmp_path / "results.json"
-    sizes = ("--samples", "2", "--tokens_scale", "0.1", "--planning_rows", "200")
+    sizes = ("--tokens_scale", "0.1", "--planning_rows", "200", "--many_rows", "1000")
     where = ("--tokenizer_model", demo.tokenizer, "--data", tmp_path / "data", "--json", out)
     shown = _run("--quick", *sizes, *where)
     found = json.loads(out.read_text())
@@ -46,12 +46,18 @@ def test_quick_form(demo: DemoTree, tmp_path: Path) -> None:
     assert found["machine"]["versions"]["transformers"]
     (pair,) = found["bulk"]
     assert set(pair) == {"plain", "empty", "again", "resume", "double plain", "double empty"}
-    for cost in [*pair.values(), *found["short"][0].values(), *found["help"][0].values()]:
+    paired = [cost for pairs in found.values() if isinstance(pairs, list) for cost in pairs]
+    for cost in [one for costs in paired for one in costs.values()]:
         assert cost["wall"] > 0
         assert cost["cpu"] > 0
         assert cost["memory"] > 1 << 20
+    assert 0 < found["first"][0]["again"]["first_file"] < found["first"][0]["again"]["wall"]
+    assert found["floor"][0]["floor"]["bytes"] == found["floor"][0]["again"]["bytes"]
+    for run in ("gallery", "pack", "unpack"):
+        assert any(pair[run]["bytes"] > 10_000 for pair in paired if run in pair), run
     assert pair["double empty"]["bytes"] > 1.5 * pair["empty"]["bytes"]
     assert found["planning"]["again"]["rows"] == 200
+    assert found["planning_many"]["again"]["runs"] == 10
     assert found["memory"]["rows"][-1] == 144
     assert len(found["steps"]["datasets"]) == 4
     assert "exp2proc --help" in shown
@@ -59,7 +65,15 @@ def test_quick_form(demo: DemoTree, tmp_path: Path) -> None:
     places = (str(tmp_path), str(_ROOT))
     assert not any(place in out.read_text() for place in places)
     markdown = _run("--show", out, "--markdown")
-    assert sum(line.startswith("|") for line in markdown.splitlines()) > 20
+    for measured, goal in (
+        ("`check --against` traces", "| ≤ 1.00 |"),
+        ("`unpack` of that", "| ≤ 2.5 s |"),
+        ("first file, again", "| ≤ 0.35 s |"),
+        ("of 10 runs: peak memory", "| ≤ 350 MB |"),
+    ):
+        (line,) = (line for line in markdown.splitlines() if measured in line)
+        assert goal in line
+    assert sum(line.startswith("|") for line in markdown.splitlines()) > 40
 
 
 @pytest.mark.usefixtures("from_root")

@@ -120,4 +120,4 @@ def _others(planned: PlannedRun) -> list[str]:
     """The samples in a run's output folder that no row of it names."""
     own = {row.file for row in planned.rows}
     there = sorted(os.listdir(planned.run.out_dir))
-    return [name for name in there if is_plain_name(name) and name not in own]
+    return [name for name in there if name not in own and is_plain_name(name)]

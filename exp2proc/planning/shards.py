@@ -59,6 +59,8 @@ _TEXT_TOKEN: Final = 2e-6
 _MAX_ROWS: Final = 256
 """Rows a shard may have: what a killed worker can cost, and how often progress is reported."""
 _MAX_SECONDS: Final = 0.5
+_MIN_SECONDS: Final = 0.03
+"""A shard takes the process that hands it out half a millisecond: below this, many would wait."""
 
 
 def text_seconds(text: TextWork) -> float:
@@ -88,14 +90,18 @@ def make_shards(
         ((text_seconds(text), text) for whole in texts for text in _divided(whole)),
         key=lambda pair: -pair[0],
     )
-    total = sum(seconds for seconds, _ in costed)
-    target = min(_MAX_SECONDS, total / (jobs * 8))
+    left = sum(seconds for seconds, _ in costed)
+    largest = target = min(_MAX_SECONDS, left / (jobs * 8))
+    smallest = min(largest, max(_MIN_SECONDS, largest / 4))
     groups: list[list[TextWork]] = []
     seconds = rows = 0.0
     for cost, text in costed:
         if not groups or seconds + cost > target or rows + len(text.rows) > _MAX_ROWS:
             groups.append([])
+            left -= seconds
             seconds = rows = 0.0
+            if jobs > 1:  # smaller towards the end, so that no worker waits long for the last one
+                target = max(smallest, min(largest, left / (jobs * 4)))
         groups[-1].append(text)
         seconds += cost
         rows += len(text.rows)

@@ -355,27 +355,37 @@ def test_a_scheduler_that_goes_away(demo: DemoTree, tmp_path: Path) -> None:
     assert report.counts.converted + report.counts.unfinished == 96
 
 
+_DEADLY = """
+import exp2proc.conversion.row as rows
+
+
+def deadly(path, *args, real=rows.read_trace, **kwargs):
+    import os, signal
+
+    if path == {victim!r}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(path, *args, **kwargs)
+
+
+rows.read_trace = deadly
+
+
+def dask_setup(server):
+    if hasattr(server, "allowed_failures"):
+        server.allowed_failures = 0
+"""
+
+
 def test_a_row_that_kills_workers_costs_itself_only(demo: DemoTree, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    site.mkdir()
     victim = sorted(demo.traces.rglob("ex_000003.npz"))[5]
-    (site / "sitecustomize.py").write_text(
-        "import os, signal\n"
-        "import exp2proc.traces.trace as traces\n"
-        "real = traces.read_trace\n"
-        "def deadly(path, *args, **kwargs):\n"
-        f"    if path == {str(victim)!r}:\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return real(path, *args, **kwargs)\n"
-        "traces.read_trace = deadly\n"
-    )
-    env = {**import_first(site), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    script = tmp_path / "deadly.py"
+    script.write_text(_DEADLY.format(victim=str(victim)))
     folder = tmp_path / "dask"
     folder.mkdir()
     # One is lost with the shard, one with the row, one with the row alone; one is left.
-    with dask_cluster(folder, workers=4, **env) as cluster:
+    with dask_cluster(folder, workers=4, preload=script) as cluster:
         report = run_json(*_all(demo, tmp_path / "out"), *_on(cluster), code=1)
-    assert codes(report) == ["worker-lost"]
+    assert codes(report) == ["worker-lost"], report["errors"][0]["message"]
     assert report["errors"][0]["file"] == victim.name
     assert report["errors"][0]["trace_dir"] == str(victim.parent)
     assert report["counts"]["converted"] == 95

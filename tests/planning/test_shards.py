@@ -120,5 +120,16 @@ def test_a_shard_lasts_half_a_second_at_most() -> None:
     seconds = text_seconds(texts[0])
     made = make_shards(texts, [("t", "o")], 1)
     assert {len(shard.texts) for shard in made[:-1]} == {int(0.5 / seconds)}
-    few = make_shards(texts[:64], [("t", "o")], 4)
-    assert [len(shard.texts) for shard in few] == [2] * 32
+
+
+@pytest.mark.parametrize("jobs", [2, 4, 32])
+def test_the_last_shards_are_small(jobs: int) -> None:
+    """No worker waits long for the one that has the last; a single one waits for nobody."""
+    texts = _works(512 * jobs, 4)
+    work = [sum(map(text_seconds, shard.texts)) for shard in make_shards(texts, [("t", "o")], jobs)]
+    share = sum(work) / jobs
+    assert 0.9 * share / 8 < max(work) == work[0] <= 1.01 * share / 8
+    assert max(work[-2 * jobs :]) <= share / 30
+    assert len(work) < 16 * jobs
+    alone = make_shards(texts, [("t", "o")], 1)
+    assert len({len(shard.texts) for shard in alone[:-1]}) == 1

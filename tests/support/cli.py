@@ -34,8 +34,9 @@ def start(
     cwd: Path | None = None,
     streams: Sequence[IO[bytes]],
     fresh: bool = False,
+    module: str = "exp2proc",
 ) -> subprocess.Popen[bytes] | Forked:
-    """Start `exp2proc WORDS` in a session of its own.
+    """Start `exp2proc WORDS` (or another module's command) in a session of its own.
 
     Unless it is to be a `fresh` interpreter, it is forked from a process that has imported already
     what it needs, started with the same environment.
@@ -46,6 +47,7 @@ def start(
         cwd: its folder, unless it is this process's.
         streams: its standard input, output and error.
         fresh: where it matters what is imported when.
+        module: that is run, as by `python -m`.
     """
     texts = list(map(str, words))
     common = at_start(env)
@@ -53,7 +55,7 @@ def start(
     if fresh or (common != at_start(os.environ) and _asked[common] < _WORTH_A_SERVER):
         stdin, stdout, stderr = streams
         return subprocess.Popen(
-            [*COMMAND, *texts],
+            [sys.executable, "-m", module, *texts],
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
@@ -62,7 +64,7 @@ def start(
             start_new_session=True,
         )
     fds = [stream.fileno() for stream in streams]
-    return _server(env).start(texts, env, str(cwd or Path.cwd()), fds)
+    return _server(env).start(texts, env, str(cwd or Path.cwd()), fds, module)
 
 
 def _server(env: Mapping[str, str]) -> Server:

@@ -11,11 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
-_DASK = (sys.executable, "-m", "dask")
+from .cli import start
+from .preloaded import Forked
+
 _READY = 60.0
+Process: TypeAlias = "subprocess.Popen[bytes] | Forked"
 
 
 def needs(module: str, extra: str) -> pytest.MarkDecorator:
@@ -25,15 +29,22 @@ def needs(module: str, extra: str) -> pytest.MarkDecorator:
 
 
 class DaskCluster:
-    """A scheduler and its workers, one thread each, ended with the block that started them."""
+    """A scheduler and its workers, one thread each, ended with the block that started them.
 
-    def __init__(self, folder: Path, stack: ExitStack, **env: str) -> None:
+    Args:
+        folder: for what they write.
+        stack: ends them.
+        preload: a script that each of them runs first.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack, preload: Path | None = None) -> None:
         self._folder = folder
+        self._preload = () if preload is None else ("--preload", str(preload))
         self._stack = stack
         self._file = folder / "scheduler.json"
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Process] = []
         self.scheduler = self._start(
-            *("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"), **env
+            *("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
         )
         _wait_for(self._is_listening)
         self.address = str(json.loads(self._file.read_text())["address"])
@@ -43,7 +54,7 @@ class DaskCluster:
         count: int = 1,
         env: dict[str, str] | None = None,
         before: str | None = None,
-    ) -> list[subprocess.Popen[bytes]]:
+    ) -> list[Process]:
         """Start workers, and wait until the scheduler knows them all.
 
         They do not start again when they are killed. With `before` each is in a mount namespace of
@@ -63,27 +74,30 @@ class DaskCluster:
         self._wait_for_workers()
         return started
 
-    def remove_worker(self, process: subprocess.Popen[bytes]) -> None:
+    def remove_worker(self, process: Process) -> None:
         """Kill a worker and wait until the scheduler has seen it go."""
         end(process)
         self.workers.remove(process)
         self._wait_for_workers()
 
-    def _start(
-        self, command: str, *words: str, before: str | None = None, **env: str
-    ) -> subprocess.Popen[bytes]:
-        started = [*_DASK, command, "--scheduler-file", str(self._file), *words]
-        if before is not None:
-            script = f'{before}\nexec "$@"'
-            started = ["unshare", "--mount", "--map-root-user", "sh", "-ec", script, "sh", *started]
-        with open(self._folder / "log", "ab") as log:
-            process = subprocess.Popen(
-                started,
-                cwd=self._folder,
-                env={**os.environ, **env},
-                stdout=log,
-                stderr=log,
-            )
+    def _start(self, command: str, *words: str, before: str | None = None, **env: str) -> Process:
+        full = {**os.environ, **env}
+        words = (command, "--scheduler-file", str(self._file), *words, *self._preload)
+        process: Process
+        with open(os.devnull, "rb") as none, open(self._folder / "log", "ab") as log:
+            if before is None:
+                streams = (none, log, log)
+                process = start(*words, env=full, cwd=self._folder, streams=streams, module="dask")
+            else:
+                script = f'{before}\nexec "$@"'
+                apart = ["unshare", "--mount", "--map-root-user", "sh", "-ec", script, "sh"]
+                process = subprocess.Popen(
+                    [*apart, sys.executable, "-m", "dask", *words],
+                    cwd=self._folder,
+                    env=full,
+                    stdout=log,
+                    stderr=log,
+                )
         self._stack.callback(end, process)
         return process
 
@@ -100,15 +114,17 @@ class DaskCluster:
 
 
 @contextmanager
-def dask_cluster(folder: Path, workers: int = 2, **env: str) -> Iterator[DaskCluster]:
-    """A scheduler with this many workers."""
+def dask_cluster(
+    folder: Path, workers: int = 2, preload: Path | None = None
+) -> Iterator[DaskCluster]:
+    """A scheduler with this many workers. See `DaskCluster`."""
     with ExitStack() as stack:
-        cluster = DaskCluster(folder, stack, **env)
-        cluster.add_workers(workers, env)
+        cluster = DaskCluster(folder, stack, preload)
+        cluster.add_workers(workers)
         yield cluster
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Process) -> None:
     """Kill a process, stopped or not, and wait for it."""
     process.kill()
     process.wait()

@@ -2,8 +2,9 @@
 
 A server imports once what every command imports, and forks for each command that is asked for:
 a process of its own, with its own streams, folder, session, environment and exit code, that goes
-through `python -m exp2proc` from there on. What is read while modules are imported is as it was
-when the server started, so a test of that or of start-up needs a fresh interpreter.
+through `python -m exp2proc`, or another module, from there on. What is read while modules are
+imported is as it was when the server started, so a test of that or of start-up needs a fresh
+interpreter.
 """
 
 from __future__ import annotations
@@ -50,6 +51,15 @@ class Forked:
             self.returncode = self._server.ended(self.pid, 0.0)
         return self.returncode
 
+    def send_signal(self, number: int) -> None:
+        """Signal it, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
+
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code (minus the signal's number when one killed it).
 
@@ -84,7 +94,12 @@ class Server:
         atexit.register(self.close)
 
     def start(
-        self, words: Sequence[str], env: Mapping[str, str], cwd: str, fds: Sequence[int]
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        fds: Sequence[int],
+        module: str = "exp2proc",
     ) -> Forked:
         """Fork a process that runs the command in a session of its own.
 
@@ -93,8 +108,10 @@ class Server:
             env: all of its environment.
             cwd: its folder.
             fds: its standard input, output and error.
+            module: that is run, as by `python -m`.
         """
-        request = json.dumps({"words": list(words), "env": dict(env), "cwd": cwd}).encode()
+        asked = {"words": [module, *words], "env": dict(env), "cwd": cwd}
+        request = json.dumps(asked).encode()
         socket.send_fds(self._socket, [struct.pack("!I", len(request))], fds)
         self._socket.sendall(request)
         # First come the codes of those that ended before, then the new process.
@@ -213,5 +230,5 @@ if __name__ == "__main__":
     sys.path[0] = os.getcwd()  # as with python -m
     _import_all()
     gc.freeze()  # no forked process looks at all this for garbage
-    sys.argv = ["exp2proc", *_serve(socket.socket(fileno=int(sys.argv[1])))]
-    runpy.run_module("exp2proc", run_name="__main__", alter_sys=True)
+    sys.argv = _serve(socket.socket(fileno=int(sys.argv[1])))
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
