@@ -326,6 +326,25 @@ def test_the_difference_of_two_methods(at: Callable[..., Any], out: Path) -> Non
     assert len(all_of(browser, ".pane")) == 2
 
 
+def test_another_method_that_is_damaged(browser: Any, out: Path, tmp_path: Path) -> None:
+    from support.browser import console as said
+
+    index = build_gallery(out / "a_mixed", tmp_path / "site").index
+    name = A_IFR.removeprefix("a_mixed/")
+    visit(browser, index)
+    ids = ask(browser, "[...document.querySelectorAll('#samples a')].map((a) => a.dataset.open)")
+    assert ids == ["0", "1"]  # attnlrp, then ifr
+    first = min((tmp_path / "site/data").glob("s*.js"), key=lambda path: path.stat().st_size)
+    first.write_text("exp2proc.put('x', 'y');")
+    own, other = (A_IFR, A_LRP)
+    visit(browser, index, own, **{"with": other})
+    wait_for(browser, "document.getElementById('told').textContent !== ''")
+    assert "is damaged" in one_of(browser, "#told").text
+    assert len(all_of(browser, ".pane")) == 1
+    assert name in ask(browser, "decodeURIComponent(location.hash)")
+    assert said(browser) == []
+
+
 # --- the address
 
 

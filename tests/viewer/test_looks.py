@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import importlib.util
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from itertools import combinations
@@ -273,6 +274,36 @@ def test_nothing_is_cut_off(
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_many_hops_leave_room_for_the_text(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "math/m/ifr_n1_1ex/ex_000000.npz"
+    hops = [[float(n == at) for n in range(80)] for at in range(80)]
+    write_export(path, [f" w{n}" for n in range(80)], hop=hops)
+    page = tmp_path / "one.html"
+    write_single(path, page)
+    visit(browser, page, "math/m/ifr_n1_1ex/ex_000000.npz", v="77")
+    assert one_of(browser, ".tools").size["height"] < 260
+    assert one_of(browser, "#vectors [aria-pressed=true]").text == "hop 77"
+    inside = (
+        "(() => { const a = document.querySelector('#vectors').getBoundingClientRect(), b ="
+        " document.querySelector('#vectors [aria-pressed=true]').getBoundingClientRect();"
+        " return b.top >= a.top && b.bottom <= a.bottom; })()"
+    )
+    assert ask(browser, inside)
+    assert classes(browser)[77] == "p24"
+
+
+def test_screenshot_for_the_readme(
+    browser: Any, site: Path, pair: tuple[str, str], tmp_path: Path
+) -> None:
+    """`EXP2PROC_SCREENSHOT=docs/gallery.png pytest tests/viewer` makes the README's."""
+    visit(browser, site, pair[0], **{"with": pair[1]})
+    wait_for(browser, "document.querySelectorAll('.pane').length === 2")
+    path = Path(os.environ.get("EXP2PROC_SCREENSHOT") or tmp_path / "gallery.png").absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert browser.save_screenshot(str(path))
+    assert 30_000 < path.stat().st_size < 300_000
+
+
 # --- Chinese
 
 # what stays English in Chinese: names, data, units, what papers print
@@ -292,7 +323,7 @@ def english(browser: Any, also: str = "") -> set[str]:
         " .crumbs, #compare, .pane-head b, .pane-head a, kbd')) continue; if (!p.checkVisibility())"
         " continue; found.push(data); }"
         " for (const e of document.querySelectorAll('[title], [aria-label], [placeholder],"
-        " [aria-roledescription]')) { if (e.closest('.c-text, .crumbs')) continue;"
+        " [aria-roledescription]')) { if (e.closest('.c-text, .crumbs span')) continue;"
         " for (const key of ['title', 'aria-label', 'placeholder', 'aria-roledescription'])"
         " found.push(e.getAttribute(key) ?? ''); } return found; })()"
     )

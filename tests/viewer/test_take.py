@@ -186,13 +186,22 @@ def test_markdown_and_link_go_to_the_clipboard(browser: Any, site: Path) -> None
     assert link == browser.current_url
     assert "v=0" in link
     lines = text.split("\n")
-    assert lines[0].startswith(f"**{NAME}** · hop 0")
+    assert lines[0].startswith(f"**{NAME} · hop 0")
     rows = [line for line in lines if line.startswith("| ")][2:]
     assert len(rows) == 20
     for row in rows:
         assert len(row.replace("\\|", "").split("|")) == 6, row
     assert "<b>" not in text.split("\n\n")[-1].replace("\\<b\\>", "")
     assert one_of(browser, "#told").text == "Copied."
+
+
+def test_a_figure_of_a_difference_says_so(taken: Callable[..., Any]) -> None:
+    other = "math/m/attnlrp_1ex/ex_000000.npz"
+    chosen = {"mode": "difference", "with": other, "scale": "log", "norm": "apart"}
+    text = content(taken("svg", **chosen), "image/svg+xml").decode()
+    assert f"{NAME} minus {other}, of shares · row attribution" in text
+    assert "logarithmic" in text
+    assert "normalised apart" in text
 
 
 def test_copying_where_there_is_no_clipboard(browser: Any, site: Path) -> None:

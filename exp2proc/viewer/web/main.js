@@ -58,7 +58,6 @@ class Page {
     this.view.onaddress = () => { const params = this.listParams(); this.view.keep(params); address.change(params, false); };
     this.view.onchange = () => { this.view.onaddress(); this.route(); };
     addEventListener("popstate", () => this.route());
-    addEventListener("hashchange", () => this.route());
     document.addEventListener("click", (event) => {
       const link = event.target.closest?.("a[data-open]");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -245,6 +244,7 @@ function main() {
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
   for (const node of document.querySelectorAll("[data-label]")) { node.title = t(node.dataset.label); node.setAttribute("aria-label", t(node.dataset.label)); }
+  $("crumbs").setAttribute("aria-label", t("Sample"));
   $("theme-button").addEventListener("click", () => theme.toggle());
   $("language-button").addEventListener("click", () => switchLanguage());
   $("language-button").textContent = language === "zh" ? "EN" : "中";

@@ -89,7 +89,7 @@ class View {
       }
       this.nameOthers();
       const other = next.with ? this.catalog.byName.get(next.with) : null;
-      this.other = other && other !== sample && this.others.includes(other) ? { sample: other, data: await this.load(other) } : null;
+      this.other = other && other !== sample && this.others.includes(other) ? await this.loadOther(other) : null;
       if (this.job !== job) return;
       this.problem.hidden = true;
       this.body.hidden = false;
@@ -103,6 +103,17 @@ class View {
       this.problem.hidden = false;
       this.problem.textContent = t("{0} is not shown: {1}.", sample.name, why(error));
       if (!(error instanceof FormatError)) throw error;
+    }
+  }
+
+  // The one beside; where it cannot be read, the sample itself is shown all the same.
+  async loadOther(sample) {
+    try {
+      return { sample, data: await this.load(sample) };
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      tell(t("{0} is not shown: {1}.", sample.name, why(error)));
+      return null;
     }
   }
 
@@ -240,6 +251,8 @@ class View {
   press() {
     const mark = (group, key, value) => { for (const one of group.children) one.setAttribute("aria-pressed", String(one.dataset[key] === value)); };
     mark(this.vectors, "vector", this.state.v);
+    const chosen = this.vectors.querySelector("[aria-pressed=true]");
+    if (chosen) this.vectors.scrollTop = chosen.offsetTop - this.vectors.offsetTop - 4;
     mark(this.scales, "scale", this.state.scale);
     mark(this.norms, "norm", this.state.norm);
     mark(this.modes, "mode", this.state.mode);

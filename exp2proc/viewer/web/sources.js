@@ -176,7 +176,10 @@ const SCORE_KEYS = [
 
 const why = (error) => (error instanceof FormatError ? error.message : t("it cannot be read ({0})", error.name));
 const isSample = (path) => /\.npz$/i.test(path) && !path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
-const snippetOf = (pieces) => oneLine(cellsOf(pieces.slice(0, 200)).map(({ text }) => text).join("")).split(/[\s↵]+/).join(" ").trim().slice(0, 120);
+const snippetOf = (pieces) => {
+  const text = visible(cellsOf(pieces.slice(0, 200)).map((cell) => cell.text).join(""));
+  return Array.from(text.split(/[^\S\ufeff]+/).filter(Boolean).join(" ")).slice(0, 120).join("");
+};
 
 // Runs and samples of files, by what their paths say.
 function groupRuns(found) {

@@ -77,7 +77,7 @@ function asMarkdown(view) {
     const escaped = inside.replace(/[\\`*_{}[\]<>#|]/g, "\\$&");
     return strong.has(i) && inside ? `${before}**${escaped}**${after}` : before + escaped + after;
   }).join("");
-  return [`**${view.sample.name}** · ${view.state.v === "attr" ? "attr" : `hop ${view.state.v}`}`, "", "| token | text | part | score |", "| ---: | --- | --- | ---: |",
+  return [`**${titleOf(view)}**`, "", "| token | text | part | score |", "| ---: | --- | --- | ---: |",
     ...order.map((i) => { const { start, text: one, part } = pane.heat.units[i]; return `| ${start} | \`${cell(one)}\` | ${part} | ${score4(pane.values[i])} |`; }), "", text, ""].join("\n");
 }
 
@@ -136,8 +136,9 @@ function figureBoxes(view) {
     return fills.get(level);
   };
   const boxes = [];
-  let y = MARGIN + 24;
+  let y = MARGIN + 44;
   for (const { kind, boxes: inside } of figureLayout(view)) {
+    if (kind === "title") y += 8;
     const rtl = kind === "text" && RTL.test(inside.map(({ text }) => text).join(""));
     for (const { text, x, wide, level, part } of inside) {
       boxes.push({ kind, text, part, rtl, wide, y, x: MARGIN + (rtl ? WIDE - x - wide : x), fill: level ? fillOf(level) : null });
@@ -158,14 +159,21 @@ function asHex(colour) {
   return `#${[...pen.getImageData(0, 0, 1, 1).data.slice(0, 3)].map((n) => n.toString(16).padStart(2, "0")).join("")}`;
 }
 
-const figureTitle = (view) => `${view.sample.name} · ${view.state.v === "attr" ? t("row attribution") : t("hop {0}", view.state.v)}`;
+// What the numbers are: of which sample and vector, and how they became colours.
+function titleOf(view) {
+  const { sample, other, state } = view;
+  const name = other && state.mode === "difference" ? t("{0} minus {1}, of shares", sample.name, other.sample.name) : sample.name;
+  return `${name} · ${state.v === "attr" ? t("row attribution") : t("hop {0}", state.v)}`;
+}
+const notesOf = ({ state }) => [t(SCALE_NOTES[state.scale]), t(NORM_NOTES[state.norm]), Number(state.cut) > 0 ? t("below {0} of the highest nothing is coloured", percent(Number(state.cut))) : null].filter(Boolean).join("; ");
 
 function asSvg(view) {
   const { boxes, height } = figureBoxes(view), colours = themeColours();
   for (const key of Object.keys(colours)) colours[key] = asHex(colours[key]);
   const made = svg("svg", { xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${WIDE + 2 * MARGIN} ${height}`, width: WIDE + 2 * MARGIN, height, "font-family": FONTS, "font-size": FONT });
   const text = (content, x, y, attributes) => svg("text", { x: x.toFixed(2), y, "xml:space": "preserve", ...attributes }, content.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, "\ufffd"));
-  made.append(svg("title", {}, figureTitle(view)), svg("rect", { width: "100%", height: "100%", fill: colours.paper }), text(figureTitle(view), MARGIN, MARGIN + 6, { fill: colours.ink, "font-weight": "600" }));
+  made.append(svg("title", {}, titleOf(view)), svg("rect", { width: "100%", height: "100%", fill: colours.paper }), text(titleOf(view), MARGIN, MARGIN + 6, { fill: colours.ink, "font-weight": "600" }),
+    text(notesOf(view), MARGIN, MARGIN + 26, { fill: colours.ink, "font-size": FONT - 3 }));
   for (const { text: content, x, y, wide, fill, rtl, kind, part } of boxes) {
     if (fill) made.append(svg("rect", { x: x.toFixed(2), y: y - FONT - 3, width: wide.toFixed(2), height: LINE - 6, rx: 3, fill }));
     made.append(text(content, rtl ? x + wide : x, y, { fill: kind === "title" ? colours[part] : colours.ink, "font-weight": kind === "title" ? "600" : null, direction: rtl ? "rtl" : null }));
@@ -184,7 +192,9 @@ function asPng(view) {
   const font = (weight) => { pen.font = `${weight} ${FONT}px ${FONTS}`; };
   font(600);
   pen.fillStyle = colours.ink;
-  pen.fillText(figureTitle(view), MARGIN, MARGIN + 6);
+  pen.fillText(titleOf(view), MARGIN, MARGIN + 6);
+  pen.font = `${FONT - 3}px ${FONTS}`;
+  pen.fillText(notesOf(view), MARGIN, MARGIN + 26);
   for (const { text, x, y, wide: width, fill, rtl, kind, part } of boxes) {
     if (fill) { pen.fillStyle = fill; pen.beginPath(); pen.roundRect(x, y - FONT - 3, width, LINE - 6, 3); pen.fill(); }
     font(kind === "title" ? 600 : 400);

@@ -10,7 +10,7 @@ const ZH = {
   "linear": "线性", "log": "对数", "rank": "排名", "p99.5": "p99.5",
   "together": "一起", "apart": "分开", "beside": "并排", "difference": "差值",
   "Search in texts and names": "搜索全文和名称", "Dataset": "数据集", "Model": "模型", "Method": "方法", "Score": "分数",
-  "from": "从", "to": "到", "Reset": "重置", "Samples": "样本", "samples": "样本",
+  "from": "从", "to": "到", "Reset": "重置", "Sample": "样本", "Samples": "样本", "samples": "样本",
   "No sample fits these filters.": "没有符合筛选条件的样本。",
   "{0} dataset": "{0} 个数据集", "{0} datasets": "{0} 个数据集", "{0} model": "{0} 个模型", "{0} models": "{0} 个模型",
   "{0} method": "{0} 种方法", "{0} methods": "{0} 种方法", "{0} sample": "{0} 个样本", "{0} samples": "{0} 个样本",
