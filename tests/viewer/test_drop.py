@@ -110,7 +110,7 @@ def test_a_folder_that_is_chosen_and_one_that_is_dropped(
     assert names(browser) == expected
     visit(browser, page)
     drop(browser, out)
-    wait_for(browser, "document.querySelectorAll('#samples tbody tr').length > 4")
+    wait_for(browser, f"{READ} && document.querySelectorAll('#samples tbody tr').length > 4")
     assert names(browser) == expected
     # another drop does not mix two pages in one
     drop(browser, out / "math")
@@ -323,6 +323,17 @@ def test_a_zip_that_is_none(give: Callable[..., Any], tmp_path: Path) -> None:
     wait_for(browser, READ)
     assert len(names(browser)) == 1
     assert not one_of(browser, "#trouble").is_displayed()
+
+
+def test_a_file_that_is_gone_when_it_is_opened(give: Callable[..., Any], tmp_path: Path) -> None:
+    browser = give(sample(tmp_path / "ex_000000.npz"), sample(tmp_path / "ex_000001.npz"))
+    (tmp_path / "ex_000000.npz").unlink()
+    all_of(browser, "#samples a")[0].click()
+    wait_for(browser, "!document.getElementById('problem').hidden")
+    assert "cannot be read (NotFoundError)" in one_of(browser, "#problem").text
+    press(browser, "g")
+    all_of(browser, "#samples a")[1].click()
+    wait_for(browser, "!!document.querySelector('.run > span')")
 
 
 def test_hundreds_of_files(give: Callable[..., Any], tmp_path: Path) -> None:
