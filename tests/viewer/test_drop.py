@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import zipfile
 from collections.abc import Callable
@@ -158,6 +159,24 @@ def test_zips(give: Callable[..., Any], tmp_path: Path, method: int) -> None:
     one_of(browser, "#samples a").click()
     wait_for(browser, "!!document.querySelector('.run > span')")
     assert len(classes(browser)) == 2
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_too_large_for_memory_is_read_in_place(
+    browser: Any, page: Path, tmp_path: Path, method: int
+) -> None:
+    members = {"a/ä.npz": bytes(range(256)) * 100, "b.npz": b""}
+    made = zipped(tmp_path / "large.zip", members, method)
+    visit(browser, page)
+    script = (
+        "const done = arguments[1], blob = blobOf(arguments[0]); (async () => { const found = [];"
+        " for (const entry of await zipEntries(blob)) {"
+        " const content = await zipContent(blob, entry);"
+        " found.push([entry.name, content.length, crc32(content) === entry.crc]); }"
+        " done(found); })()"
+    )
+    found = browser.execute_async_script(script, base64.b64encode(made.read_bytes()).decode())
+    assert found == [["a/ä.npz", 25_600, True], ["b.npz", 0, True]]
 
 
 def npz(path: Path, **arrays: Any) -> Path:
