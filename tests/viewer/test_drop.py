@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import zipfile
 from collections.abc import Callable
@@ -110,7 +111,7 @@ def test_a_folder_that_is_chosen_and_one_that_is_dropped(
     assert names(browser) == expected
     visit(browser, page)
     drop(browser, out)
-    wait_for(browser, "document.querySelectorAll('#samples tbody tr').length > 4")
+    wait_for(browser, f"{READ} && document.querySelectorAll('#samples tbody tr').length > 4")
     assert names(browser) == expected
     # another drop does not mix two pages in one
     drop(browser, out / "math")
@@ -158,6 +159,24 @@ def test_zips(give: Callable[..., Any], tmp_path: Path, method: int) -> None:
     one_of(browser, "#samples a").click()
     wait_for(browser, "!!document.querySelector('.run > span')")
     assert len(classes(browser)) == 2
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_too_large_for_memory_is_read_in_place(
+    browser: Any, page: Path, tmp_path: Path, method: int
+) -> None:
+    members = {"a/ä.npz": bytes(range(256)) * 100, "b.npz": b""}
+    made = zipped(tmp_path / "large.zip", members, method)
+    visit(browser, page)
+    script = (
+        "const done = arguments[1], blob = blobOf(arguments[0]); (async () => { const found = [];"
+        " for (const entry of await zipEntries(blob)) {"
+        " const content = await zipContent(blob, entry);"
+        " found.push([entry.name, content.length, crc32(content) === entry.crc]); }"
+        " done(found); })()"
+    )
+    found = browser.execute_async_script(script, base64.b64encode(made.read_bytes()).decode())
+    assert found == [["a/ä.npz", 25_600, True], ["b.npz", 0, True]]
 
 
 def npz(path: Path, **arrays: Any) -> Path:
@@ -323,6 +342,17 @@ def test_a_zip_that_is_none(give: Callable[..., Any], tmp_path: Path) -> None:
     wait_for(browser, READ)
     assert len(names(browser)) == 1
     assert not one_of(browser, "#trouble").is_displayed()
+
+
+def test_a_file_that_is_gone_when_it_is_opened(give: Callable[..., Any], tmp_path: Path) -> None:
+    browser = give(sample(tmp_path / "ex_000000.npz"), sample(tmp_path / "ex_000001.npz"))
+    (tmp_path / "ex_000000.npz").unlink()
+    all_of(browser, "#samples a")[0].click()
+    wait_for(browser, "!document.getElementById('problem').hidden")
+    assert "cannot be read (NotFoundError)" in one_of(browser, "#problem").text
+    press(browser, "g")
+    all_of(browser, "#samples a")[1].click()
+    wait_for(browser, "!!document.querySelector('.run > span')")
 
 
 def test_hundreds_of_files(give: Callable[..., Any], tmp_path: Path) -> None:

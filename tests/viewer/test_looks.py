@@ -205,6 +205,9 @@ def test_axe_finds_nothing(themed: Any, site: Path, empty: Path, pair: tuple[str
         "menu": menu,
         "drop": lambda: visit(themed, empty),
     }
+    if ask(themed, "matchMedia('(prefers-color-scheme: dark)').matches"):
+        for name in ("filtered", "help", "menu"):  # their colours are those of the others
+            del states[name]
     wrong = {}
     for name, opened in states.items():
         opened()

@@ -8,33 +8,38 @@ const MAX_HOPS = 1024;
 
 class FormatError extends Error {}
 
-// A blob's bytes from..to.
-const bytesOf = async (blob, from, to) => new DataView(await blob.slice(from, to).arrayBuffer());
+// A zip is read from memory, where it is small enough: asking a blob for each piece takes longer.
+const WHOLE = 1 << 26;
+const inMemory = async (blob) => (blob.size > WHOLE ? blob : new Uint8Array(await blob.arrayBuffer()));
+// The bytes from..to of a blob, or of what is in memory.
+const bytesOf = async (source, from, to) => (source instanceof Blob ? new Uint8Array(await source.slice(from, to).arrayBuffer()) : source.subarray(from, to));
+const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 // The members of a zip: [{name, method, crc, packed, size, offset}], by its directory.
-async function zipEntries(blob) {
-  const tail = await bytesOf(blob, Math.max(0, blob.size - 65557), blob.size);
+async function zipEntries(source) {
+  const size = source.size ?? source.length;
+  const tail = viewOf(await bytesOf(source, Math.max(0, size - 65557), size));
   let at = tail.byteLength - 22;
   while (at >= 0 && tail.getUint32(at, true) !== 0x06054b50) at--;
   if (at < 0) throw new FormatError(t("it is no zip archive"));
   let total = tail.getUint16(at + 10, true), length = tail.getUint32(at + 12, true), start = tail.getUint32(at + 16, true);
   if ((total === 0xffff || start === 0xffffffff || length === 0xffffffff) && at >= 20 && tail.getUint32(at - 20, true) === 0x07064b50) {
     const where = Number(tail.getBigUint64(at - 12, true));
-    const end = await bytesOf(blob, where, where + 56);
+    const end = viewOf(await bytesOf(source, where, where + 56));
     if (end.byteLength < 56 || end.getUint32(0, true) !== 0x06064b50) throw new FormatError(t("its zip directory is damaged"));
     total = Number(end.getBigUint64(32, true));
     length = Number(end.getBigUint64(40, true));
     start = Number(end.getBigUint64(48, true));
   }
-  if (start + length > blob.size || total > MAX_ENTRIES || length > MAX_BYTES) throw new FormatError(t("its zip directory is damaged"));
-  const view = await bytesOf(blob, start, start + length);
+  if (start + length > size || total > MAX_ENTRIES || length > MAX_BYTES) throw new FormatError(t("its zip directory is damaged"));
+  const view = viewOf(await bytesOf(source, start, start + length));
   const entries = [];
   at = 0;
   for (let i = 0; i < total; i++) {
     if (at + 46 > length || view.getUint32(at, true) !== 0x02014b50) throw new FormatError(t("its zip directory is damaged"));
     const names = view.getUint16(at + 28, true), extras = view.getUint16(at + 30, true), comments = view.getUint16(at + 32, true);
     const entry = {
-      name: new TextDecoder().decode(new Uint8Array(view.buffer, at + 46, Math.min(names, length - at - 46))),
+      name: new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + at + 46, Math.min(names, length - at - 46))),
       flags: view.getUint16(at + 8, true),
       method: view.getUint16(at + 10, true),
       crc: view.getUint32(at + 16, true),
@@ -63,17 +68,17 @@ function wide(view, at, end, entry) {
 }
 
 // The content of a member.
-async function zipContent(blob, entry) {
+async function zipContent(source, entry) {
   if (entry.size > MAX_BYTES) throw new FormatError(t("it inflates to {0} bytes, which is too much", entry.size));
   if (entry.flags & 1) throw new FormatError(t("it is encrypted"));
-  const head = await bytesOf(blob, entry.offset, entry.offset + 30);
+  const head = viewOf(await bytesOf(source, entry.offset, entry.offset + 30));
   if (head.byteLength < 30 || head.getUint32(0, true) !== 0x04034b50) throw new FormatError(t("it is cut"));
   const from = entry.offset + 30 + head.getUint16(26, true) + head.getUint16(28, true);
-  const data = blob.slice(from, from + entry.packed);
-  if (data.size !== entry.packed) throw new FormatError(t("it is cut"));
+  const data = await bytesOf(source, from, from + entry.packed);
+  if (data.length !== entry.packed) throw new FormatError(t("it is cut"));
   if (entry.method === 0) {
     if (entry.packed !== entry.size) throw new FormatError(t("it is damaged"));
-    return new Uint8Array(await data.arrayBuffer());
+    return data;
   }
   if (entry.method !== 8) throw new FormatError(t("it is packed in a way that browsers do not know"));
   return inflate(data, entry.size);
@@ -82,7 +87,9 @@ async function zipContent(blob, entry) {
 // A DEFLATE stream that must give exactly `size` bytes; stops as soon as there are more.
 async function inflate(data, size) {
   const result = new Uint8Array(size);
-  const reader = data.stream().pipeThrough(new DecompressionStream("deflate-raw")).getReader();
+  const { writable, readable } = new DecompressionStream("deflate-raw");
+  const writer = writable.getWriter(), reader = readable.getReader();
+  for (const done of [writer.write(data), writer.close()]) done.catch(() => {}); // the reader fails too
   let at = 0;
   try {
     for (;;) {
@@ -114,7 +121,7 @@ function crc32(bytes) {
 function parseNpy(bytes) {
   const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
   if (bytes.length < 10 || magic.some((byte, i) => bytes[i] !== byte)) throw new FormatError(t("it holds something that is no array"));
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   const start = bytes[6] === 1 ? 10 + view.getUint16(8, true) : bytes.length < 12 ? Infinity : 12 + view.getUint32(8, true);
   if (start > bytes.length) throw new FormatError(t("it is cut"));
   const header = new TextDecoder("latin1").decode(bytes.subarray(10, start));
@@ -155,16 +162,16 @@ function decodeText(codes, count, width) {
 
 // The arrays of an npz by name, {name: {value, shape}}; of `names` only those, where given.
 async function readNpz(blob, names) {
-  const entries = await zipEntries(blob);
+  const source = await inMemory(blob), entries = await zipEntries(source);
   if (entries.reduce((sum, { size }) => sum + size, 0) > MAX_BYTES) throw new FormatError(t("it inflates to more than a sample does"));
   const arrays = {};
   for (const entry of entries) {
     const name = entry.name.replace(/\.npy$/, "");
     if (names && !names.includes(name)) continue;
-    const bytes = await zipContent(blob, entry);
+    const bytes = await zipContent(source, entry);
     if (crc32(bytes) !== entry.crc) throw new FormatError(t("{0} is damaged: its checksum is another", name));
     const npy = parseNpy(bytes);
-    arrays[name] = { value: decodeArray(npy), shape: npy.shape };
+    arrays[name] = { value: decodeArray(npy), shape: npy.shape, digest: `${entry.size}-${entry.crc}` };
   }
   return arrays;
 }

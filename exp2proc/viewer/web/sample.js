@@ -102,7 +102,7 @@ class View {
       this.body.hidden = true;
       this.problem.hidden = false;
       this.problem.textContent = t("{0} is not shown: {1}.", sample.name, why(error));
-      if (!(error instanceof FormatError)) throw error;
+      if (!isTold(error)) throw error;
     }
   }
 
@@ -111,7 +111,7 @@ class View {
     try {
       return { sample, data: await this.load(sample) };
     } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
+      if (!isTold(error)) throw error;
       tell(t("{0} is not shown: {1}.", sample.name, why(error)));
       return null;
     }

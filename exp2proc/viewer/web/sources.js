@@ -140,8 +140,9 @@ class FilesSource {
   // A zip is read in place. No path in it is trusted: it only gives names.
   async unzip(path, blob, found, unread) {
     try {
-      for (const entry of await zipEntries(blob)) {
-        if (isSample(entry.name)) found.push({ path: entry.name, open: async () => new Blob([await zipContent(blob, entry)]) });
+      const source = await inMemory(blob);
+      for (const entry of await zipEntries(source)) {
+        if (isSample(entry.name)) found.push({ path: entry.name, open: async () => new Blob([await zipContent(source, entry)]) });
       }
     } catch (error) {
       unread.push(`${path}: ${why(error)}`);
@@ -150,10 +151,9 @@ class FilesSource {
 
   // Everything is read, so that what is damaged is told in the list.
   async facts(at, { run, file }) {
-    const blob = await this.blobs[at]();
-    const { attr, hops, tok, spans, scores } = sampleOf(await readNpz(blob), SCORE_KEYS.map(({ key }) => key));
-    const entry = tok && (await zipEntries(blob)).find(({ name }) => name === "tok.npy");
-    const text = entry ? `${tok.length}-${entry.size}-${entry.crc}` : `-${run.path} ${run.model} ${file} ${attr.length} ${Object.values(spans)}`;
+    const arrays = await readNpz(await this.blobs[at]());
+    const { attr, hops, tok, spans, scores } = sampleOf(arrays, SCORE_KEYS.map(({ key }) => key));
+    const text = tok ? `${tok.length}-${arrays.tok.digest}` : `-${run.path} ${run.model} ${file} ${attr.length} ${Object.values(spans)}`;
     const snippet = tok && !this.seen.has(text) ? snippetOf(tok) : "";
     this.seen.add(text);
     return [at, text, attr.length, hops.length, sharesOf(attr, partNumbers(attr.length, spans)), scores, snippet, this.gold[at]];
@@ -174,6 +174,8 @@ const SCORE_KEYS = [
   { key: "recovery", label: "Recovery@10%", higher: true },
 ];
 
+// What is no mistake of the page: a file that is no sample, or that is gone.
+const isTold = (error) => error instanceof FormatError || error instanceof DOMException;
 const why = (error) => (error instanceof FormatError ? error.message : t("it cannot be read ({0})", error.name));
 const isSample = (path) => /\.npz$/i.test(path) && !path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
 const snippetOf = (pieces) => {
