@@ -101,7 +101,11 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
         bench = measurements.Bench(work, tokenizer, Path(outputs), sizes)
         for name in args.only or measurements.MEASUREMENTS:
             _say(name)
-            results[name] = measurements.MEASUREMENTS[name].take(bench)
+            found = measurements.MEASUREMENTS[name].take(bench)
+            if found is None:
+                _say(f"{name}: not on this machine")
+            else:
+                results[name] = found
     about_work = {**workload.describe(work), "short_rows": args.samples}
     return {
         "date": date.today().isoformat(),

@@ -139,6 +139,18 @@ LINES: Final[dict[str, tuple[Spec, ...]]] = {
         _within("`gallery` of the bulk, 2 workers: wall" + _AGAIN, 5.0, "gallery"),
         _beside("`gallery`: bytes, next to the samples'", 1.3, "gallery", "bytes", "again"),
     ),
+    "look": (
+        Spec(
+            "the viewer: from a key to the next hop, {tokens:,} tokens",
+            *("ms", 50.0, lambda found: 1000 * found["hop"]),
+            limit=True,
+        ),
+        Spec(
+            "the viewer: list of {samples:,} samples, from opening to drawn",
+            *("s", 2.0, lambda found: found["list"]),
+            limit=True,
+        ),
+    ),
     "check": (
         _beside("`check` of the bulk, 2 workers: wall" + _AGAIN, None, "check", to="again"),
         _beside(
@@ -177,6 +189,8 @@ def _counts(section: str, results: dict[str, Any]) -> dict[str, int]:
     if section == "memory":
         rows = found["rows"]
         return {"half": rows[len(rows) // 2 - 1], "rows": rows[-1]}
+    if section == "look":
+        return {"tokens": found["tokens"], "samples": found["samples"]}
     if section.startswith("planning"):
         return {"rows": found["again"]["rows"], "runs": found["again"].get("runs", 0)}
     return {"rows": work["rows"], "short_rows": work["short_rows"]}

@@ -215,6 +215,12 @@ def pack(bench: Bench) -> Pair:
     return pair
 
 
+def look(bench: Bench) -> dict[str, Any] | None:
+    """The viewer in a browser; None where there is none."""
+    cost = measure([sys.executable, "-m", "benchmarks.look", bench.scratch()])
+    return json.loads(cost.output)  # type: ignore[no-any-return]
+
+
 def help_page(bench: Bench) -> Pair:
     """`exp2proc --help` next to importing rich's console."""
     del bench
@@ -306,6 +312,7 @@ MEASUREMENTS: Final = {
     "first": Measurement(first, _pairs),
     "floor": Measurement(floor, _pairs),
     "gallery": Measurement(gallery, _pairs),
+    "look": Measurement(look, None),
     "check": Measurement(check, _pairs),
     "pack": Measurement(pack, _pairs),
     "help": Measurement(help_page, lambda sizes: 3 * sizes.short_pairs),
