@@ -670,3 +670,21 @@ def test_notebook_heatmap(browser: Any, out: Path, tmp_path: Path) -> None:
     assert ask(browser, script) == expected(sample, None, "linear", {*TITLES})
     red = "getComputedStyle(document.querySelector('.p24')).backgroundColor"
     assert ask(browser, red) != "rgba(0, 0, 0, 0)"
+
+
+def test_a_sample_in_a_notebook_is_drawn_in_its_frame(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "math/m/ifr_n1_1ex/ex_000000.npz"
+    write_export(path, [" a", "b", "<i>"], hop=[[1, 0, 0], [0, 0, 2]])
+    (sample,) = exp2proc.iter_samples(path)
+    page = tmp_path / "notebook.html"
+    frame = sample.view(hop=1, scale="log")._repr_html_()
+    page.write_text(f"<!doctype html><meta charset=utf-8><body>{frame}", encoding="utf-8")
+    browser.get(page.as_uri())
+    browser.switch_to.frame(one_of(browser, "iframe"))
+    wait_ready(browser)
+    assert one_of(browser, "#vectors [aria-pressed=true]").text.startswith("hop 1")
+    assert classes(browser) == ["", "", "p24"]
+    one_of(browser, "#vectors [data-vector='0']").click()
+    wait_for(browser, "document.querySelector('.run > span').className === 'p24'")
+    browser.switch_to.default_content()
+    assert browser.current_url == page.as_uri()
