@@ -12,7 +12,7 @@ from .engine import LOOK, PER_WORKER, Lost, T, Task, Work
 
 _PATIENCE: Final = 600.0
 """Seconds without any worker after which a run is given up; new ones may be on their way."""
-_DRAIN: Final = 5.0
+_DRAIN: Final = 10.0
 """Seconds that work under way get to end when a run is stopped."""
 
 

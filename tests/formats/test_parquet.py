@@ -17,6 +17,7 @@ from hostile.kind import measured
 from support.arrays import assert_same_tree, records_of
 from support.cli import run_cli
 from support.exported import NAN, write_export
+from support.processes import unmeasured
 
 import exp2proc
 from exp2proc.demo.tree import DemoTree
@@ -448,6 +449,7 @@ def test_a_full_disk(tmp_path: Path, samples: int) -> None:
     words = ("pack", str(tmp_path / "out"), "-o", str(tmp_path / "x.parquet"))
     done = subprocess.run(
         ["prlimit", "--fsize=1000", sys.executable, "-m", "exp2proc", *words],
+        env=unmeasured(),  # what measures coverage would write, too
         capture_output=True,
         text=True,
         timeout=120,

@@ -362,7 +362,6 @@ def test_the_page_in_chinese_is_in_chinese(
     assert english(browser, known) == set()
     visit(browser, empty)
     assert english(browser, known) == set()
-    browser.execute_script("localStorage.clear()")
 
 
 # --- much
