@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .errors import Exp2procError, PlanError
     from .exports.check import CheckReport, check
     from .exports.dataset import SampleDataset
+    from .exports.measured import Scores, scores
     from .exports.read import iter_samples
     from .formats.names import Source
     from .formats.sample import Sample, load_sample
@@ -55,6 +56,7 @@ _HOME = {
     "RunReport": "results",
     "Sample": "formats.sample",
     "SampleDataset": "exports.dataset",
+    "Scores": "exports.measured",
     "Standing": "conversion.standing",
     "Source": "formats.names",
     "TopToken": "formats.shares",
@@ -67,6 +69,7 @@ _HOME = {
     "load_sample": "formats.sample",
     "forecast": "planning.forecast",
     "make_plan": "planning.planner",
+    "scores": "exports.measured",
     "standing": "conversion.standing",
 }
 
@@ -88,6 +91,7 @@ __all__ = [
     "RunReport",
     "Sample",
     "SampleDataset",
+    "Scores",
     "Source",
     "Standing",
     "TopToken",
@@ -101,6 +105,7 @@ __all__ = [
     "load_sample",
     "make_plan",
     "plan",
+    "scores",
     "standing",
 ]
 

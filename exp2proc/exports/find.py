@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from ..errors import Exp2procError
 from ..formats.names import (
     Source,
+    counted,
     names_a_method,
     names_a_sample,
     printable,
@@ -193,13 +194,17 @@ def named(outs: Outs, name: str = "outs") -> tuple[Path, ...]:
     return tuple(absolute(given(out, name)) for out in several)
 
 
-def find_sources(outs: Outs) -> list[Source]:
+def find_sources(outs: Outs, where: Callable[[Source], object] | None = None) -> list[Source]:
     """Every npz below these folders (or these files themselves), each once, sorted by name.
+
+    Args:
+        outs: one or several.
+        where: which of them count; all by default.
 
     Raises:
         Exp2procError: `usage` when they are no paths; `no-samples` when one of them holds none,
-            none was named, or a folder cannot be listed; `samples-collide` when two files have the
-            same dataset, model, run_tag and file name.
+            none was named, `where` leaves none, or a folder cannot be listed; `samples-collide`
+            when two files have the same dataset, model, run_tag and file name.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as out:
@@ -220,7 +225,15 @@ def find_sources(outs: Outs) -> list[Source]:
             other = found.setdefault(source.name, source)
             if other is not source:
                 raise _collision(other, source)
-    return [found[name] for name in sorted(found)]
+    sources = [found[name] for name in sorted(found)]
+    if where is None:
+        return sources
+    chosen = [source for source in sources if where(source)]
+    if not chosen:
+        raise Exp2procError(
+            "no-samples", f"none of {counted(len(sources), 'npz file')} is one that was asked for"
+        )
+    return chosen
 
 
 def _collision(one: Source, other: Source) -> Exp2procError:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -499,14 +499,52 @@ def load_scores(path: str | Path) -> dict[str, float]:
     Raises:
         Exp2procError: `sample-invalid`.
     """
-    scores = dict.fromkeys(SCORES, math.nan)
     with _reading(path) as reader:
-        for key in _layout(reader).keys:
-            if key.kind == "score":
-                array = reader.array(key.name, 1)
-                if problem := _score_problem(key.name, array):
-                    raise NpzError(problem)
-                scores[key.name] = float(array)
+        return _scores(reader, _layout(reader))
+
+
+class Measured(NamedTuple):
+    """What there is to know of a sample without its vectors.
+
+    Attributes:
+        tokens: L, how many it has.
+        spans: in sample indices.
+        scores: by key; NaN when absent.
+    """
+
+    tokens: int
+    spans: SampleSpans
+    scores: dict[str, float]
+
+
+def load_measured(path: str | Path) -> Measured:
+    """Length, spans and scores of a sample; of its vectors no more than a header is read.
+
+    >>> found = load_measured(next(demo.out.glob("needles/*/attnlrp*/ex_000000.npz")))
+    >>> found.tokens > found.spans.span_cot[0] > 0, 0 < found.scores["rise"] < 1
+    (True, True)
+
+    Raises:
+        Exp2procError: `sample-invalid`.
+    """
+    with _reading(path) as reader:
+        layout = _layout(reader)
+        arrays: dict[str, Any] = {"attr": reader.outline("attr")}
+        arrays |= {name: reader.array(name, _FEW) for name in SampleSpans._fields}
+        if problem := schema_problem(arrays, layout):
+            raise NpzError(problem)
+        spans = SampleSpans(*(tuple(arrays[name].tolist()) for name in SampleSpans._fields))
+        return Measured(arrays["attr"].shape[0], spans, _scores(reader, layout))
+
+
+def _scores(reader: NpzReader, layout: Layout) -> dict[str, float]:
+    scores = dict.fromkeys(SCORES, math.nan)
+    for key in layout.keys:
+        if key.kind == "score":
+            array = reader.array(key.name, 1)
+            if problem := _score_problem(key.name, array):
+                raise NpzError(problem)
+            scores[key.name] = float(array)
     return scores
 
 
