@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .exports.dataset import SampleDataset
     from .exports.measured import Scores, scores
     from .exports.read import iter_samples
+    from .exports.scores import ScoreRow
+    from .exports.summary import summary
     from .formats.names import Source
     from .formats.sample import Sample, load_sample
     from .formats.shares import TopToken
@@ -56,6 +58,7 @@ _HOME = {
     "RunReport": "results",
     "Sample": "formats.sample",
     "SampleDataset": "exports.dataset",
+    "ScoreRow": "exports.scores",
     "Scores": "exports.measured",
     "Standing": "conversion.standing",
     "Source": "formats.names",
@@ -71,6 +74,7 @@ _HOME = {
     "make_plan": "planning.planner",
     "scores": "exports.measured",
     "standing": "conversion.standing",
+    "summary": "exports.summary",
 }
 
 __all__ = [
@@ -91,6 +95,7 @@ __all__ = [
     "RunReport",
     "Sample",
     "SampleDataset",
+    "ScoreRow",
     "Scores",
     "Source",
     "Standing",
@@ -107,6 +112,7 @@ __all__ = [
     "plan",
     "scores",
     "standing",
+    "summary",
 ]
 
 

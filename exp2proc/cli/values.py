@@ -17,6 +17,22 @@ def path(value: str) -> Path:
     return Path(value)
 
 
+def named(value: str) -> tuple[str, str]:
+    """A name and what it stands for, NAME=VALUE."""
+    name, equals, meant = value.partition("=")
+    if not (name and equals and meant):
+        raise argparse.ArgumentTypeError("it may be NAME=VALUE")
+    return name, meant
+
+
+def names(value: str) -> list[str]:
+    """Names between commas."""
+    some = [name for name in value.split(",") if name]
+    if not some:
+        raise argparse.ArgumentTypeError("it may be names between commas")
+    return some
+
+
 def positive(value: str) -> int:
     """A number from 1."""
     number = int(value) if value.isdecimal() else 0

@@ -12,6 +12,8 @@ from typing import Final
 # Where the method ends in a run_tag: hops (n1), modes of LRP (negdrop, normnorm), what was measured
 # (mfaithfulness_gen), how many (100ex).
 _SETTINGS: Final = re.compile(r"_(?=n\d+(?:_|$)|neg[a-z]+(?:_|$)|norm[a-z]+|mfaith|mrecov|\d+ex$)")
+# Where the settings end: behind them stand what was measured, and how many.
+_MODES: Final = re.compile(r"_(?=mfaith|mrecov|\d+ex$)")
 _SIZE: Final = re.compile(r"(?:^|_)([0-9]{1,9})ex$")
 # Methods whose published folders say no settings. Others are known by these.
 _METHODS: Final = re.compile(r"(?:ft_)?(?:ifr|attnlrp|perturbation)(?:_|$)|IG$")
@@ -108,6 +110,15 @@ def method_of(run_tag: str) -> str:
     'ifr_multi_hop_both'
     """
     return _SETTINGS.split(run_tag, maxsplit=1)[0]
+
+
+def setting_of(run_tag: str) -> str:
+    """The method and its settings in a run_tag: all before what was measured, and how often.
+
+    >>> setting_of("ifr_multi_hop_both_n1_mfaithfulness_gen_100ex")
+    'ifr_multi_hop_both_n1'
+    """
+    return _MODES.split(run_tag, maxsplit=1)[0]
 
 
 def promised_by(run_tag: str) -> int | None:
