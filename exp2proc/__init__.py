@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .doctor.findings import Diagnosis
     from .errors import Exp2procError, PlanError
     from .exports.check import CheckReport, check
+    from .exports.compare import Comparison, compare
     from .exports.dataset import SampleDataset
     from .exports.measured import Scores, scores
     from .exports.read import iter_samples
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "CheckReport": "exports.check",
+    "Comparison": "exports.compare",
     "Counts": "results",
     "Diagnosis": "doctor.findings",
     "Exp2procError": "errors",
@@ -65,6 +67,7 @@ _HOME = {
     "TopToken": "formats.shares",
     "build_gallery": "viewer.site",
     "check": "exports.check",
+    "compare": "exports.compare",
     "convert": "conversion.run",
     "diagnose": "doctor.examination",
     "follow": "conversion.follow",
@@ -79,6 +82,7 @@ _HOME = {
 
 __all__ = [
     "CheckReport",
+    "Comparison",
     "Counts",
     "Diagnosis",
     "Exp2procError",
@@ -102,6 +106,7 @@ __all__ = [
     "TopToken",
     "build_gallery",
     "check",
+    "compare",
     "convert",
     "diagnose",
     "follow",
