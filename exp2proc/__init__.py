@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .errors import Exp2procError, PlanError
     from .exports.check import CheckReport, check
     from .exports.compare import Comparison, compare
-    from .exports.dataset import SampleDataset
+    from .exports.dataset import SampleDataset, collate
     from .exports.measured import Scores, scores
     from .exports.read import iter_samples
     from .exports.scores import ScoreRow
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .formats.names import Source
     from .formats.sample import Sample, load_sample
     from .formats.shares import TopToken
+    from .formats.words import Word
     from .options import Following, Options
     from .planning.forecast import Forecast, forecast
     from .planning.forecast import forecast as plan
@@ -65,8 +66,10 @@ _HOME = {
     "Standing": "conversion.standing",
     "Source": "formats.names",
     "TopToken": "formats.shares",
+    "Word": "formats.words",
     "build_gallery": "viewer.site",
     "check": "exports.check",
+    "collate": "exports.dataset",
     "compare": "exports.compare",
     "convert": "conversion.run",
     "diagnose": "doctor.examination",
@@ -104,8 +107,10 @@ __all__ = [
     "Source",
     "Standing",
     "TopToken",
+    "Word",
     "build_gallery",
     "check",
+    "collate",
     "compare",
     "convert",
     "diagnose",

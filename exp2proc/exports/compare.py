@@ -15,13 +15,12 @@ import numpy.typing as npt
 
 from ..errors import Exp2procError
 from ..formats.layouts import SCORES
-from ..formats.names import Source, printable, setting_of, short_datasets, spelled
+from ..formats.names import Source, printable, short_datasets, spelled
 from ..formats.sample import Sample
 from ..formats.spans import size
 from ..results import OnProgress, Progress
 from ..system.extras import require
-from .find import Outs, find_sources
-from .measured import Where
+from .find import Outs, Where, find_sources
 from .read import OnError, load_source, read_each
 
 Floats = npt.NDArray[np.float64]
@@ -31,8 +30,10 @@ TIE: Final = 1e-12
 DRAWS: Final = 50_000
 """Of the bootstrap, and of the permutation test where all sign changes are more than these."""
 TERCILES: Final = ("low", "middle", "high")
-_BATCH: Final = 1 << 21
-"""Numbers that are drawn at a time."""
+_BATCH: Final = 1 << 17
+"""Numbers that are drawn at a time: few enough for the processor's caches."""
+_LEAST: Final = 256
+"""Sign changes at a time; scipy handles each example of a batch by itself, whatever its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,25 +228,20 @@ class _Read(NamedTuple):
     failures: list[tuple[Source, Exp2procError]]
 
 
-def is_called(source: Source, name: str) -> bool:
-    """Whether a sample is of the run, setting or method of this name."""
-    return name in (source.run_tag, setting_of(source.run_tag), source.method)
-
-
 def _others(sources: Sequence[Source], ours: str, names: Sequence[str]) -> list[str]:
     for name in (ours, *names):
-        if not any(is_called(source, name) for source in sources):
-            there = ", ".join(sorted({setting_of(source.run_tag) for source in sources}))
+        if not any(source.is_of(name) for source in sources):
+            there = ", ".join(sorted({source.setting for source in sources}))
             raise Exp2procError("usage", f"no run is called {name!r}: there is {there}")
     if names:
         return list(dict.fromkeys(names))
     settings: dict[str, set[str]] = {}
     for source in sources:
-        settings.setdefault(source.method, set()).add(setting_of(source.run_tag))
+        settings.setdefault(source.method, set()).add(source.setting)
     rest = {
-        source.method if len(settings[source.method]) == 1 else setting_of(source.run_tag)
+        source.method if len(settings[source.method]) == 1 else source.setting
         for source in sources
-        if not is_called(source, ours)
+        if not source.is_of(ours)
     }
     if not rest:
         raise Exp2procError("usage", f"there is nothing that {ours} could be compared with")
@@ -260,10 +256,9 @@ def _works(sources: Sequence[Source], ours: str, others: Sequence[str], score: s
         examples.setdefault((source.dataset, source.model, name), []).append(source)
     works = []
     for (dataset, model, _), some in sorted(examples.items()):
-        mine = tuple(source for source in some if is_called(source, ours))
+        mine = tuple(source for source in some if source.is_of(ours))
         theirs = tuple(
-            (name, tuple(s for s in some if is_called(s, name) and s not in mine))
-            for name in others
+            (name, tuple(s for s in some if s.is_of(name) and s not in mine)) for name in others
         )
         works.append(_Work(dataset, model, mine, theirs, score))
     return works
@@ -483,7 +478,7 @@ def sign_flip(differences: Floats, draws: int, seed: int) -> float:
         _average,
         permutation_type="samples",
         n_resamples=draws,
-        batch=_batch(len(differences)),
+        batch=max(_LEAST, _batch(len(differences))),
         vectorized=True,
         rng=np.random.default_rng(seed),
     )

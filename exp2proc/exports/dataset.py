@@ -1,13 +1,20 @@
-"""Exported samples as a map-style dataset: `len` and `[i]`, all `torch.utils.data` asks for."""
+"""Exported samples as a map-style dataset: `len` and `[i]`, all `torch.utils.data` asks for.
+
+And samples of different lengths as one batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from typing import Generic, SupportsIndex, TypeVar, overload
+from typing import Any, Generic, SupportsIndex, TypeVar, overload
 
+import numpy as np
+
+from ..formats.layouts import SCORES
 from ..formats.names import Source
 from ..formats.sample import Sample
+from ..system.extras import require
 from .find import Outs, find_sources
 from .read import load_source
 
@@ -19,7 +26,8 @@ class SampleDataset(Generic[T]):
 
     Works as the `dataset` of a `torch.utils.data.DataLoader` and needs no torch itself; it holds
     paths only, so that worker processes start quickly. torch's default collation takes neither
-    `Sample` nor arrays of different lengths: pass a `transform` or the loader's `collate_fn`.
+    `Sample` nor arrays of different lengths: pass `collate` as the loader's `collate_fn`, or a
+    `transform`.
 
     >>> samples = SampleDataset(demo.out, transform=lambda sample: sample.mas)
     >>> len(samples), 0.0 < samples[5] < 1.0
@@ -73,3 +81,42 @@ class SampleDataset(Generic[T]):
 
     def __repr__(self) -> str:
         return f"SampleDataset({len(self)} samples)"
+
+
+def collate(samples: Sequence[Sample], *, torch: bool = False) -> dict[str, Any]:
+    """Samples of different lengths as one batch, padded to the longest at the end.
+
+    >>> batch = exp2proc.collate([exp2proc.SampleDataset(demo.out)[at] for at in (0, 1)])
+    >>> batch["attr"].shape == batch["mask"].shape, batch["spans"].shape
+    (True, (2, 3, 2))
+
+    Args:
+        samples: B of them, of either layout.
+        torch: tensors instead of arrays; needs torch. For a loader that is
+            `collate_fn=functools.partial(exp2proc.collate, torch=True)`.
+
+    Returns:
+        `attr` float32[B, L], 0 behind a sample's end; `mask` bool[B, L], whether a token is there;
+        `lengths` int64[B]; `spans` int64[B, 3, 2], closed ranges of prompt, CoT and output, -1 for
+        none; `scores` float64[B, 3], RISE, MAS and Recovery@10%, NaN when not measured.
+
+    Raises:
+        Exp2procError: `missing-extra`, when tensors are asked for and torch is not installed.
+    """
+    lengths = np.array([len(sample.attr) for sample in samples], np.int64)
+    longest = int(lengths.max(initial=0))
+    attr = np.zeros((len(samples), longest), np.float32)
+    for row, sample in zip(attr, samples, strict=True):
+        row[: len(sample.attr)] = sample.attr
+    scores = [[sample.scores[key] for key in SCORES] for sample in samples]
+    batch = {
+        "attr": attr,
+        "mask": np.arange(longest) < lengths[:, None],
+        "lengths": lengths,
+        "spans": np.array([s.spans for s in samples], np.int64).reshape(-1, 3, 2),
+        "scores": np.array(scores, np.float64).reshape(-1, len(SCORES)),
+    }
+    if not torch:
+        return batch
+    from_numpy = require("torch", "torch").from_numpy
+    return {key: from_numpy(array) for key, array in batch.items()}

@@ -28,6 +28,42 @@ from ..system.walk import Identity, walk
 
 Outs = str | Path | Sequence[str | Path]
 
+Where = Callable[[Source], object]
+"""Says of a source, by its truth, whether its sample counts."""
+
+Names = str | Sequence[str]
+"""One name or several."""
+
+
+def chosen(
+    *,
+    dataset: Names | None = None,
+    model: Names | None = None,
+    method: Names | None = None,
+    where: Where | None = None,
+) -> Where:
+    """Whether a source has these names, where any are given, and passes `where`.
+
+    Args:
+        dataset: short or in full.
+        model: in full.
+        method: a method (`ifr`), setting (`ifr_n1`) or run_tag.
+        where: asked last.
+    """
+    datasets, models, methods = (
+        (one,) if isinstance(one, str) else one for one in (dataset, model, method)
+    )
+
+    def counts(source: Source) -> bool:
+        return (
+            (datasets is None or bool({source.dataset, source.short_dataset} & {*datasets}))
+            and (models is None or source.model in models)
+            and (methods is None or any(map(source.is_of, methods)))
+            and (where is None or bool(where(source)))
+        )
+
+    return counts
+
 
 class FoundFile(NamedTuple):
     """A file below an output folder.
@@ -194,7 +230,7 @@ def named(outs: Outs, name: str = "outs") -> tuple[Path, ...]:
     return tuple(absolute(given(out, name)) for out in several)
 
 
-def find_sources(outs: Outs, where: Callable[[Source], object] | None = None) -> list[Source]:
+def find_sources(outs: Outs, where: Where | None = None) -> list[Source]:
     """Every npz below these folders (or these files themselves), each once, sorted by name.
 
     Args:

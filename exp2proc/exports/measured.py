@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ..formats.layouts import SCORES
-from ..formats.names import Source, short_datasets, spelled
+from ..formats.names import Source, short_datasets
 from ..formats.sample import Measured, load_measured
 from ..formats.spans import size
 from ..system.extras import require
-from .find import Outs, find_sources
+from .find import Outs, Where, find_sources
 from .read import OnError, read_each, successes
-
-Where = Callable[[Source], object]
-"""Says of a source, by its truth, whether its sample counts."""
 
 _TEXTS: Final = ("dataset", "dataset_path", "model", "method", "run_tag", "file")
 _SIZES: Final = ("tokens", "tokens_in", "tokens_cot", "tokens_out")
@@ -122,8 +119,6 @@ def scores_of(measured: Iterable[tuple[Source, Measured]]) -> Scores:
     records: list[dict[str, Any]] = []
     for source, (tokens, spans, scored) in found:
         shown = short[source.dataset] if source.dataset else ""
-        texts = (shown, source.dataset, source.model, source.method, source.run_tag)
-        sizes = (tokens, *map(size, spans))
-        values = (*texts, spelled(source.path.name), source.example, *scored.values(), *sizes)
-        records.append(dict(zip(measured_fields(), values, strict=True)))
+        sizes = zip(_SIZES, (tokens, *map(size, spans)), strict=True)
+        records.append({**source.to_dict(), "dataset": shown, **scored, **dict(sizes)})
     return Scores(records)

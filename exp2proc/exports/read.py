@@ -15,7 +15,7 @@ from ..errors import Exp2procError, PlanError
 from ..formats.names import Source
 from ..formats.sample import Loaded, Loader, Sample, load_sample
 from ..options import Jobs
-from .find import Outs, find_sources
+from .find import Names, Outs, Where, chosen, find_sources
 
 OnError = Callable[[Source, Exp2procError], None]
 
@@ -23,7 +23,16 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-def iter_samples(outs: Outs, *, jobs: int = 1, on_error: OnError | None = None) -> Iterator[Sample]:
+def iter_samples(
+    outs: Outs,
+    *,
+    dataset: Names | None = None,
+    model: Names | None = None,
+    method: Names | None = None,
+    where: Where | None = None,
+    jobs: int = 1,
+    on_error: OnError | None = None,
+) -> Iterator[Sample]:
     """The samples below one or more output folders, sorted by name, one at a time.
 
     Each has its `source` set (dataset, model, method, run_tag, example, path).
@@ -34,14 +43,21 @@ def iter_samples(outs: Outs, *, jobs: int = 1, on_error: OnError | None = None) 
 
     Args:
         outs: an output folder, an npz, or several of either.
+        dataset: only of this one, or these, by short or full names.
+        model: likewise, by full names.
+        method: likewise, by methods (`ifr`), settings (`ifr_n1`) or run_tags.
+        where: only those whose `Source` this function takes.
         jobs: worker processes that read ahead; 1 reads here.
         on_error: is told of each file that is not a sample, which is then left out. Without it
             the first such file raises.
 
     Raises:
-        Exp2procError: `no-samples`, `samples-collide`, `sample-invalid`.
+        Exp2procError: `no-samples`, also where none has these names; `samples-collide`,
+            `sample-invalid`.
     """
-    yield from successes(read_each(find_sources(outs), load_source, jobs=jobs), on_error)
+    some = chosen(dataset=dataset, model=model, method=method, where=where)
+    sources = find_sources(outs, some)
+    yield from successes(read_each(sources, load_source, jobs=jobs), on_error)
 
 
 def load_source(source: Source) -> Sample:
@@ -85,13 +101,13 @@ def read_each(
     processes, or those that an active `joblib.parallel_config` names.
     """
     with (
-        open_engine(chosen(jobs)) as engine,
+        open_engine(workers_of(jobs)) as engine,
         closing(each(partial(_attempt, read), items, engine)) as results,
     ):
         yield from zip(items, results, strict=True)
 
 
-def chosen(jobs: Jobs) -> EngineChoice:
+def workers_of(jobs: Jobs) -> EngineChoice:
     """For one job this process, for more what an active `joblib.parallel_config` names, or workers.
 
     Raises:

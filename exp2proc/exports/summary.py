@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..formats.names import Source
 from ..formats.sample import load_scores
-from .find import Outs, find_sources
-from .measured import Where
+from .find import Outs, Where, find_sources
 from .read import OnError, read_each, successes
 from .scores import Arrangement, ScoreRow, score_rows
 

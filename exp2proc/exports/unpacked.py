@@ -12,7 +12,7 @@ from ..engines import open_engine
 from ..engines.each import each
 from ..formats.parquet import OnError, ParquetReader, unpack
 from ..options import Jobs
-from .read import chosen
+from .read import workers_of
 
 _BYTE: Final = 3e-8
 """Seconds that a byte of a packed file takes, as measured on a 2-core server."""
@@ -37,7 +37,7 @@ def unpack_all(
         PlanError: the number of workers cannot be told.
         Exp2procError, OSError: as `unpack`.
     """
-    with open_engine(chosen(jobs)) as engine:
+    with open_engine(workers_of(jobs)) as engine:
         over = partial(each, engine=engine, seconds=_BYTE * reader.place.size, batch=1)
         paths = unpack(reader, out, overwrite=overwrite, check=check, on_error=on_error, over=over)
         with closing(paths):

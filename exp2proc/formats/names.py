@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 # Where the method ends in a run_tag: hops (n1), modes of LRP (negdrop, normnorm), what was measured
 # (mfaithfulness_gen), how many (100ex).
@@ -56,6 +56,27 @@ class Source:
     def method(self) -> str:
         """The attribution method: what `run_tag` begins with."""
         return method_of(self.run_tag)
+
+    @property
+    def setting(self) -> str:
+        """The method and its settings: `run_tag` without what was measured and how often."""
+        return setting_of(self.run_tag)
+
+    def is_of(self, run: str) -> bool:
+        """Whether it is of a run that is named by its method, setting or run_tag."""
+        return run in (self.run_tag, self.setting, self.method)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: dataset (short), dataset_path, model, method, run_tag, file, example."""
+        return {
+            "dataset": self.short_dataset,
+            "dataset_path": self.dataset,
+            "model": self.model,
+            "method": self.method,
+            "run_tag": self.run_tag,
+            "file": spelled(self.path.name),
+            "example": self.example,
+        }
 
     @property
     def example(self) -> int | None:

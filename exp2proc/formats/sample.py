@@ -13,7 +13,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from .. import formats
 from ..errors import Exp2procError
+from ..system.extras import require
 from ..system.files import given
 from . import deflate, npz, shares
 from .layouts import LAYOUTS, MAX_HOPS, SCORES, Key, Kind, Layout
@@ -29,7 +30,9 @@ from .names import Source, counted
 from .npz import Digest, Member, NpzError, NpzReader, Outline, shown
 from .recent import Recent, content_key
 from .shares import Part, SpanName, TopToken
-from .spans import NONE, SampleSpans, Span, size
+from .spans import NONE, SampleSpans, Span, clamp, shift, size
+from .words import Word
+from .words import words as words_of
 
 T = TypeVar("T")
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -207,6 +210,103 @@ class Sample:
         """
         return shares.shares(self.scores_of(hop), self.spans)
 
+    def words(self, *, hop: int | None = None) -> list[Word]:
+        """The words, each with its tokens, text, part and summed attribution.
+
+        A word is whole tokens of one part; it ends before white space, after a line break, and
+        before and after each character of Chinese or Japanese. Scripts without spaces that have
+        other characters (Thai, Khmer, Lao) are not divided: Python has no segmenter for them.
+
+        Args:
+            hop: sum up this hop instead of `attr`.
+
+        Raises:
+            IndexError: there is no such hop.
+            Exp2procError: `no-tokens` in layout proc_1.
+
+        >>> sample = next(exp2proc.iter_samples(demo.out, dataset="arithmetic"))
+        >>> [word.text for word in sample.words()[1:4]]
+        [' has', ' 7', ' postcards,']
+        """
+        return words_of(self._all_pieces(), self.spans, self.scores_of(hop))
+
+    def __getitem__(self, tokens: slice) -> Sample:
+        """A sample of some of the tokens: `sample[10:20]`, also with negative ends.
+
+        Spans are cut to these tokens and counted from the first of them; one that lies elsewhere is
+        (-1, -1). The scores are NaN: they are of the whole text. Arrays are views.
+
+        Raises:
+            TypeError: it is no slice; `sample.attr[3]` is one token's attribution.
+            ValueError: the slice has a step.
+
+        >>> first = next(exp2proc.iter_samples(demo.out))
+        >>> some = first[first.span_cot[0] - 1 : first.span_cot[0] + 3]
+        >>> some.span_in, some.span_cot, some.span_out
+        ((0, 0), (1, 3), (-1, -1))
+        """
+        if not isinstance(tokens, slice):
+            raise TypeError(f"a sample is cut by slices, such as sample[10:20], not by {tokens!r}")
+        start, stop, step = tokens.indices(len(self.attr))
+        if step != 1:
+            raise ValueError("a slice of a sample has no step")
+        length = max(0, stop - start)
+
+        def cut(span: Span) -> Span:
+            if span == NONE:
+                return NONE
+            moved = (span[0] - start, span[1] - start)
+            return shift(clamp(moved, length - 1), 0)
+
+        return replace(
+            self,
+            attr=self.attr[start : start + length],
+            spans=SampleSpans(*map(cut, self.spans)),
+            scores=dict.fromkeys(self.scores, math.nan),
+            hop=None if self.hop is None else self.hop[:, start : start + length],
+            tok=None if self.tok is None else self.tok[start : start + length],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data for JSON: lists, numbers, texts; what is not finite is None.
+
+        Keys are those of the layout's file, `hop` and `tok` None where there are none; and
+        `layout` and, where it is known, `source`: dataset, model, method, run_tag, file, example.
+        """
+        source = self.source
+        return {
+            "layout": self.layout,
+            "source": None if source is None else source.to_dict(),
+            "attr": _plain(self.attr.tolist()),
+            "tok": None if self.tok is None else self.tok.tolist(),
+            **{name: list(span) for name, span in self.spans._asdict().items()},
+            **{key: _plain(score) for key, score in self.scores.items()},
+            "hop": None if self.hop is None else [_plain(row) for row in self.hop.tolist()],
+        }
+
+    def to_frame(self) -> Any:
+        """A `pandas.DataFrame`, a row a token: token (None in layout proc_1), part, attr, hop_0...
+
+        `part` is "in", "cot", "out" or "rest"; a token of both CoT and output is output.
+
+        Raises:
+            Exp2procError: `missing-extra`, when pandas is not installed.
+
+        >>> frame = next(exp2proc.iter_samples(demo.out, method="ifr_multi_hop_both")).to_frame()
+        >>> list(frame.columns)
+        ['token', 'part', 'attr', 'hop_0', 'hop_1']
+        """
+        pandas = require("pandas", "frames")
+        numbers = shares.part_numbers(len(self.attr), self.spans)
+        columns: dict[str, Any] = {
+            "token": [None] * len(self.attr) if self.tok is None else self.tok.tolist(),
+            "part": [shares.PARTS[number] for number in numbers],
+            "attr": self.attr,
+        }
+        hops = () if self.hop is None else self.hop
+        columns |= {f"hop_{number}": row for number, row in enumerate(hops)}
+        return pandas.DataFrame(columns)
+
     def _repr_html_(self) -> str | None:
         """The sample as a heatmap, for notebooks."""
         return None if formats.notebook_drawer is None else formats.notebook_drawer(self)
@@ -231,11 +331,23 @@ class Sample:
         return bool(np.isfinite(self.attr).all()) and (hop is None or bool(np.isfinite(hop).all()))
 
     def _pieces(self, span: Span) -> list[str]:
+        pieces = self._all_pieces()
+        return [] if span == NONE else pieces[span[0] : span[1] + 1]
+
+    def _all_pieces(self) -> list[str]:
         if self.tok is None:
             raise Exp2procError(
                 "no-tokens", f"a sample of layout {self.layout} has no token pieces"
             )
-        return [] if span == NONE else [str(piece) for piece in self.tok[span[0] : span[1] + 1]]
+        pieces: list[str] = self.tok.tolist()
+        return pieces
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as JSON may hold them."""
+    if isinstance(value, list):
+        return [one if math.isfinite(one) else None for one in value]
+    return value if math.isfinite(value) else None
 
 
 def _pack_vector(array: npt.NDArray[np.float32]) -> Member:

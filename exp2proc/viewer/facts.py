@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from ..exports.pair import pair_with_rows
 from ..exports.scores import short_datasets
+from ..formats.cells import cells
 from ..formats.layouts import SCORES
 from ..formats.names import Source, promised_by
 from ..formats.sample import Sample, load_sample
 from ..formats.shares import PARTS
 from ..results import RowError
 from ..traces.trace import Gold, read_gold
-from .cells import cells
 from .heatmap import visible
 
 _SNIPPET: Final = 120

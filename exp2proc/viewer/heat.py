@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..formats.cells import Cell, sample_cells
 from ..formats.shares import PARTS, Part, part_numbers
-from .cells import Cell, sample_cells
 
 if TYPE_CHECKING:
     from ..formats.sample import Sample

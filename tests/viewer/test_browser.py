@@ -15,7 +15,7 @@ from support.exported import NAN, write_export
 from support.pages import all_of, ask, classes, one_of, params, press, shades, visit, wait_for
 
 import exp2proc
-from exp2proc.viewer.cells import sample_cells
+from exp2proc.formats.cells import sample_cells
 from exp2proc.viewer.heat import cell_scores, levels
 from exp2proc.viewer.heatmap import TITLES
 from exp2proc.viewer.server import Viewer

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.exported import NAN, write_export
 
 import exp2proc
-from exp2proc.viewer.cells import Cell
+from exp2proc.formats.cells import Cell
 from exp2proc.viewer.heat import STEPS, cell_scores, levels
 from exp2proc.viewer.heatmap import notebook_html, sections, visible
 

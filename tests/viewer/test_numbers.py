@@ -25,7 +25,7 @@ from exp2proc.formats.spans import NONE, SampleSpans
 from exp2proc.tokens.pieces import pieces
 from exp2proc.tokens.tokenizer import load_tokenizer
 from exp2proc.traces.trace import read_gold
-from exp2proc.viewer.cells import Cell, cells
+from exp2proc.formats.cells import Cell, cells
 from exp2proc.viewer.facts import _SNIPPET_TOKENS, Facts, _snippet, message, names
 from exp2proc.viewer.heat import Scale, cell_scores, levels
 from exp2proc.viewer.heatmap import visible

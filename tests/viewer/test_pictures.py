@@ -19,10 +19,10 @@ from support.processes import fingerprint
 
 import exp2proc
 from exp2proc.demo.tree import DemoTree
+from exp2proc.formats.cells import sample_cells
 from exp2proc.formats.sample import Sample
 from exp2proc.formats.shares import PARTS
 from exp2proc.formats.spans import NONE, SampleSpans
-from exp2proc.viewer.cells import sample_cells
 from exp2proc.viewer.heatmap import page_html
 from exp2proc.viewer.svg import Glyph, column_width, svg, wrapped
 from exp2proc.viewer.tex import tex

@@ -22,10 +22,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import gcd
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from ..formats.sample import Sample
+import numpy as np
+import numpy.typing as npt
+
+
+class Tokens(Protocol):
+    """What there is to know of a sample here."""
+
+    @property
+    def attr(self) -> npt.NDArray[np.float32]:
+        """float32[L]."""
+
+    @property
+    def tok(self) -> npt.NDArray[np.str_] | None:
+        """str[L], or None."""
 
 
 class Cell(NamedTuple):
@@ -67,7 +79,7 @@ NO_TEXT: Final = "·"
 """What a token shows where there are no pieces (layout proc_1)."""
 
 
-def sample_cells(sample: Sample) -> list[Cell]:
+def sample_cells(sample: Tokens) -> list[Cell]:
     """The cells of a sample of either layout."""
     if sample.tok is None:
         return [Cell(at, at + 1, NO_TEXT) for at in range(len(sample.attr))]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exp2proc.formats.cells import cells
 from exp2proc.tokens.pieces import OffsetTokenizer, pieces
 from exp2proc.tokens.tokenizer import load_tokenizer
-from exp2proc.viewer.cells import cells
 
 
 def shown(tokens: list[str]) -> list[str]:
