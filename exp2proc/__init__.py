@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .exports.compare import Comparison, compare
     from .exports.dataset import SampleDataset, collate
     from .exports.measured import Scores, scores
+    from .exports.packing import pack, unpack
     from .exports.read import iter_samples
     from .exports.scores import ScoreRow
     from .exports.summary import summary
@@ -78,9 +79,11 @@ _HOME = {
     "load_sample": "formats.sample",
     "forecast": "planning.forecast",
     "make_plan": "planning.planner",
+    "pack": "exports.packing",
     "scores": "exports.measured",
     "standing": "conversion.standing",
     "summary": "exports.summary",
+    "unpack": "exports.packing",
 }
 
 __all__ = [
@@ -119,10 +122,12 @@ __all__ = [
     "iter_samples",
     "load_sample",
     "make_plan",
+    "pack",
     "plan",
     "scores",
     "standing",
     "summary",
+    "unpack",
 ]
 
 

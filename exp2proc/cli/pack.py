@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .exported import add_outs, guarded, read_all
+from .exported import add_outs, guarded, tell_failures
 from .values import path
 
 EXAMPLES = """\
@@ -30,21 +30,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the samples, write the file."""
-    from functools import partial
+    from ..errors import Exp2procError
+    from ..exports.packing import pack
+    from ..formats.names import Source, printable
+    from ..terminal import progress
 
-    from ..exports.read import load_with
-    from ..exports.records import with_records
-    from ..formats.names import printable, short_datasets
-    from ..formats.parquet import loader, pack
-    from ..traces.runs import refuse_traces
-    from .targets import PARQUET, check_target
-
-    refuse_traces(args.output.parent)
-    check_target(args.output, PARQUET, overwrite=args.overwrite)
-    with read_all(args, partial(load_with, loader())) as reading:
-        samples, records = with_records(reading.items(), reading.sources, args.outs)
-        datasets = short_datasets(source.dataset for source in reading.sources)
-        count = pack(samples, args.output, records, datasets)
+    failures: list[tuple[Source, Exp2procError]] = []
+    try:
+        with progress.reporter(1, what="samples", doing="reading") as on_progress:
+            count = pack(
+                args.outs,
+                args.output,
+                overwrite=args.overwrite,
+                on_error=lambda source, err: failures.append((source, err)),
+                on_progress=on_progress,
+            )
+    finally:
+        tell_failures([(source.name, err) for source, err in failures])
     name = printable(str(args.output))
     print(f"{name}: {count} samples, {args.output.stat().st_size / 1e6:.1f} MB")
-    return reading.exit_code
+    return 1 if failures else 0

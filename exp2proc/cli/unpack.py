@@ -32,33 +32,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the file, write the samples."""
-    from contextlib import closing
-
     from ..errors import Exp2procError
-    from ..exports.unpacked import unpack_all
-    from ..formats.names import printable
-    from ..formats.parquet import ParquetReader
-    from ..results import Progress
+    from ..exports.packing import unpack
+    from ..formats.names import counted, printable
     from ..terminal import progress
-    from ..traces.runs import refuse_traces
 
     failures: list[Exp2procError] = []
-    with ParquetReader(args.file) as reader:
-        done = 0
-        with progress.reporter(reader.count, what="samples", doing="writing") as on_progress:
-            paths = unpack_all(
-                reader,
+    try:
+        with progress.reporter(1, what="samples", doing="writing") as on_progress:
+            done = unpack(
+                args.file,
                 args.output,
-                jobs=args.jobs,
                 overwrite=args.overwrite,
-                check=refuse_traces,
+                jobs=args.jobs,
                 on_error=failures.append,
+                on_progress=on_progress,
             )
-            with closing(paths):
-                for done, _ in enumerate(paths, 1):
-                    on_progress(Progress(done + len(failures), reader.count, len(failures)))
-    tell_failures([(err.code, err) for err in failures])
-    if failures and not done:
-        raise Exp2procError("parquet-invalid", f"{args.file}: none of its rows is a sample")
-    print(f"{printable(str(args.output))}: {done} samples")
+    finally:
+        tell_failures([(err.code, err) for err in failures])
+    print(f"{printable(str(args.output))}: {counted(done, 'sample')}")
     return 1 if failures else 0

@@ -53,3 +53,18 @@ pieces: list[str] = sample.tokens_out
 dataset: exp2proc.SampleDataset[exp2proc.Sample] = exp2proc.SampleDataset("out")
 first: exp2proc.Sample = dataset[0]
 head: exp2proc.SampleDataset[exp2proc.Sample] = dataset[:10]
+some: exp2proc.Sample = first[10:20]
+for word in some.words():
+    shown: str = word.text
+    mass: float = word.score
+
+records: list[dict[str, object]] = exp2proc.scores(
+    "out", where=lambda source: source.method == "ifr", jobs=2
+).records
+rows: list[exp2proc.ScoreRow] = exp2proc.summary(["a", Path("b")], labels={"ifr": "IFR"})
+mean: float | None = rows[0].estimates["mas"].mean
+difference: float | None = exp2proc.compare("out", ours="ifr").rows[0].difference
+packed: int = exp2proc.pack("out", Path("samples.parquet"), overwrite=True)
+written: int = exp2proc.unpack("samples.parquet", "back")
+for one in exp2proc.iter_samples("out", dataset="math", method=["ifr", "IG"]):
+    batch: dict[str, object] = exp2proc.collate([one])

@@ -18,6 +18,7 @@ from support.texts import HARD
 
 from exp2proc.exports.find import source_of
 from exp2proc.exports.scores import score_rows
+from exp2proc.formats.cells import Cell, cells
 from exp2proc.formats.layouts import SCORES
 from exp2proc.formats.names import Source
 from exp2proc.formats.shares import PARTS, part_numbers, shares
@@ -25,7 +26,6 @@ from exp2proc.formats.spans import NONE, SampleSpans
 from exp2proc.tokens.pieces import pieces
 from exp2proc.tokens.tokenizer import load_tokenizer
 from exp2proc.traces.trace import read_gold
-from exp2proc.formats.cells import Cell, cells
 from exp2proc.viewer.facts import _SNIPPET_TOKENS, Facts, _snippet, message, names
 from exp2proc.viewer.heat import Scale, cell_scores, levels
 from exp2proc.viewer.heatmap import visible
