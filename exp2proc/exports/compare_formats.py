@@ -89,7 +89,10 @@ def cells(row: Paired) -> list[str]:
 
 def number(value: float | None, how: str) -> str:
     """A number, or that there is none."""
-    return ABSENT if value is None else format(value, how)
+    if value is None:
+        return ABSENT
+    text = format(value, how)
+    return text.removeprefix("-") if not float(text) else text
 
 
 def p_text(p: float | None) -> str:
