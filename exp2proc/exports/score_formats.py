@@ -138,7 +138,7 @@ def latex_head(score: Score) -> str:
 
 def latex_comment(text: str) -> str:
     """A line of LaTeX that is not set."""
-    return f"% {text.replace('±', '+-').replace(ABSENT, '--')}"
+    return f"% {printable(text).replace('±', '+-').replace(ABSENT, '--')}"
 
 
 def latex_text(rows: Sequence[ScoreRow], spread: Spread = "sem") -> str:

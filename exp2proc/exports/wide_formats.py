@@ -119,8 +119,7 @@ def wide_latex(table: WideTable, spread: Spread) -> str:
 
 def _latex_lines(table: WideTable, spread: Spread) -> str:
     under = wide_caption(table, spread, "bold: best, underlined: second")
-    name = printable(table.rows[0].model or UNKNOWN)
-    lines = [latex_comment(f"{name}: {under}")]
+    lines = [latex_comment(f"{table.rows[0].model or UNKNOWN}: {under}")]
     lines.append(r"{\noindent\footnotesize\setlength{\tabcolsep}{3pt}%")
     for number, datasets in enumerate(_blocks(table, spread)):
         if number:

@@ -212,11 +212,24 @@ def hostile(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("form", ["csv", "json", "markdown", "latex"])
-def test_no_name_steers_the_terminal(hostile: Path, form: str) -> None:
-    done = run_cli("summary", hostile, "--format", form)
+@pytest.mark.parametrize("wide", [(), ("--wide",)], ids=["long", "wide"])
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown", "latex"])
+def test_no_name_steers_the_terminal(hostile: Path, form: str, wide: tuple[str, ...]) -> None:
+    done = run_cli("summary", hostile, "--format", form, *wide)
     assert (done.returncode, done.stderr) == (0, "")
     assert {char for char in done.stdout if not char.isprintable()} == {"\n"}
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown", "latex"])
+def test_no_name_steers_the_terminal_in_a_comparison(hostile: Path, form: str) -> None:
+    pytest.importorskip("scipy")
+    for name in (_HOSTILE, "=1+1"):
+        write_export(hostile / "[=d" / name / f"{name}_1ex/ex_000000.npz", ["a"], scores=(0, 0, 0))
+    done = run_cli("compare", hostile, "--ours", "ifr", "--format", form)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {char for char in done.stdout if not char.isprintable()} == {"\n"}
+    if form == "csv":
+        assert "'=1+1" in done.stdout
 
 
 def test_json_keeps_names_as_they_are(hostile: Path) -> None:
