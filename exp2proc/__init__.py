@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .exports.read import iter_samples
     from .exports.scores import ScoreRow
     from .exports.summary import summary
+    from .figures.plot import figure
     from .formats.names import Source
     from .formats.sample import Sample, load_sample
     from .formats.shares import TopToken
@@ -74,6 +75,7 @@ _HOME = {
     "compare": "exports.compare",
     "convert": "conversion.run",
     "diagnose": "doctor.examination",
+    "figure": "figures.plot",
     "follow": "conversion.follow",
     "iter_samples": "exports.read",
     "load_sample": "formats.sample",
@@ -117,6 +119,7 @@ __all__ = [
     "compare",
     "convert",
     "diagnose",
+    "figure",
     "follow",
     "forecast",
     "iter_samples",

@@ -252,6 +252,11 @@ SAMPLE_ERRORS: Final = _catalogue(
         "Name an output folder of exp2proc convert (its --out_root or --out_dir).",
     ),
     ErrorKind(
+        "nothing-to-draw",
+        "the samples lack what a figure shows: the score, hops, CoT lengths",
+        "Name other samples, or another --score.",
+    ),
+    ErrorKind(
         "samples-collide",
         "two files are the same sample by dataset, model, run_tag and file name",
         "Name the folder that holds both output folders: they then count as different datasets.",

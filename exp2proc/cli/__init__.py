@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": "write a small exp2 tree and convert it: needs nothing",
     "summary": "scores per dataset, model and method, as a table",
     "compare": "a method next to others on the same examples: differences, tests",
+    "figure": "figures for print, and the numbers in them",
     "show": "one sample, tokens coloured: in the terminal, or as .html, .svg, .tex",
     "view": "look at samples in a browser, from a server of this machine",
     "gallery": "the same as a folder that needs no server, or as one file",

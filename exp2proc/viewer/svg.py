@@ -113,7 +113,7 @@ def svg(
         title = f"{TITLES[part]}: tokens {first}–{last}"
         body.append(_text(title, 0, y, f' fill="{_COLOURS[part]}"'))
         y += _LINE
-        for glyphs in wrapped(_glyphs(cells), columns):
+        for glyphs in wrapped(glyphs_of(cells), columns):
             body += _line(glyphs, cells, y)
             y += _LINE
     width, height = round(columns * _COLUMN + 2 * _MARGIN), y + _MARGIN
@@ -157,7 +157,7 @@ def wrapped(glyphs: Iterable[Glyph], columns: int) -> Iterator[list[Glyph]]:
         yield line
 
 
-def _glyphs(cells: Sequence[Shaded]) -> Iterator[Glyph]:
+def glyphs_of(cells: Sequence[Shaded]) -> Iterator[Glyph]:
     """The characters of cells; what joins the one before it is drawn with that, in its colour."""
     before, owner = "", -1
     for number, (cell, level, _) in enumerate(cells):

@@ -1,0 +1,179 @@
+"""Figures for print of exported samples, and the numbers in them (extra: figures)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from .exported import add_outs, guarded, read_all
+from .values import path
+
+EXAMPLES = """\
+examples:
+  exp2proc figure length OUT -o length.pdf
+  exp2proc figure length OUT -o fig5.pdf --width 6.75in --method FT-IFR=ifr_multi_hop_both \\
+      --method IFR=ifr_all_positions --panel Needles=niah_q1,niah_q2 --panel MATH=math
+  exp2proc figure scores OUT -o scores.svg --score recovery --label ifr_multi_hop_both=FT-IFR
+  exp2proc figure shares OUT/math -o shares.pdf --order ifr_multi_hop_both
+  exp2proc figure hops OUT/math -o hops.pdf --width 82mm
+  exp2proc figure sample OUT/math/qwen-8B/RUN/ex_000000.npz -o tokens.png --hop 1
+
+Beside FILE.pdf stands FILE.csv with the numbers that are drawn. The same samples give the same
+bytes. Fonts are embedded (.pdf) or drawn as shapes (.svg); earlier figures are replaced, other
+files never. length: the bins are fifths of the first method's CoT lengths, a point is 1 / mean MAS
+(or the mean of another --score) of at least two samples, its bar one standard error.
+exit codes: 0 drawn of all; 1 some files are no samples, told on stderr; 2 nothing was drawn.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `exp2proc figure`."""
+    from ..figures.kinds import KINDS
+    from ..formats.layouts import SCORES
+    from ..viewer.heat import SCALES
+
+    said = "; ".join(f"{name}: {kind.about}" for name, kind in KINDS.items())
+    parser.add_argument("kind", metavar="KIND", choices=tuple(KINDS), help=said)
+    add_outs(parser)
+    parser.add_argument(
+        *("-o", "--output"),
+        metavar="FILE",
+        required=True,
+        type=_file,
+        help="FILE.pdf, FILE.svg or FILE.png",
+    )
+    parser.add_argument(
+        "--score",
+        choices=tuple(SCORES),
+        help="which to show (default: mas in length, all in scores)",
+    )
+    parser.add_argument(
+        "--method",
+        metavar="NAME=TAG[,TAG...]",
+        type=_named,
+        action="append",
+        help="show these runs or methods as NAME, several averaged example by example; once for"
+        " each NAME (default: all)",
+    )
+    parser.add_argument(
+        *("--panel", "--group"),
+        metavar="NAME=DATASET[,DATASET...]",
+        type=_named,
+        action="append",
+        help="show these datasets together as NAME; once for each NAME (default: each alone)",
+    )
+    parser.add_argument(
+        "--label",
+        metavar="TAG=NAME",
+        type=_labelled,
+        default=[],
+        action="append",
+        help="show this run or method as NAME",
+    )
+    parser.add_argument(
+        "--order",
+        metavar="NAME[,NAME...]",
+        type=_listed,
+        default=[],
+        help="these methods and panels come first",
+    )
+    parser.add_argument(
+        "--width",
+        metavar="WIDTH",
+        type=_width,
+        default=3.25,
+        help="of the figure, such as 3.25in, 82mm, 17cm (default: 3.25in, a column)",
+    )
+    parser.add_argument("--hop", metavar="K", type=int, help="sample: hop K (from 0), not attr")
+    parser.add_argument(
+        "--scale",
+        choices=SCALES,
+        default="linear",
+        help="sample: of the colours (default: %(default)s)",
+    )
+
+
+def _file(value: str) -> Path:
+    from ..figures.style import ENDINGS
+
+    file = path(value)
+    if file.suffix.lower() not in ENDINGS:
+        raise argparse.ArgumentTypeError(f"{value} ends with none of {', '.join(ENDINGS)}")
+    return file
+
+
+def _width(value: str) -> float:
+    from ..figures.style import inches
+
+    try:
+        return inches(value)
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(str(err)) from None
+
+
+def _listed(value: str) -> list[str]:
+    return [word for word in value.split(",") if word]
+
+
+def _named(value: str) -> tuple[str, list[str]]:
+    name, _, words = value.partition("=")
+    if not name or not _listed(words):
+        raise argparse.ArgumentTypeError(f"{value} is not NAME=...")
+    return name, _listed(words)
+
+
+def _labelled(value: str) -> tuple[str, str]:
+    tag, _, name = value.partition("=")
+    if not tag or not name:
+        raise argparse.ArgumentTypeError(f"{value} is not TAG=NAME")
+    return tag, name
+
+
+@guarded
+def run(args: argparse.Namespace) -> int:
+    """Read the samples, draw, write figure and numbers."""
+    from ..figures.arrange import Request
+    from ..figures.kinds import KINDS
+    from ..figures.plot import plot, told_missing
+    from ..figures.style import MARK, drawing, file_bytes
+    from ..formats.names import counted, printable
+    from ..system.atomic_write import replaced_together
+    from ..traces.runs import refuse_traces
+    from .targets import Kind, check_target
+
+    file: Path = args.output
+    table = file.with_suffix(".csv")
+    refuse_traces(file.parent)
+    headers = [",".join(kind.columns).encode() + b"\n" for kind in KINDS.values()]
+    check_target(file, Kind("figure of exp2proc", lambda stream: MARK in stream.read()))
+    check_target(table, Kind("table of exp2proc figure", lambda s: s.readline(256) in headers))
+    with drawing():
+        with read_all(args, KINDS[args.kind].read) as reading:
+            read = list(reading.items())
+        drawn = plot(args.kind, read, _request(args, Request))
+        data = file_bytes(drawn.figure, file.suffix.lower())
+    if drawn.missing:
+        print(f"exp2proc: {told_missing(drawn.missing)}", file=sys.stderr)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_together(file.parent, [table.name, file.name]) as new:
+        (new / table.name).write_bytes(drawn.table.csv().encode())
+        (new / file.name).write_bytes(data)
+    rows = counted(len(drawn.table.rows), "row")
+    print(f"{printable(str(file))}: {len(data) / 1e3:.0f} kB; {printable(str(table))}: {rows}")
+    return reading.exit_code
+
+
+def _request(args: argparse.Namespace, make: Any) -> Any:
+    named = {name: dict(getattr(args, name) or ()) for name in ("method", "panel")}
+    return make(
+        methods=named["method"] or None,
+        panels=named["panel"] or None,
+        labels=dict(args.label),
+        order=args.order,
+        score=args.score,
+        hop=args.hop,
+        scale=args.scale,
+        width=args.width,
+    )
