@@ -91,6 +91,7 @@ def test_a_new_code_works_end_to_end(
         ("check", "{traces}"),
         ("summary", "{traces}"),
         ("show", "{traces}/x.npz"),
+        ("figure", "length", "{traces}", "-o", "{traces}/f.pdf"),
         ("gallery", "{traces}", "-o", "{traces}/site"),
         ("pack", "{traces}", "-o", "{traces}/p.parquet"),
         ("unpack", "{traces}/p.parquet", "-o", "{traces}"),

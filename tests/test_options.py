@@ -360,6 +360,7 @@ def test_what_is_no_path_is_refused_by_every_reader(demo: DemoTree, path: Any) -
     takers: list[Any] = [
         *(exp2proc.load_sample, exp2proc.SampleDataset, exp2proc.check, _first_sample),
         *(lambda outs: exp2proc.build_gallery(outs, demo.root / "site"),),
+        *(lambda outs: exp2proc.figure("length", outs),),
     ]
     if not isinstance(path, list):
         takers += (lambda target: exp2proc.build_gallery(demo.root, target),)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from .exported import add_outs, guarded, read_all
-from .values import path
+from .values import named, names, path
+
+if TYPE_CHECKING:
+    from ..figures.arrange import Request
 
 EXAMPLES = """\
 examples:
@@ -24,6 +28,8 @@ Beside FILE.pdf stands FILE.csv with the numbers that are drawn. The same sample
 bytes. Fonts are embedded (.pdf) or drawn as shapes (.svg); earlier figures are replaced, other
 files never. length: the bins are fifths of the first method's CoT lengths, a point is 1 / mean MAS
 (or the mean of another --score) of at least two samples, its bar one standard error.
+A run is named by its method (ifr), setting (ifr_n1) or run_tag, a dataset by its short or full
+name.
 exit codes: 0 drawn of all; 1 some files are no samples, told on stderr; 2 nothing was drawn.
 """
 
@@ -51,33 +57,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--method",
-        metavar="NAME=TAG[,TAG...]",
-        type=_named,
+        metavar="NAME=RUN,...",
+        type=_several,
         action="append",
-        help="show these runs or methods as NAME, several averaged example by example; once for"
-        " each NAME (default: all)",
+        default=[],
+        help="show only these runs, as NAME, several averaged example by example; may be repeated",
     )
     parser.add_argument(
-        *("--panel", "--group"),
-        metavar="NAME=DATASET[,DATASET...]",
-        type=_named,
+        "--panel",
+        metavar="NAME=DATASET,...",
+        type=_several,
         action="append",
-        help="show these datasets together as NAME; once for each NAME (default: each alone)",
+        default=[],
+        help="show only these datasets, together as NAME; may be repeated",
+    )
+    parser.add_argument(
+        "--group",
+        metavar="NAME=DATASET,...",
+        type=_several,
+        action="append",
+        default=[],
+        help="take the samples of several datasets together, in their place; may be repeated",
     )
     parser.add_argument(
         "--label",
-        metavar="TAG=NAME",
-        type=_labelled,
-        default=[],
+        metavar="RUN=NAME",
+        type=named,
         action="append",
-        help="show this run or method as NAME",
+        default=[],
+        help="how a run is shown; may be repeated",
     )
     parser.add_argument(
         "--order",
-        metavar="NAME[,NAME...]",
-        type=_listed,
+        metavar="NAME,...",
+        type=names,
         default=[],
-        help="these methods and panels come first",
+        help="datasets and runs that come first, in this order",
     )
     parser.add_argument(
         "--width",
@@ -113,31 +128,18 @@ def _width(value: str) -> float:
         raise argparse.ArgumentTypeError(str(err)) from None
 
 
-def _listed(value: str) -> list[str]:
-    return [word for word in value.split(",") if word]
-
-
-def _named(value: str) -> tuple[str, list[str]]:
-    name, _, words = value.partition("=")
-    if not name or not _listed(words):
-        raise argparse.ArgumentTypeError(f"{value} is not NAME=...")
-    return name, _listed(words)
-
-
-def _labelled(value: str) -> tuple[str, str]:
-    tag, _, name = value.partition("=")
-    if not tag or not name:
-        raise argparse.ArgumentTypeError(f"{value} is not TAG=NAME")
-    return tag, name
+def _several(value: str) -> tuple[str, list[str]]:
+    """A name and the names that it stands for."""
+    name, members = named(value)
+    return name, names(members)
 
 
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the samples, draw, write figure and numbers."""
-    from ..figures.arrange import Request
     from ..figures.kinds import KINDS
     from ..figures.plot import plot, told_missing
-    from ..figures.style import MARK, drawing, file_bytes
+    from ..figures.style import drawing, file_bytes
     from ..formats.names import counted, printable
     from ..system.atomic_write import replaced_together
     from ..traces.runs import refuse_traces
@@ -147,12 +149,12 @@ def run(args: argparse.Namespace) -> int:
     table = file.with_suffix(".csv")
     refuse_traces(file.parent)
     headers = [",".join(kind.columns).encode() + b"\n" for kind in KINDS.values()]
-    check_target(file, Kind("figure of exp2proc", lambda stream: MARK in stream.read()))
+    check_target(file, Kind("figure of exp2proc", _is_figure))
     check_target(table, Kind("table of exp2proc figure", lambda s: s.readline(256) in headers))
     with drawing():
         with read_all(args, KINDS[args.kind].read) as reading:
             read = list(reading.items())
-        drawn = plot(args.kind, read, _request(args, Request))
+        drawn = plot(args.kind, read, _request(args))
         data = file_bytes(drawn.figure, file.suffix.lower())
     if drawn.missing:
         print(f"exp2proc: {told_missing(drawn.missing)}", file=sys.stderr)
@@ -165,11 +167,25 @@ def run(args: argparse.Namespace) -> int:
     return reading.exit_code
 
 
-def _request(args: argparse.Namespace, make: Any) -> Any:
-    named = {name: dict(getattr(args, name) or ()) for name in ("method", "panel")}
-    return make(
-        methods=named["method"] or None,
-        panels=named["panel"] or None,
+_ENDS: Final = 1 << 16
+"""The program's name stands near the beginning or, in a PDF, near the end."""
+
+
+def _is_figure(stream: BinaryIO) -> bool:
+    from ..figures.style import MARK
+
+    head = stream.read(_ENDS)
+    stream.seek(max(0, stream.seek(0, os.SEEK_END) - _ENDS))
+    return MARK in head or MARK in stream.read()
+
+
+def _request(args: argparse.Namespace) -> Request:
+    from ..figures.arrange import Request
+
+    return Request(
+        methods=_joined(args.method) or None,
+        panels=_joined(args.panel) or None,
+        groups=_joined(args.group),
         labels=dict(args.label),
         order=args.order,
         score=args.score,
@@ -177,3 +193,11 @@ def _request(args: argparse.Namespace, make: Any) -> Any:
         scale=args.scale,
         width=args.width,
     )
+
+
+def _joined(given: list[tuple[str, list[str]]]) -> dict[str, list[str]]:
+    """What was given for each name, also where it was named twice."""
+    found: dict[str, list[str]] = {}
+    for name, members in given:
+        found.setdefault(name, []).extend(members)
+    return found

@@ -19,14 +19,15 @@ BETWEEN: Final = " · "
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a figure is to show.
+    """What a figure is to show. A run is named by its method, setting or run_tag.
 
     Attributes:
-        methods: name -> run_tags or methods: which to show, in this order. Several are averaged
-            example by example. None: all.
+        methods: name -> runs: which to show, in this order. Several are averaged example by
+            example. None: all.
         panels: name -> datasets: which to show, in this order, several together. None: each.
-        labels: run_tag or method -> name for people.
-        order: names of methods and panels that come first, in this order.
+        groups: name -> datasets that are taken together, in their place; not with `panels`.
+        labels: run -> name for people.
+        order: runs and datasets, or their names here, that come first, in this order.
         score: key of the score; None: the kind's own choice.
         hop: of a single sample: this hop instead of `attr`.
         scale: of the colours of a single sample.
@@ -35,6 +36,7 @@ class Request:
 
     methods: Mapping[str, Sequence[str]] | None = None
     panels: Mapping[str, Sequence[str]] | None = None
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     order: Sequence[str] = ()
     score: str | None = None
@@ -86,14 +88,14 @@ def arrange(records: Sequence[Record], request: Request) -> list[Panel]:
     by_run: dict[_Run, list[Record]] = {}
     for record in records:
         by_run.setdefault(_run(record), []).append(record)
-    methods, datasets = _methods(runs, request), _datasets(records, request)
-    _check_order(request.order, [*methods, *datasets])
+    methods, datasets = _methods(runs, request), _datasets(_dataset_names(records), request)
+    first = [name for one in request.order for name in _meant(one, methods, datasets, records)]
     models = sorted({run.model for run in runs})
     panels: list[Panel] = []
-    for name in _ordered(datasets, request.order):
+    for name in _ordered(datasets, first):
         for model in models:
             series: list[Series] = []
-            for method in _ordered(methods, request.order):
+            for method in _ordered(methods, first):
                 examples: dict[tuple[Any, ...], list[Record]] = {}
                 for path in datasets[name]:
                     for run in runs:
@@ -146,18 +148,22 @@ def _methods(runs: Sequence[_Run], request: Request) -> dict[str, set[str]]:
 
 
 def _matching(wanted: str, runs: Sequence[_Run]) -> set[str]:
-    """The run_tags that a word means: itself; those of a method; those with further settings."""
+    """The run_tags that a word means, one for each dataset and model at most."""
     tags = {run.tag for run in runs}
+    found = _candidates(wanted, tags)
+    if not found:
+        raise _unknown("run", wanted, {*tags, *map(method_of, tags)})
+    _refuse_two(wanted, found, runs)
+    return found
+
+
+def _candidates(wanted: str, tags: set[str]) -> set[str]:
+    """Itself; else those of a method; else those of a setting, which have more in their names."""
     if wanted in tags:
         return {wanted}
-    for of in (
-        {tag for tag in tags if method_of(tag) == wanted},
-        {tag for tag in tags if tag.startswith(f"{wanted}_") and len(method_of(tag)) < len(wanted)},
-    ):
-        if of:
-            _refuse_two(wanted, of, runs)
-            return of
-    raise _unknown("run", wanted, {*tags, *map(method_of, tags)})
+    return {tag for tag in tags if method_of(tag) == wanted} or {
+        tag for tag in tags if tag.startswith(f"{wanted}_") and len(method_of(tag)) < len(wanted)
+    }
 
 
 def _refuse_two(wanted: str, tags: set[str], runs: Sequence[_Run]) -> None:
@@ -169,31 +175,61 @@ def _refuse_two(wanted: str, tags: set[str], runs: Sequence[_Run]) -> None:
             raise Exp2procError("usage", f"{wanted} is two runs: {two}", "Name them by run_tag.")
 
 
-def _datasets(records: Sequence[Record], request: Request) -> dict[str, list[str]]:
+def _dataset_names(records: Sequence[Record]) -> dict[str, str]:
+    """Path -> name of each dataset, sorted by name."""
+    found = {one["dataset_path"]: one["dataset"] or UNKNOWN for one in records}
+    return dict(sorted(found.items(), key=lambda one: (one[1], one[0])))
+
+
+def _datasets(names: Mapping[str, str], request: Request) -> dict[str, list[str]]:
     """Name -> dataset paths, in order."""
-    names = {one["dataset_path"]: one["dataset"] or UNKNOWN for one in records}
-    if request.panels is None:
-        return {names[path]: [path] for path in sorted(names)}
-    return {
-        panel: [path for one in wanted for path in _paths(one, names)]
-        for panel, wanted in request.panels.items()
+    together = request.groups if request.panels is None else request.panels
+    if request.panels is not None and request.groups:
+        raise Exp2procError("usage", "panels and groups exclude each other", "Give one of the two.")
+    found = {
+        name: [path for one in wanted for path in _paths(one, names)]
+        for name, wanted in together.items()
     }
+    if request.panels is not None:
+        return found
+    group_of = {path: name for name, paths in found.items() for path in paths}
+    shown = {group_of.get(path, name): [path] for path, name in names.items()}
+    return {name: found.get(name, paths) for name, paths in shown.items()}
 
 
 def _paths(wanted: str, names: Mapping[str, str]) -> list[str]:
-    for spell in (lambda path: path, lambda path: names[path], short_dataset):
-        if found := sorted(path for path in names if spell(path) == wanted):
-            if len(found) > 1:
-                two = " and ".join(found[:2])
-                raise Exp2procError("usage", f"{wanted} is two datasets: {two}", "Name the path.")
-            return found
-    raise _unknown("dataset", wanted, set(names.values()))
+    found = _candidate_paths(wanted, names)
+    if not found:
+        raise _unknown("dataset", wanted, set(names.values()))
+    if len(found) > 1:
+        two = " and ".join(found[:2])
+        raise Exp2procError("usage", f"{wanted} is two datasets: {two}", "Name the path.")
+    return found
 
 
-def _check_order(order: Sequence[str], names: Sequence[str]) -> None:
-    for name in order:
-        if name not in names:
-            raise _unknown("method or panel", name, names)
+def _candidate_paths(wanted: str, names: Mapping[str, str]) -> list[str]:
+    """Itself; else what is shown or spelled so."""
+    if wanted in names:
+        return [wanted]
+    return [path for path, name in names.items() if wanted in (name, short_dataset(path))]
+
+
+def _meant(
+    wanted: str,
+    methods: Mapping[str, set[str]],
+    datasets: Mapping[str, list[str]],
+    records: Sequence[Record],
+) -> list[str]:
+    """The names of methods or panels that a word of the order means."""
+    if wanted in methods or wanted in datasets:
+        return [wanted]
+    tags = _candidates(wanted, {one["run_tag"] for one in records})
+    paths = _candidate_paths(wanted, _dataset_names(records))
+    found = [name for name, members in methods.items() if members & tags]
+    found += [name for name, members in datasets.items() if {*members} & {*paths}]
+    if found:
+        return found
+    raise _unknown("run or dataset", wanted, [*methods, *datasets])
 
 
 def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:

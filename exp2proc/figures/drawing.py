@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ..errors import Exp2procError
 from ..formats.layouts import SCORES
+from ..formats.names import printable
 from ..formats.shares import PARTS
 from ..viewer.cells import Cell
 from ..viewer.heat import Shaded, colour
@@ -42,7 +43,8 @@ def draw_length(figure: Any, table: Table, request: Request, fonts: Fonts) -> No
         ax.set_xlim(middle - 0.53 * span, middle + 0.53 * span)
         for (name,), points in grouped(inside, "method"):
             at = methods.index(name)
-            aside = (at - (len(methods) - 1) / 2) * span * 0.008  # so that bars do not hide bars
+            # so that bars do not hide bars
+            aside = (at - (len(methods) - 1) / 2) * span * min(0.014, 0.08 / len(methods))
             ax.errorbar(
                 [(one["low"] + one["high"] - 1) / 2 + aside for one in points],
                 [one["y"] for one in points],
@@ -303,7 +305,7 @@ def _legend(figure: Any, looks: Sequence[tuple[str, dict[str, Any]]], request: R
 
 def _folded(name: str, letters: int) -> str:
     """A name in lines, broken behind spaces and signs, else anywhere."""
-    letters = max(8, letters)
+    name, letters = printable(name), max(8, letters)
     lines = [""]
     for piece in re.findall(r"[^ _/+·-]*[ _/+·-]*", name):
         if len(lines[-1]) + len(piece.rstrip()) > letters and lines[-1]:

@@ -72,6 +72,7 @@ def figure(
     *,
     methods: Mapping[str, Sequence[str]] | None = None,
     panels: Mapping[str, Sequence[str]] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
     labels: Mapping[str, str] | None = None,
     order: Sequence[str] = (),
     score: str | None = None,
@@ -93,12 +94,12 @@ def figure(
             distribution; `shares`, where the attribution goes, by method and by length; `hops`,
             the same from hop to hop; `sample`, one sample's tokens coloured.
         outs: an output folder, an npz, or several of either.
-        methods: name -> run_tags or methods to show, in order; several are averaged example by
-            example.
-        panels: name -> datasets to show, in order; several are taken together.
-        labels: run_tag or method -> name.
-        order: names of methods and panels that come first. The lengths of the first method decide
-            the bins.
+        methods: name -> runs: only these, in order; several are averaged example by example. A
+            run is named by its method, setting or run_tag.
+        panels: name -> datasets: only these, in order; several are taken together.
+        groups: name -> datasets that are taken together, among the others.
+        labels: run -> name.
+        order: runs and datasets that come first. The lengths of the first method decide the bins.
         score: `rise`, `mas` or `recovery`. `length` shows MAS unless it is given, `scores` all.
         hop: of a single sample: this hop instead of `attr`.
         scale: of a single sample's colours: linear, log or rank.
@@ -119,7 +120,7 @@ def figure(
         inches = style.inches(width)
     except ValueError as err:
         raise Exp2procError("usage", f"width is {width!r}: {err}") from None
-    request = Request(methods, panels, labels or {}, order, score, hop, scale, inches)
+    request = Request(methods, panels, groups or {}, labels or {}, order, score, hop, scale, inches)
     sources = find_sources(outs, where)
     with style.drawing():
         read = list(successes(read_each(sources, KINDS[kind].read, jobs=jobs), on_error))

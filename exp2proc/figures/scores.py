@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..errors import Exp2procError
 from ..exports.scores import estimate
 from ..formats.layouts import SCORES
+from ..system.extras import require
 from .arrange import Record, Request, arrange
 from .length import measured
 from .table import Table
@@ -18,15 +19,15 @@ from .table import Table
 COLUMNS: Final = ("panel", "method", "score", "item", "number", "value")
 _REACH: Final = 1.5
 """Whiskers end at the furthest value within so many interquartile ranges of the box."""
-_NORMAL: Final = 1.96
-"""Standard errors to either side of the mean: an interval of 95 %."""
+_LEVEL: Final = 0.975
+"""Of Student's t on either side: an interval of 95 %."""
 
 
 def numbers(records: Sequence[Record], request: Request) -> Table:
     """What is drawn of each panel, score and method, an item a row.
 
-    Items are `mean`, `low` and `high` (its interval of 95 %; `number` is n), `median`, `q1`, `q3`,
-    `whisker_low`, `whisker_high`, and each `point` (`number` counts them from 0).
+    Items are `mean`, `low` and `high` (its t-interval of 95 %; `number` is n), `median`, `q1`,
+    `q3`, `whisker_low`, `whisker_high`, and each `point` (`number` counts them from 0).
 
     Raises:
         Exp2procError: `nothing-to-draw`; `usage` as of `arrange`.
@@ -50,10 +51,11 @@ def numbers(records: Sequence[Record], request: Request) -> Table:
 def items(values: npt.NDArray[np.float64]) -> Iterator[tuple[str, int, float | None]]:
     """Names, numbers and values of what is drawn of some scores."""
     found = estimate(values.tolist())
-    mean, sem, n = float(np.mean(values)), found.sem, len(values)
+    mean, n = float(np.mean(values)), len(values)
+    half = None if found.sem is None else found.sem * _quantile(n - 1)
     yield "mean", n, mean
-    yield "low", n, None if sem is None else mean - _NORMAL * sem
-    yield "high", n, None if sem is None else mean + _NORMAL * sem
+    yield "low", n, None if half is None else mean - half
+    yield "high", n, None if half is None else mean + half
     q1, median, q3 = np.percentile(values, (25, 50, 75)).tolist()
     yield from (("median", n, median), ("q1", n, q1), ("q3", n, q3))
     reach = _REACH * (q3 - q1)
@@ -61,3 +63,7 @@ def items(values: npt.NDArray[np.float64]) -> Iterator[tuple[str, int, float | N
     yield "whisker_low", n, min(q1, float(inside.min()))
     yield "whisker_high", n, max(q3, float(inside.max()))
     yield from (("point", at, value) for at, value in enumerate(values.tolist()))
+
+
+def _quantile(freedom: int) -> float:
+    return float(require("scipy.special", "figures").stdtrit(freedom, _LEVEL))

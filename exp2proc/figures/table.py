@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from ..exports.score_formats import _csv as text_in_csv
+
 
 class Table(NamedTuple):
     r"""Rows of plain values.
@@ -24,11 +26,12 @@ class Table(NamedTuple):
     rows: list[tuple[Any, ...]]
 
     def csv(self) -> str:
-        """As CSV with a header; floats in full, None as nothing."""
+        """As CSV with a header; floats in full, None as nothing, texts as in those of scores."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(self.columns)
-        writer.writerows(self.rows)
+        for row in self.rows:
+            writer.writerow([text_in_csv(one) if isinstance(one, str) else one for one in row])
         return stream.getvalue()
 
     def records(self) -> list[dict[str, Any]]:

@@ -342,6 +342,7 @@ def test_names_that_are_no_text(demo: DemoTree, tmp_path: Path) -> None:
     assert run_json("convert", *one, "--data_root", demo.data)["counts"]["converted"] == 8
     for words in (
         ("summary", out),
+        ("figure", "shares", out, "-o", tmp_path / "f.pdf"),
         ("gallery", out, "-o", tmp_path / "site"),
         ("pack", out, "-o", tmp_path / "s.parquet"),
         ("unpack", tmp_path / "s.parquet", "-o", tmp_path / "back"),

@@ -123,8 +123,8 @@ def test_refusals(data: Path, tmp_path: Path) -> None:
     unread: list[tuple[tuple[str | Path, ...], str]] = [
         (("pie", data, "-o", file), "invalid choice: 'pie'"),
         (("length", data, "-o", tmp_path / "f.jpg"), "f.jpg ends with none of .pdf, .svg, .png"),
-        (("length", data, "-o", file, "--method", "attnlrp"), "attnlrp is not NAME=..."),
-        (("length", data, "-o", file, "--label", "x="), "x= is not TAG=NAME"),
+        (("length", data, "-o", file, "--method", "attnlrp"), "it may be NAME=VALUE"),
+        (("length", data, "-o", file, "--label", "x="), "it may be NAME=VALUE"),
     ]
     for words, said in unread:
         done = run_cli("figure", *words)
@@ -164,6 +164,31 @@ def test_models_are_not_mixed(tmp_path: Path) -> None:
     assert done.returncode == 0
     panels = {row["panel"] for row in read_csv((tmp_path / "f.csv").read_text())}
     assert panels == {"math · a-1B", "math · b-1B"}
+
+
+def test_groups_and_orders(tmp_path: Path) -> None:
+    for dataset in ("exp/exp2/data/a.jsonl", "b", "c"):
+        for tag in ("IG_n1_2ex", "ifr_n1_2ex"):
+            for example in range(2):
+                path = tmp_path / "out" / dataset / "m" / tag / f"ex_{example:06d}.npz"
+                write_export(path, None, length=3, scores=(0.5, 0.5, 0.5))
+
+    def names(*words: str) -> list[tuple[str, str, str]]:
+        file = tmp_path / "f.svg"
+        assert run_cli("figure", "length", tmp_path / "out", "-o", file, *words).returncode == 0
+        rows = read_csv((tmp_path / "f.csv").read_text())
+        return [(row["panel"], row["method"], row["n"]) for row in rows]
+
+    both = ("--group", "A=c,exp/exp2/data/a.jsonl", "--label", "ifr_n1=FT")
+    assert names() == [(p, m, "2") for p in "abc" for m in ("IG", "ifr")]
+    assert names(*both) == [(p, m, n) for p, n in (("A", "4"), ("b", "2")) for m in ("IG", "FT")]
+    for order in ("FT,b", "b,ifr", "ifr_n1_2ex,b"):
+        assert names(*both, "--order", order)[:2] == [("b", "FT", "2"), ("b", "IG", "2")]
+    assert names(*both, "--order", "b,c") == names(*both, "--order", "b")
+    twice = ("--panel", "X=b", "--panel", "X=c")
+    assert names(*twice) == [("X", "IG", "4"), ("X", "ifr", "4")]
+    done = run_cli("figure", "length", tmp_path / "out", "-o", tmp_path / "x.svg", *both, *twice)
+    assert (done.returncode, "panels and groups exclude each other" in done.stderr) == (2, True)
 
 
 def test_what_is_no_sample_is_told(data: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from support.cli import preload, run_cli
 from support.exported import NAN, write_export
 
 pytest.importorskip("matplotlib", reason="the extra figures is not installed")
+t = pytest.importorskip("scipy.stats", reason="the extra figures is not installed").t
 
 PARTS = ("in", "cot", "out", "rest")
 
@@ -165,13 +166,13 @@ def test_scores(data: Path, tmp_path: Path) -> None:
                     assert not mine
                     continue
                 values = np.array([float(one[score]) for one in load(data, dataset, method)])
-                sem = np.std(values, ddof=1) / np.sqrt(count)
+                half = np.std(values, ddof=1) / np.sqrt(count) * t.ppf(0.975, count - 1)
                 q1, median, q3 = np.percentile(values, [25, 50, 75])
                 inside = values[(values >= q1 - 1.5 * (q3 - q1)) & (values <= q3 + 1.5 * (q3 - q1))]
                 expected = {
                     "mean": values.mean(),
-                    "low": values.mean() - 1.96 * sem,
-                    "high": values.mean() + 1.96 * sem,
+                    "low": values.mean() - half,
+                    "high": values.mean() + half,
                     "median": median,
                     "q1": q1,
                     "q3": q3,
@@ -237,7 +238,7 @@ def test_hops(data: Path, tmp_path: Path) -> None:
 def test_sample(tmp_path: Path) -> None:
     path = write_export(
         tmp_path / "ex_000000.npz",
-        [" Two", " plus", "游", "戏", "\n", "four"],
+        [" Two", " plus", "游", "戏", "\n", "=4"],
         attr=[0.5, -1.0, 0.25, 0.125, 0.0, 0.75],
         hop=[[1, 2, 3, 4, 5, 6]] * 2,
         spans=((0, 2), (3, 4), (5, 5)),
@@ -245,8 +246,8 @@ def test_sample(tmp_path: Path) -> None:
     rows = _table("sample", path, out=tmp_path)
     assert list(rows[0]) == ["first", "last", "part", "text", "value", "level"]
     assert [(row["part"], row["text"]) for row in rows] == [
-        *(("in", " Two"), ("in", " plus"), ("in", "游"), ("cot", "戏"), ("cot", "\n")),
-        ("out", "four"),
+        *(("in", " Two"), ("in", " plus"), ("in", "游"), ("cot", "戏"), ("cot", "\\n")),
+        ("out", "'=4"),
     ]
     assert [float(row["value"]) for row in rows] == [0.5, -1.0, 0.25, 0.125, 0.0, 0.75]
     assert [int(row["level"]) for row in rows] == [12, -24, 6, 3, 0, 18]

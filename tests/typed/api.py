@@ -68,3 +68,12 @@ packed: int = exp2proc.pack("out", Path("samples.parquet"), overwrite=True)
 written: int = exp2proc.unpack("samples.parquet", "back")
 for one in exp2proc.iter_samples("out", dataset="math", method=["ifr", "IG"]):
     batch: dict[str, object] = exp2proc.collate([one])
+
+width, height = exp2proc.figure(
+    "length",
+    ["out", Path("other")],
+    methods={"FT-IFR": ["ifr_multi_hop_both"]},
+    panels={"RULER": ("niah", "vt")},
+    order=["FT-IFR"],
+    width="82mm",
+).get_size_inches()
