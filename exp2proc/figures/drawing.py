@@ -21,6 +21,8 @@ from .style import INK, LETTER, LINE, PART_LOOKS, SOFT, method_look
 from .table import Table, distinct, grouped
 
 _NARROWEST_PANEL: Final = 1.5
+_TITLE_LETTER: Final = 0.06
+"""Inches."""
 _LABEL: Final = 22
 """Letters of a line of a label beside its axes."""
 
@@ -31,16 +33,16 @@ def draw_length(figure: Any, table: Table, request: Request, fonts: Fonts) -> No
 
     records = table.records()
     panels, methods = distinct(records, "panel"), distinct(records, "method")
-    columns = max(1, min(len(panels), int(request.width / _NARROWEST_PANEL)))
+    columns = _columns(len(panels), request.width / _NARROWEST_PANEL)
     rows = math.ceil(len(panels) / columns)
     legend = _legend(figure, [(name, method_look(at)) for at, name in enumerate(methods)], request)
     figure.set_size_inches(request.width, rows * (1.9 if columns == 1 else 1.6) + legend + 0.15)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (panel, inside) in zip(axes, grouped(records, "panel"), strict=False):
-        low, high = min(one["low"] for one in inside), max(one["high"] for one in inside)
-        span = max(10, high - low)
-        middle = (low + high - 1) / 2
-        ax.set_xlim(middle - 0.53 * span, middle + 0.53 * span)
+        places = [(one["low"] + one["high"] - 1) / 2 for one in inside]
+        span = max(10.0, max(places) - min(places))
+        middle = (min(places) + max(places)) / 2
+        ax.set_xlim(middle - 0.6 * span, middle + 0.6 * span)
         for (name,), points in grouped(inside, "method"):
             at = methods.index(name)
             # so that bars do not hide bars
@@ -54,7 +56,7 @@ def draw_length(figure: Any, table: Table, request: Request, fonts: Fonts) -> No
                 capsize=1.6,
                 capthick=0.8,
             )
-        ax.set_title(_folded(panel[0], int(request.width / columns / LETTER)))
+        ax.set_title(_title(panel[0], request.width / columns))
         ax.grid(axis="y")
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5 if columns > 1 else 7, integer=True))
         ax.locator_params(axis="y", nbins=6)
@@ -71,23 +73,28 @@ def draw_scores(figure: Any, table: Table, request: Request, fonts: Fonts) -> No
     records = table.records()
     methods = distinct(records, "method")
     labels = [_folded(name, _LABEL) for name in methods]
-    cells = list(grouped(records, "score", "panel"))
     beside = max(len(line) for label in labels for line in label.split("\n")) * LETTER
-    fit = int((request.width - beside) / 1.0)
-    panels = len({key[1] for key, _ in cells})
-    columns = (
-        panels if panels <= fit and len(cells) == panels * len({k[0] for k, _ in cells}) else 1
-    )
-    rows = len(cells) // columns
+    panels = distinct(records, "panel")
+    columns = _columns(len(panels), request.width - beside)
+    placed: list[Any] = []  # what stands where: each score begins a row
+    for (key,), inside in grouped(records, "score"):
+        placed += ((key, *panel, items) for panel, items in grouped(inside, "panel"))
+        placed += [None] * (-len(placed) % columns)
+    rows = len(placed) // columns
     tall = max(0.17, max(label.count("\n") + 1 for label in labels) * 0.105) * len(methods) + 0.52
     figure.set_size_inches(request.width, rows * tall + 0.1)
     axes = figure.subplots(rows, columns, squeeze=False, sharex="row", sharey=True).ravel()
-    for number, (ax, ((key, panel), inside)) in enumerate(zip(axes, cells, strict=True)):
+    for number, (ax, found) in enumerate(zip(axes, placed, strict=True)):
+        if found is None:
+            ax.remove()
+            continue
+        key, panel, inside = found
         for (name,), items in grouped(inside, "method"):
             at = methods.index(name)
             _distribution(ax, at, items, method_look(at)["color"])
-        if number < columns or columns == 1:
-            ax.set_title(_folded(panel, int((request.width - beside) / columns / LETTER)))
+        above = placed[number - columns] if number >= columns else None
+        if columns < len(panels) or above is None or above[1] != panel:
+            ax.set_title(_title(panel, (request.width - beside) / columns))
         ax.set_yticks(range(len(methods)), labels)
         ax.tick_params(axis="y", length=0, labelleft=number % columns == 0)
         ax.set_ylim(len(methods) - 0.45, -0.55)
@@ -129,7 +136,7 @@ def draw_shares(figure: Any, table: Table, request: Request, fonts: Fonts) -> No
     bars = [len(list(grouped(inside, "method", "bin"))) for _, inside in panels]
     methods = [len(distinct(inside, "method")) for _, inside in panels]
     tall = [0.1 * some + 0.14 * few + 0.25 for some, few in zip(bars, methods, strict=True)]
-    columns = max(1, min(len(panels), int(request.width / 3.2)))
+    columns = _columns(len(panels), request.width / 3.2)
     heights = [max(tall[at : at + columns]) for at in range(0, len(panels), columns)]
     figure.set_size_inches(request.width, sum(heights) + 0.15 * len(heights) + 0.5)
     axes = figure.subplots(
@@ -168,7 +175,7 @@ def draw_shares(figure: Any, table: Table, request: Request, fonts: Fonts) -> No
         ax.tick_params(axis="y", length=0)
         ax.set_ylim(y, 0)
         ax.set_xlim(0, 1)
-        ax.set_title(_folded(panel, int(request.width / columns / LETTER * 0.7)))
+        ax.set_title(_title(panel, request.width / columns * 0.8))
         ax.spines["left"].set_visible(False)
         ax.tick_params(axis="x", labelbottom=True)
     figure.supxlabel("share of |attribution|")
@@ -180,7 +187,7 @@ def draw_hops(figure: Any, table: Table, request: Request, fonts: Fonts) -> None
 
     records = table.records()
     cells = list(grouped(records, "panel", "method"))
-    columns = max(1, min(len(cells), int(request.width / _NARROWEST_PANEL)))
+    columns = _columns(len(cells), request.width / _NARROWEST_PANEL)
     rows = math.ceil(len(cells) / columns)
     looks = {part: PART_LOOKS[part] for part in PARTS}
     handles = [
@@ -190,7 +197,6 @@ def draw_hops(figure: Any, table: Table, request: Request, fonts: Fonts) -> None
     legend = _legend(figure, handles, request)
     figure.set_size_inches(request.width, rows * 1.6 + legend + 0.15)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-    wide = int(request.width / columns / LETTER * 0.85)
     for ax, ((panel, method), inside) in zip(axes, cells, strict=False):
         for part, look in looks.items():
             line = [one for one in inside if one["part"] == part]
@@ -199,7 +205,8 @@ def draw_hops(figure: Any, table: Table, request: Request, fonts: Fonts) -> None
             ax.fill_between(hops, *band, color=look.colour, alpha=0.22, linewidth=0)
             means = [one["mean"] for one in line]
             ax.plot(hops, means, color=look.colour, marker=look.marker, linestyle=look.dashes)
-        ax.set_title(f"{_folded(panel, wide)}\n{_folded(method, wide)}")
+        titles = [_title(name, request.width / columns) for name in (panel, method)]
+        ax.set_title("\n".join(titles))
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         ax.set_ylim(0, 1)
         ax.grid(axis="y")
@@ -301,6 +308,16 @@ def _legend(figure: Any, looks: Sequence[tuple[str, dict[str, Any]]], request: R
     handles = [Line2D([], [], **look) for _, look in looks]
     figure.legend(handles, names, loc="outside upper center", ncols=columns)
     return LINE * math.ceil(len(looks) / columns) + 0.1
+
+
+def _columns(count: int, fit: float) -> int:
+    """In how many columns so many axes stand, where so many would fit: all rows alike long."""
+    return math.ceil(count / math.ceil(count / max(1, int(fit))))
+
+
+def _title(name: str, wide: float) -> str:
+    """A title above axes that take up so many inches, what stands beside them included."""
+    return _folded(name, int(wide * 0.75 / _TITLE_LETTER))
 
 
 def _folded(name: str, letters: int) -> str:
