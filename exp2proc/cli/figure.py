@@ -137,7 +137,7 @@ def _several(value: str) -> tuple[str, list[str]]:
 @guarded
 def run(args: argparse.Namespace) -> int:
     """Read the samples, draw, write figure and numbers."""
-    from ..figures.kinds import KINDS
+    from ..figures.kinds import KINDS, check_heeded
     from ..figures.plot import plot, told_missing
     from ..figures.style import drawing, file_bytes
     from ..formats.names import counted, printable
@@ -147,6 +147,8 @@ def run(args: argparse.Namespace) -> int:
 
     file: Path = args.output
     table = file.with_suffix(".csv")
+    request = _request(args)
+    check_heeded(args.kind, request)
     refuse_traces(file.parent)
     headers = [",".join(kind.columns).encode() + b"\n" for kind in KINDS.values()]
     check_target(file, Kind("figure of exp2proc", _is_figure))
@@ -154,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
     with drawing():
         with read_all(args, KINDS[args.kind].read) as reading:
             read = list(reading.items())
-        drawn = plot(args.kind, read, _request(args))
+        drawn = plot(args.kind, read, request)
         data = file_bytes(drawn.figure, file.suffix.lower())
     if drawn.missing:
         print(f"exp2proc: {told_missing(drawn.missing)}", file=sys.stderr)

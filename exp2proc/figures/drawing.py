@@ -245,11 +245,11 @@ def draw_sample(figure: Any, table: Table, request: Request, fonts: Fonts) -> No
         for line in wrapped(glyphs_of(cells), columns):
             _draw_line(ax, line, cells, y, fonts)
             y += _STEP
+            if y > _TALLEST:
+                said = f"the sample needs more than {_TALLEST / 72:.0f} inches at this width"
+                raise Exp2procError("usage", said, "Give the figure a larger --width.")
         ax.plot([_MARGIN, _MARGIN], [top, y - 2], color=look.colour, linewidth=1.6)
         y += _STEP / 2
-        if y > _TALLEST:
-            said = f"the sample needs more than {_TALLEST / 72:.0f} inches at this width"
-            raise Exp2procError("usage", said, "Give the figure a larger --width.")
     figure.set_size_inches(request.width, y / 72)
     ax.set_xlim(0, request.width * 72)
     ax.set_ylim(y, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
 from ..errors import Exp2procError
@@ -15,6 +16,8 @@ from . import drawing, fonts, hops, length, scores, shares, tokens
 from .arrange import Record, Request
 from .table import Table
 
+_ARRANGING: Final = frozenset({"methods", "panels", "groups", "labels", "order"})
+
 
 class Kind(NamedTuple):
     """One kind of figure.
@@ -25,6 +28,8 @@ class Kind(NamedTuple):
         read: what it needs of each sample; importable, for workers.
         numbers: the table, of all that was read.
         draw: the table into a figure: figure, table, request, fonts.
+        heeds: fields of the request, besides those that say which samples go together.
+        arranged: whether samples go together as the request says.
         font: the first of its fonts.
     """
 
@@ -33,7 +38,14 @@ class Kind(NamedTuple):
     read: Callable[[Source], Any]
     numbers: Callable[[Sequence[Any], Request], Table]
     draw: Callable[[Any, Table, Request, fonts.Fonts], None]
+    heeds: frozenset[str] = frozenset()
+    arranged: bool = True
     font: str = fonts.SANS
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """The fields of the request that are of use."""
+        return self.heeds | {"width"} | (_ARRANGING if self.arranged else frozenset())
 
 
 class Weighed(NamedTuple):
@@ -95,6 +107,7 @@ KINDS: Final[dict[str, Kind]] = {
         measure,
         _scored(length.numbers),
         drawing.draw_length,
+        frozenset({"score"}),
     ),
     "scores": Kind(
         "each method's distribution of scores",
@@ -102,6 +115,7 @@ KINDS: Final[dict[str, Kind]] = {
         measure,
         _scored(scores.numbers),
         drawing.draw_scores,
+        frozenset({"score"}),
     ),
     "shares": Kind(
         "where the attribution goes: input, CoT, output",
@@ -123,7 +137,28 @@ KINDS: Final[dict[str, Kind]] = {
         load_source,
         _single,
         drawing.draw_sample,
-        fonts.MONO,
+        frozenset({"hop", "scale"}),
+        arranged=False,
+        font=fonts.MONO,
     ),
 }
 """The kinds by name."""
+
+
+def check_heeded(kind: str, request: Request) -> None:
+    """Refuse what a kind of figure would pass over.
+
+    Raises:
+        Exp2procError: `usage`.
+
+    >>> check_heeded("length", Request(hop=1))
+    Traceback (most recent call last):
+        ...
+    exp2proc.errors.Exp2procError: usage: a figure of the kind length heeds no hop
+    """
+    plain = Request()
+    for field in fields(Request):
+        value, usual = getattr(request, field.name), getattr(plain, field.name)
+        if field.name not in KINDS[kind].takes and value != usual and value not in ([], ()):
+            said = f"a figure of the kind {kind} heeds no {field.name}"
+            raise Exp2procError("usage", said, "Leave it out.")

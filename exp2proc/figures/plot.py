@@ -14,7 +14,7 @@ from ..formats.layouts import SCORES
 from ..viewer.heat import SCALES, Scale
 from . import fonts, style
 from .arrange import Request
-from .kinds import KINDS
+from .kinds import KINDS, check_heeded
 from .table import Table
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def figure(
     except ValueError as err:
         raise Exp2procError("usage", f"width is {width!r}: {err}") from None
     request = Request(methods, panels, groups or {}, labels or {}, order, score, hop, scale, inches)
+    check_heeded(kind, request)
     sources = find_sources(outs, where)
     with style.drawing():
         read = list(successes(read_each(sources, KINDS[kind].read, jobs=jobs), on_error))

@@ -113,6 +113,9 @@ def test_refusals(data: Path, tmp_path: Path) -> None:
         ),
         (("sample", data), "usage", "120 samples named"),
         (("sample", _of("sample", data), "--hop", "1"), "nothing-to-draw", "hop 1 of a sample"),
+        (("hops", data, "--score", "mas"), "usage", "the kind hops heeds no score"),
+        (("scores", data, "--scale", "log"), "usage", "the kind scores heeds no scale"),
+        (("sample", _of("sample", data), "--order", "x"), "usage", "kind sample heeds no order"),
         (("length", tmp_path), "no-samples", "holds no npz"),
     ]
     for words, code, said in refused:
@@ -131,6 +134,13 @@ def test_refusals(data: Path, tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert said in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sample_that_no_page_holds(tmp_path: Path) -> None:
+    path = write_export(tmp_path / "ex_000000.npz", ["\n"] * 1800)
+    done = run_cli("figure", "sample", path, "-o", tmp_path / "f.pdf")
+    assert (done.returncode, "the sample needs more than 194 inches" in done.stderr) == (2, True)
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 def test_two_runs_of_a_method_are_not_taken_together_unasked(tmp_path: Path) -> None:
