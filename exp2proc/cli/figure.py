@@ -27,7 +27,8 @@ examples:
 Beside FILE.pdf stands FILE.csv with the numbers that are drawn. The same samples give the same
 bytes. Fonts are embedded (.pdf) or drawn as shapes (.svg); earlier figures are replaced, other
 files never. length: the bins are fifths of the first method's CoT lengths, a point is 1 / mean MAS
-(or the mean of another --score) of at least two samples, its bar one standard error.
+(or the mean of another --score) of at least two samples, its bar one standard error; in the CSV
+low <= length < high. scores: box, median and mean with its 95 % interval (Student's t).
 A run is named by its method (ifr), setting (ifr_n1) or run_tag, a dataset by its short or full
 name.
 exit codes: 0 drawn of all; 1 some files are no samples, told on stderr; 2 nothing was drawn.
@@ -153,6 +154,7 @@ def run(args: argparse.Namespace) -> int:
     headers = [",".join(kind.columns).encode() + b"\n" for kind in KINDS.values()]
     check_target(file, Kind("figure of exp2proc", _is_figure))
     check_target(table, Kind("table of exp2proc figure", lambda s: s.readline(256) in headers))
+    os.environ["MPLBACKEND"] = "agg"  # nothing is shown, whatever was asked for elsewhere
     with drawing():
         with read_all(args, KINDS[args.kind].read) as reading:
             read = list(reading.items())

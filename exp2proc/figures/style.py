@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
-from ..errors import Exp2procError
+from ..errors import Exp2procError, first_line
 from ..formats.shares import Part
 from ..system.extras import require
 from .fonts import Fonts
@@ -134,14 +134,13 @@ def drawing() -> Iterator[Any]:
     It says nothing meanwhile: where it finds no place for its cache it takes a temporary one.
 
     Raises:
-        Exp2procError: `missing-extra`, when it is not installed.
+        Exp2procError: `missing-extra`, when it is not installed or does not start.
     """
     logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        matplotlib = require("matplotlib", "figures")
-        require("matplotlib.figure", "figures")
+        matplotlib = _matplotlib()
         with matplotlib.rc_context(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
             matplotlib.rcdefaults()
@@ -149,6 +148,17 @@ def drawing() -> Iterator[Any]:
             yield matplotlib
     finally:
         logger.setLevel(level)
+
+
+def _matplotlib() -> Any:
+    """The library; it reads the user's settings as it is imported."""
+    try:
+        require("matplotlib.figure", "figures")
+        return require("matplotlib", "figures")
+    except ValueError as err:
+        said = f"matplotlib does not start ({first_line(err)})"
+        hint = "Look at MPLBACKEND, MATPLOTLIBRC and a file matplotlibrc."
+        raise Exp2procError("missing-extra", said, hint) from None
 
 
 def new_figure(fonts: Fonts, width: float) -> Any:

@@ -255,6 +255,17 @@ def test_no_home_is_needed(data: Path, tmp_path: Path, home: str) -> None:
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
 
 
+def test_settings_of_others(data: Path, tmp_path: Path) -> None:
+    words = ("figure", "length", data, "-o", tmp_path / "f.pdf")
+    done = run_cli(*words, env={"MPLBACKEND": "nonsense"}, fresh=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / "matplotlibrc").write_bytes(b"font.size: 30 # \xff\n")
+    done = run_cli(*words, cwd=tmp_path, fresh=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "missing-extra: matplotlib does not start (UnicodeDecodeError" in done.stderr
+    assert "matplotlibrc" in done.stderr
+
+
 def test_without_matplotlib(data: Path, tmp_path: Path) -> None:
     (tmp_path / "matplotlib.py").write_text("raise ImportError('there is none')\n")
     paths = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
