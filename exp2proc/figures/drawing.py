@@ -9,10 +9,10 @@ from itertools import groupby
 from typing import Any, Final
 
 from ..errors import Exp2procError
+from ..formats.cells import Cell
 from ..formats.layouts import SCORES
 from ..formats.names import printable
 from ..formats.shares import PARTS
-from ..viewer.cells import Cell
 from ..viewer.heat import Shaded, colour
 from ..viewer.svg import Glyph, glyphs_of, wrapped
 from .arrange import Request

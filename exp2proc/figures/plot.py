@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import Exp2procError
-from ..exports.find import Outs, find_sources
-from ..exports.measured import Where
+from ..exports.find import Outs, Where, find_sources
 from ..exports.read import OnError, read_each, successes
 from ..formats.layouts import SCORES
 from ..viewer.heat import SCALES, Scale

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from ..exports.score_formats import _csv as text_in_csv
+from ..exports.score_formats import csv_of
 
 
 class Table(NamedTuple):
@@ -27,12 +25,7 @@ class Table(NamedTuple):
 
     def csv(self) -> str:
         """As CSV with a header; floats in full, None as nothing, texts as in those of scores."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(self.columns)
-        for row in self.rows:
-            writer.writerow([text_in_csv(one) if isinstance(one, str) else one for one in row])
-        return stream.getvalue()
+        return csv_of(self.columns, self.records())
 
     def records(self) -> list[dict[str, Any]]:
         """Each row by the names of the columns."""
