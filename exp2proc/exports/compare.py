@@ -20,7 +20,7 @@ from ..formats.sample import Sample
 from ..formats.spans import size
 from ..results import OnProgress, Progress
 from ..system.extras import require
-from .find import Outs, Where, find_sources
+from .find import Names, Outs, Where, find_sources, several
 from .read import OnError, load_source, read_each
 
 Floats = npt.NDArray[np.float64]
@@ -136,7 +136,7 @@ def compare(
     outs: Outs,
     *,
     ours: str,
-    others: Sequence[str] = (),
+    others: Names = (),
     score: str = "mas",
     where: Where | None = None,
     jobs: int = 1,
@@ -174,7 +174,7 @@ def compare(
     if score not in SCORES:
         raise Exp2procError("usage", f"score is {score!r}: it may be {', '.join(SCORES)}")
     sources = find_sources(outs, where)
-    works = _works(sources, ours, _others(sources, ours, others), score)
+    works = _works(sources, ours, _others(sources, ours, several(others)), score)
     pairs: list[_Pair] = []
     failures = 0
     for done, (_, result) in enumerate(read_each(works, _read, jobs=jobs), 1):

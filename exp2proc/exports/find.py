@@ -35,6 +35,11 @@ Names = str | Sequence[str]
 """One name or several."""
 
 
+def several(names: Names) -> tuple[str, ...]:
+    """One name or several as several."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 def chosen(
     *,
     dataset: Names | None = None,
@@ -51,7 +56,7 @@ def chosen(
         where: asked last.
     """
     datasets, models, methods = (
-        (one,) if isinstance(one, str) else one for one in (dataset, model, method)
+        None if one is None else several(one) for one in (dataset, model, method)
     )
 
     def counts(source: Source) -> bool:

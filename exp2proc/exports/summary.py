@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ..formats.names import Source
 from ..formats.sample import load_scores
-from .find import Outs, Where, find_sources
+from .find import Names, Outs, Where, find_sources, several
 from .read import OnError, read_each, successes
 from .scores import Arrangement, ScoreRow, score_rows
 
@@ -17,10 +17,10 @@ def summary(
     where: Where | None = None,
     jobs: int = 1,
     labels: Mapping[str, str] | None = None,
-    groups: Mapping[str, Sequence[str]] | None = None,
-    ours: Sequence[str] = (),
-    ablations: Sequence[str] = (),
-    order: Sequence[str] = (),
+    groups: Mapping[str, Names] | None = None,
+    ours: Names = (),
+    ablations: Names = (),
+    order: Names = (),
     on_error: OnError | None = None,
 ) -> list[ScoreRow]:
     """Mean, standard error, standard deviation and n of each score, a row a run.
@@ -49,7 +49,11 @@ def summary(
             nothing has.
     """
     how = Arrangement(
-        labels=labels or {}, groups=groups or {}, ours=ours, ablations=ablations, order=order
+        labels=labels or {},
+        groups={name: several(members) for name, members in (groups or {}).items()},
+        ours=several(ours),
+        ablations=several(ablations),
+        order=several(order),
     )
     results = read_each(find_sources(outs, where), scored, jobs=jobs)
     return score_rows(successes(results, on_error), how)

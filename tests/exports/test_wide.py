@@ -168,6 +168,8 @@ def test_a_group_counts_samples_of_two_runs_once_and_knows_partial_ones(out: Pat
     ]
     assert rows[0].estimates["recovery"].n == 3
     assert not rows[0].best
+    (row,) = exp2proc.summary(out / "data/math.jsonl/q_8B/IG_mfaithfulness_gen_6ex", ours="IG")
+    assert row.role == "ours"
 
 
 @pytest.mark.parametrize(
