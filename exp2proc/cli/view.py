@@ -36,15 +36,15 @@ def run(args: argparse.Namespace) -> int:
     from ..viewer.server import Viewer
 
     with Viewer(args.outs, port=args.port, against=args.against) as viewer:
-        print(f"open {viewer.address}", flush=True)
         try:
-            user = f"{getpass.getuser()}@"
-        except (KeyError, OSError):  # no name is known
-            user = ""
-        print("from another machine, first and as long as you look:")
-        print(f"  ssh -N -L {viewer.port}:127.0.0.1:{viewer.port} {user}{socket.gethostname()}")
-        print("Ctrl-C ends it", flush=True)
-        try:
+            print(f"open {viewer.address}", flush=True)
+            try:
+                user = f"{getpass.getuser()}@"
+            except (KeyError, OSError):  # no name is known
+                user = ""
+            print("from another machine, first and as long as you look:")
+            print(f"  ssh -N -L {viewer.port}:127.0.0.1:{viewer.port} {user}{socket.gethostname()}")
+            print("Ctrl-C ends it", flush=True)
             viewer.serve()
         except KeyboardInterrupt:
             print()

@@ -48,6 +48,7 @@ class Viewer:
         address: of the page, with its key.
         port: that it listens on.
         works: the samples, in the order of the list.
+        numbers: what an address calls each of them.
 
     Raises:
         Exp2procError: `no-samples`, `samples-collide`; `usage` when the port is taken.
@@ -58,6 +59,7 @@ class Viewer:
         self.works = facts.find_work(
             self.sources, None if against is None else given(against, "against")
         )
+        self.numbers = {str(at): at for at in range(len(self.works))}
         self.page = make_page("server").encode()
         self._key = secrets.token_urlsafe(16)
         self._told: list[str] = [json.dumps(facts.names(self.sources))]
@@ -178,8 +180,8 @@ class _Answer(BaseHTTPRequestHandler):
             case ["list"]:
                 lines = (f"{line}\n".encode() for line in viewer.lines())
                 self._send("application/x-ndjson", None, lines)
-            case ["npz", number] if number.isdecimal() and int(number) < len(viewer.works):
-                self._send_file(viewer.works[int(number)].source.path)
+            case ["npz", number] if number in viewer.numbers:
+                self._send_file(viewer.works[viewer.numbers[number]].source.path)
             case _:
                 self._refuse(404, "there is nothing here")
 

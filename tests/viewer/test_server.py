@@ -109,6 +109,8 @@ def test_the_page_the_list_and_the_files_as_they_are(
         ("/KEY/", "localhost:9999", 200),
         ("/KEY/npz/99", None, 404),
         ("/KEY/npz/-1", None, 404),
+        (f"/KEY/npz/{'9' * 5000}", None, 404),
+        ("/KEY/npz/00", None, 404),
         ("/KEY/npz/../../../../etc/passwd", None, 404),
         ("/KEY/npz/%2e%2e%2fx", None, 404),
         ("/KEY/data/index.js", None, 404),
@@ -129,6 +131,21 @@ def test_it_only_reads(viewer: tuple[Any, int, str]) -> None:
     _, port, key = viewer
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         assert ask(port, f"/{key}/npz/0", method=method)[0] == 501
+
+
+def test_ctrl_c_as_soon_as_the_address_is_told(out: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "view", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=unmeasured(),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("open ")
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert (process.returncode, told) == (0, "")
 
 
 def test_whoever_hangs_up_in_the_middle_leaves_nothing_on_the_terminal(out: Path) -> None:
