@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Read the samples, write the file."""
     from ..errors import Exp2procError
     from ..exports.packing import pack
-    from ..formats.names import Source, printable
+    from ..formats.names import Source, counted, printable
     from ..terminal import progress
 
     failures: list[tuple[Source, Exp2procError]] = []
@@ -48,5 +48,6 @@ def run(args: argparse.Namespace) -> int:
     finally:
         tell_failures([(source.name, err) for source, err in failures])
     name = printable(str(args.output))
-    print(f"{name}: {count} samples, {args.output.stat().st_size / 1e6:.1f} MB")
+    size = args.output.stat().st_size / 1e6
+    print(f"{name}: {counted(count, 'sample')}, {size:.1f} MB")
     return 1 if failures else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from .exported import guarded, tell_failures
 from .selection import add_options
@@ -48,6 +49,10 @@ def run(args: argparse.Namespace) -> int:
                 on_error=failures.append,
                 on_progress=on_progress,
             )
+    except KeyboardInterrupt:
+        told = "interrupted; run it again with --overwrite to complete"
+        print(f"exp2proc: {told}", file=sys.stderr)
+        return 130
     finally:
         tell_failures([(err.code, err) for err in failures])
     print(f"{printable(str(args.output))}: {counted(done, 'sample')}")

@@ -128,12 +128,14 @@ def unpack(
     """
     path, out = given(path, "path"), given(out, "out")
     failed = done = 0
+    codes: set[str] = set()
 
     def left_out(err: Exp2procError) -> None:
         nonlocal failed
         if on_error is None:
             raise err
         failed += 1
+        codes.add(err.code)
         on_error(err)
 
     with parquet.ParquetReader(path) as reader, open_engine(workers_of(jobs)) as engine:
@@ -146,5 +148,7 @@ def unpack(
                 if on_progress is not None:
                     on_progress(Progress(done + failed, reader.count, failed))
     if failed and not done:
+        if codes == {"output-unwritable"}:
+            raise Exp2procError("output-unwritable", f"{out}: no sample could be written")
         raise Exp2procError("parquet-invalid", f"{path}: none of its rows is a sample")
     return done

@@ -621,7 +621,7 @@ def unpack(
     for folder in folders:
         if check is not None:
             check(folder)
-    _look(reader, paths, overwrite)
+    _look(reader, out, paths, overwrite)
     writing = _Writing(reader.path, reader.place, out, overwrite, on_error is not None)
     if over is here:
         results = here(
@@ -715,8 +715,10 @@ def _there(path: Path) -> Exp2procError:
     return Exp2procError("target-exists", f"{path} is already there")
 
 
-def _look(reader: ParquetReader, paths: list[Path], overwrite: bool) -> None:
+def _look(reader: ParquetReader, out: Path, paths: list[Path], overwrite: bool) -> None:
     """Refuse to write over the file that is read, and over others unless `overwrite`."""
+    if out.exists() and not out.is_dir():
+        raise Exp2procError("target-exists", f"{out} is not a folder", "Name a folder with -o.")
     for path in paths:
         if reader.is_read_from(path):
             said = f"{path} is the file that is read"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.arrays import assert_same_tree, files_below
-from support.cli import run_cli
+from support.cli import COMMAND, run_cli
 from support.exported import NAN, write_export
 from support.processes import needs_proc, running, wait_until
 
@@ -222,3 +223,48 @@ def test_killed_altogether(long: Path, tmp_path: Path) -> None:
         assert path.read_bytes() == (long.parent / "out" / path.relative_to(back)).read_bytes()
     assert run_cli("unpack", long, "-o", back, "--overwrite", "--jobs", "2").returncode == 0
     assert assert_same_tree(back, long.parent / "out") == 120
+
+
+def test_a_target_that_is_a_file_is_said_once(packed: Path, tmp_path: Path) -> None:
+    target = tmp_path / "notes.txt"
+    target.write_text("mine")
+    done = run_cli("unpack", packed, "-o", target, "--overwrite")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"exp2proc: target-exists: {target} is not a folder\nhint: Name a folder with -o.\n"
+    )
+    assert target.read_text() == "mine"
+
+
+def test_names_that_the_system_refuses_are_not_the_packed_files_fault(
+    packed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "back").mkdir()
+    (tmp_path / "back/math").write_text("mine")  # stands where the folder of all samples would
+    done = run_cli("unpack", packed, "-o", tmp_path / "back")
+    assert done.returncode == 2
+    assert f"output-unwritable: {tmp_path / 'back'}: no sample could be written" in done.stderr
+    assert "pack" not in done.stderr.rpartition("hint:")[2]
+
+
+def test_after_ctrl_c_what_it_says_completes_it(out: Path, tmp_path: Path) -> None:
+    path = in_groups(out, tmp_path / "samples.parquet", rows=1)
+    command = [*COMMAND, "unpack", path, "-o", tmp_path / "back", "--jobs", "1"]
+    with subprocess.Popen(
+        [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until(lambda: any((tmp_path / "back").rglob("*.npz")) or process.poll() is not None)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    if process.returncode == 130:  # else all was written before the signal came
+        assert told == "exp2proc: interrupted; run it again with --overwrite to complete\n"
+    done = run_cli("unpack", path, "-o", tmp_path / "back", "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "back") == contents(out)
+
+
+def test_one_sample_is_called_one(out: Path, tmp_path: Path) -> None:
+    path = tmp_path / "one.parquet"
+    one = out / RUNS[0] / "ex_000000.npz"
+    assert ": 1 sample, " in run_cli("pack", one, "-o", path).stdout
+    assert run_cli("unpack", path, "-o", tmp_path / "b").stdout == f"{tmp_path / 'b'}: 1 sample\n"
