@@ -285,6 +285,23 @@ def test_a_long_sample_paints_what_is_seen(at: Callable[..., Any], out: Path) ->
 # --- two methods
 
 
+def test_what_is_far_away_is_not_laid_out(browser: Any, tmp_path: Path) -> None:
+    """The places of all runs of a million tokens would take a browser half a minute."""
+    name = "lines/m/ifr_n1_1ex/ex_000000.npz"
+    write_export(tmp_path / "out" / name, ["a", " b", "\n"] * 8000)
+    page = build_gallery(tmp_path / "out", tmp_path / "site").index
+    visit(browser, page, name)
+    browser.execute_script(
+        "window.asked = 0; const place = Element.prototype.getBoundingClientRect;"
+        "Element.prototype.getBoundingClientRect = function () {"
+        " if (this.matches('.run')) asked++; return place.call(this); }"
+    )
+    press(browser, "1", "a", "s")
+    assert len(all_of(browser, ".run")) > 100
+    assert 0 < ask(browser, "asked") < 60
+    assert one_of(browser, ".here").size["width"] > 0
+
+
 def test_methods_side_by_side(at: Callable[..., Any]) -> None:
     browser = at(A_IFR)
     press(browser, "m")
@@ -377,21 +394,28 @@ def state(browser: Any) -> dict[str, Any]:
     return {**found, "classes": classes(browser)}
 
 
+PAINTED = (
+    "[...document.querySelectorAll('.pane')].filter((pane) =>"
+    " pane.querySelector('.run > span[class^=p]')).length === 2"
+)
+"""Two panes with colours: what comes into view is painted a moment after it is there."""
+
+
 def test_all_that_is_chosen_survives(browser: Any, source: Path | str) -> None:
     visit(browser, source, A_IFR, **CHOSEN)
-    wait_for(browser, "document.querySelectorAll('.pane').length === 2")
+    wait_for(browser, PAINTED)
     before = state(browser)
     assert before["fields"] == ["words", "max", "12", A_LRP, "d", "1 of 1"]
     assert before["groups"][0] == "false,false,true,false"
     assert before["at"] == 2
     browser.refresh()
     wait_ready(browser)
-    wait_for(browser, "document.querySelectorAll('.pane').length === 2")
+    wait_for(browser, PAINTED)
     assert state(browser) == before
     press(browser, "g")
     wait_for(browser, "!document.getElementById('list').hidden")
     browser.back()
-    wait_for(browser, "document.querySelectorAll('.pane').length === 2")
+    wait_for(browser, PAINTED)
     assert state(browser) == before
     press(browser, "0")
     shown = params(browser)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from support.browser import console
 from support.exported import NAN, write_export
-from support.pages import all_of, ask, one_of, press, visit
+from support.pages import all_of, ask, one_of, press, visit, wait_for
 
 import exp2proc
 from exp2proc.demo.tree import write_tree
@@ -172,6 +172,20 @@ def test_png_is_a_picture(taken: Callable[..., Any], sample: str) -> None:
     width, height = struct.unpack(">II", data[16:24])
     assert width > 400
     assert 200 < height <= 16_000
+
+
+def test_a_text_too_long_for_a_picture_is_told(browser: Any, tmp_path: Path) -> None:
+    """A picture of it all would be so narrow that nobody could read it."""
+    name = "lines/m/ifr_n1_1ex/ex_000000.npz"
+    write_export(tmp_path / "out" / name, ["a", "\n"] * 1200)
+    visit(browser, build_gallery(tmp_path / "out", tmp_path / "site").index, name)
+    browser.execute_script(
+        "window.saved = 0; URL.createObjectURL = () => { saved++; return 'data:,'; };"
+        "document.querySelector('[data-take=png]').click()"
+    )
+    wait_for(browser, "!document.getElementById('told').hidden")
+    assert "too long for a picture" in one_of(browser, "#told").text
+    assert ask(browser, "saved") == 0
 
 
 def test_markdown_and_link_go_to_the_clipboard(browser: Any, site: Path) -> None:

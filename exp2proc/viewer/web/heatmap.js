@@ -14,6 +14,7 @@ class Heatmap {
     this.marks = marks; // units that hold the answer
     this.spans = [];
     this.runs = [];
+    this.chunks = [];
     this.sections = [];
     root.replaceChildren();
     root.className = "heat";
@@ -49,14 +50,17 @@ class Heatmap {
       section.last = unit.stop - 1;
       // A chunk ends where the text breaks its line, and nowhere else: it is a paragraph.
       if (!chunk || (count >= RUN && this.endsLine(i - 1))) {
-        section.box.append((chunk = el("div", { class: "chunk", dir: "auto" })));
+        chunk = { box: el("div", { class: "chunk", dir: "auto" }), runs: [] };
+        this.chunks.push(chunk);
+        section.box.append(chunk.box);
         run = null;
         count = 0;
       }
       if (!run || run.last - run.first >= RUN) {
         run = { box: el("span", { class: "run" }), first: i, last: i, stale: true, near: false };
         this.runs.push(run);
-        chunk.append(run.box);
+        chunk.runs.push(run);
+        chunk.box.append(run.box);
       }
       const span = el("span", {}, ...this.text(unit.text));
       if (marks.has(i)) span.dataset.gold = "";
@@ -136,6 +140,13 @@ class Heatmap {
       if (away < nearest) [best, nearest] = [j, away];
     }
     return best;
+  }
+
+  // The runs between two heights of the window. Chunks are asked first: a run whose chunk is far
+  // away has no place until the browser lays it out, which takes long for all of them.
+  between(top, bottom) {
+    const isThere = ({ box }) => { const { height, top: from, bottom: to } = box.getBoundingClientRect(); return height && to > top && from < bottom; };
+    return this.chunks.filter(isThere).flatMap(({ runs }) => runs).filter(isThere);
   }
 
   close() {

@@ -438,7 +438,7 @@ class View {
   inView() {
     const { heat } = this.panes[0];
     const top = this.canvas.getBoundingClientRect().bottom;
-    const seen = heat.runs.filter(({ box }) => { const { height, top: from, bottom } = box.getBoundingClientRect(); return height && bottom > top && from < innerHeight; });
+    const seen = heat.between(top, innerHeight);
     if (!seen.length) return [0, 0];
     const at = (run, y) => {
       const box = run.box.getBoundingClientRect(), share = Math.min(1, Math.max(0, (y - box.top) / box.height));

@@ -5,6 +5,7 @@ const TAKES = [
   ["Copy as Markdown", "markdown"], ["Copy the link", "link"], ["Print", "print"],
 ];
 const WIDE = 900, LINE = 28, MARGIN = 24, FONT = 15;
+const FINEST = 0.5; // of a picture: below it nobody could read the text
 const FONTS = "system-ui, 'Noto Sans', 'Noto Sans CJK SC', 'Noto Color Emoji', sans-serif";
 
 async function takeAlong(view, what) {
@@ -15,7 +16,11 @@ async function takeAlong(view, what) {
   if (what === "csv") save(`${name}.csv`, "text/csv", asCsv(view));
   if (what === "json") save(`${name}.json`, "application/json", JSON.stringify(asJson(view), null, 1));
   if (what === "svg") save(`${name}.svg`, "image/svg+xml", asSvg(view));
-  if (what === "png") save(`${name}.png`, "image/png", await asPng(view));
+  if (what === "png") {
+    const picture = await asPng(view);
+    if (picture) save(`${name}.png`, "image/png", picture);
+    else tell(t("This is too long for a picture: take the figure (SVG) or hide parts."));
+  }
 }
 
 function save(name, type, content) {
@@ -181,9 +186,11 @@ function asSvg(view) {
   return new XMLSerializer().serializeToString(made);
 }
 
+// Null where it would be too small to be read.
 function asPng(view) {
   const { boxes, height } = figureBoxes(view), colours = themeColours();
   const wide = WIDE + 2 * MARGIN, scale = Math.min(2, 16_000 / height);
+  if (scale < FINEST) return null;
   const canvas = el("canvas", { width: Math.floor(wide * scale), height: Math.floor(height * scale) });
   const pen = canvas.getContext("2d");
   pen.scale(scale, scale);

@@ -45,7 +45,7 @@ const ZH = {
   "the two side by side (d)": "两者并排 (d)", "this one minus the other, of shares (d)": "本方法减另一方法，按份额 (d)",
   "tokens, read with the arrow keys": "token，用方向键逐个朗读",
   "Figure (SVG)": "图 (SVG)", "Picture (PNG)": "图片 (PNG)", "Tokens and scores (CSV)": "token 与分数 (CSV)", "What is shown (JSON)": "显示内容 (JSON)",
-  "Copy as Markdown": "复制为 Markdown", "Copy the link": "复制链接", "Print": "打印", "Copied.": "已复制。",
+  "Copy as Markdown": "复制为 Markdown", "Copy the link": "复制链接", "Print": "打印", "Copied.": "已复制。", "This is too long for a picture: take the figure (SVG) or hide parts.": "内容太长，无法存为图片：请导出图 (SVG)，或隐藏一些部分。",
   "search": "搜索", "the next sample, the one before (or j, k)": "下一个、上一个样本（或 j、k）", "open it": "打开", "reset the filters": "重置筛选",
   "previous, next sample; inside the text: the token before, the next": "上一个、下一个样本；在文本内：上一个、下一个 token", "hop 0 to 9": "第 0 到 9 跳", "the hop before, the next": "上一跳、下一跳",
   "next colour scale": "下一种颜色刻度", "normalise prompt and generation together or apart": "prompt 与生成一起或分开归一化", "tokens, words, sentences, lines": "token、词、句、行",
