@@ -39,7 +39,7 @@ def check_target(path: Path, kind: Kind, *, overwrite: bool = True) -> None:
     if not os.path.lexists(path):
         return
     if path.is_dir():
-        raise Exp2procError("target-exists", f"{path} is a folder")
+        raise Exp2procError("target-exists", f"{path} is a folder", "Name a file.")
     if not overwrite:
         raise Exp2procError("target-exists", f"{path} is already there")
     try:

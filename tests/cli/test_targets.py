@@ -107,3 +107,9 @@ def test_pack_replaces_parquet_files_only(demo: DemoTree, tmp_path: Path) -> Non
     assert run_cli("pack", out, "-o", packed).returncode == 0
     assert run_cli("pack", out, "-o", packed).returncode == 2
     assert run_cli("pack", out, "-o", packed, "--overwrite").returncode == 0
+
+
+def test_a_folder_in_place_of_a_page_gets_a_hint_that_helps(tmp_path: Path) -> None:
+    done = run_cli("gallery", "--single", "-o", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"{tmp_path} is a folder\nhint: Name a file.\n")

@@ -708,6 +708,7 @@ def test_a_sample_in_a_notebook_is_drawn_in_its_frame(browser: Any, tmp_path: Pa
     wait_ready(browser)
     assert one_of(browser, "#vectors [aria-pressed=true]").text.startswith("hop 1")
     assert classes(browser) == ["", "", "p24"]
+    assert not all_of(browser, "[data-take=link]")  # there is none to a frame
     one_of(browser, "#vectors [data-vector='0']").click()
     wait_for(browser, "document.querySelector('.run > span').className === 'p24'")
     browser.switch_to.default_content()

@@ -43,7 +43,7 @@ class View {
     this.find.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); this.findNext(event.shiftKey ? -1 : 1); } });
     this.hits = el("output", { id: "hits", "aria-live": "polite" });
     this.take = el("details", { class: "menu", id: "take" }, el("summary", { class: "button" }, t("Take along")),
-      el("div", { class: "sheet" }, ...TAKES.map(([name, key]) => button(t(name), { "data-take": key }, () => { this.take.open = false; takeAlong(this, key); }))));
+      el("div", { class: "sheet" }, ...TAKES.filter(([, key]) => key !== "link" || address.kept === null).map(([name, key]) => button(t(name), { "data-take": key }, () => { this.take.open = false; takeAlong(this, key); }))));
     this.canvas = el("canvas", { id: "profile", height: "36", role: "img", "aria-label": t("Attribution along the tokens") });
     this.canvas.addEventListener("click", (event) => this.goTo(Math.floor((event.offsetX / this.canvas.clientWidth) * this.length)));
     this.here = el("i", { class: "here" });
