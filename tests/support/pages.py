@@ -50,12 +50,14 @@ def ask(browser: Any, expression: str, *values: Any) -> Any:
 
 
 def classes(browser: Any, pane: int = 0) -> list[str]:
-    """The colour class of each unit of a pane, painted or not."""
+    """The colour class of each unit of a pane, two frames from now: what is in view is painted."""
     script = (
-        "const pane = document.querySelectorAll('.pane')[arguments[0]];"
-        "return [...pane.querySelectorAll('.run > span')].map((span) => span.className)"
+        "const [at, done] = arguments;"
+        "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(["
+        "...document.querySelectorAll('.pane')[at].querySelectorAll('.run > span')"
+        "].map((span) => span.className)))))"
     )
-    found: list[str] = browser.execute_script(script, pane)
+    found: list[str] = browser.execute_async_script(script, pane)
     return found
 
 
