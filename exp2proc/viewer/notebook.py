@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from typing import Final
 from urllib.parse import urlencode
 
 from ..formats.layouts import LAYOUTS
 from ..formats.sample import Sample, encode, pack_text, values_of
-from .page import make_page
+from .page import inside, make_page
 
 _HEIGHT: Final = 760
 
@@ -43,19 +42,10 @@ class EmbeddedView:
         values = values_of(sample)
         if sample.tok is not None:
             values["tok"] = pack_text(sample.tok)
-        source = sample.source
-        file = "sample.npz" if source is None else source.name.rpartition("/")[2]
-        dataset, model, tag = (
-            ("", "", "") if source is None else (source.dataset, source.model, source.run_tag)
-        )
-        name = "/".join(filter(None, (dataset, model, tag, file)))
+        held = inside(sample.source, encode(LAYOUTS[sample.layout], values))
+        name = "/".join(filter(None, (*held["names"].values(), held["path"])))
         chosen = {"s": name, "v": "attr" if hop is None else str(hop), "scale": scale}
-        inside = {
-            "path": file,
-            "names": {"dataset": dataset, "model": model, "tag": tag},
-            "npz": base64.b64encode(encode(LAYOUTS[sample.layout], values)).decode(),
-        }
-        page = make_page("files", [inside], address=urlencode(chosen))
+        page = make_page("files", [held], address=urlencode(chosen))
         self._html = (
             f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts allow-downloads"'
             f' style="width: 100%; height: {height}px; border: 0"></iframe>'

@@ -12,6 +12,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, Literal
 
+from ..formats.names import Source
 from .heatmap import render
 
 Kind = Literal["folder", "server", "files"]
@@ -35,7 +36,7 @@ def make_page(kind: Kind, samples: list[dict[str, Any]] | None = None, *, addres
     Args:
         kind: where its samples come from: `data/` beside it, the server that it comes from, or
             files (those inside it, else what is dropped on it).
-        samples: for "files": `path`, `names` (dataset, model, tag) and `npz` (base64) of each.
+        samples: for "files": what `inside` gives of each; also `gold`, as in `Facts`.
         address: what is shown first, as it stands behind the # of the page's address.
 
     >>> page = make_page("files")
@@ -64,6 +65,16 @@ def make_page(kind: Kind, samples: list[dict[str, Any]] | None = None, *, addres
     for name, value in values.items():
         page = value.join(page.split(f"{{{name}}}"))
     return page
+
+
+def inside(source: Source | None, npz: bytes) -> dict[str, Any]:
+    """A sample for `make_page`, by its file's content and what its path says it is of."""
+    file = "sample.npz" if source is None else source.name.rpartition("/")[2]
+    dataset, model, tag = (
+        ("", "", "") if source is None else (source.dataset, source.model, source.run_tag)
+    )
+    names = {"dataset": dataset, "model": model, "tag": tag}
+    return {"path": file, "names": names, "npz": base64.b64encode(npz).decode()}
 
 
 @lru_cache(maxsize=1)

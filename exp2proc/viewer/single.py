@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ from ..system.atomic_write import written_whole
 from ..system.files import given, open_regular
 from ..traces.runs import refuse_traces
 from .facts import facts_of, find_work
-from .page import make_page
+from .page import inside, make_page
 
 _MOST: Final = 1 << 27
 """Bytes of samples in one file (128 MiB): a page of more is slow to open."""
@@ -56,10 +55,7 @@ def write_single(outs: Outs, target: str | Path, *, against: str | Path | None =
                 f"{source.name} and those before it have more than {_MOST >> 20} MiB",
                 "Leave --single out: a folder holds any number of samples.",
             )
-        names = {"dataset": source.dataset, "model": source.model, "tag": source.run_tag}
-        encoded = base64.b64encode(content).decode()
-        file = source.name.rpartition("/")[2]
-        samples.append({"path": file, "names": names, "gold": gold, "npz": encoded})
+        samples.append({**inside(source, content), "gold": gold})
     with written_whole(path) as temporary:
         temporary.write_text(make_page("files", samples), encoding="utf-8")
     return len(samples)
