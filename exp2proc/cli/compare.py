@@ -25,6 +25,8 @@ exit codes: 0 all compared; 1 some files are no samples, told on stderr; 2 nothi
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc compare`."""
+    from ..formats.layouts import SCORES
+
     add_outs(parser)
     parser.add_argument("--ours", metavar="RUN", required=True, help="the method in question")
     parser.add_argument(
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--score",
-        choices=("rise", "mas", "recovery"),
+        choices=tuple(SCORES),
         default="mas",
         help="what is compared (default: %(default)s)",
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .values import path
+from .values import named, names, path, several
 
 if TYPE_CHECKING:
     from ..errors import Exp2procError
@@ -40,6 +40,33 @@ def add_against(parser: argparse.ArgumentParser) -> None:
         metavar="TRACES_ROOT",
         type=path,
         help="mark the gold tokens that these traces name, and tell Recovery of what is shown",
+    )
+
+
+def add_arrangement(parser: argparse.ArgumentParser) -> None:
+    """How runs and datasets are named, put together and ordered."""
+    parser.add_argument(
+        "--label",
+        metavar="RUN=NAME",
+        type=named,
+        action="append",
+        default=[],
+        help="how a run is shown; may be repeated",
+    )
+    parser.add_argument(
+        "--group",
+        metavar="NAME=DATASET,...",
+        type=several,
+        action="append",
+        default=[],
+        help="take the samples of several datasets together, in their place; may be repeated",
+    )
+    parser.add_argument(
+        "--order",
+        metavar="NAME,...",
+        type=names,
+        default=[],
+        help="datasets and runs that come first, in this order",
     )
 
 

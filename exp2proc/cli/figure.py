@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from .exported import add_outs, guarded, read_all
-from .values import named, names, path
+from .exported import add_arrangement, add_outs, guarded, read_all
+from .values import path, several
 
 if TYPE_CHECKING:
     from ..figures.arrange import Request
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         metavar="NAME=RUN,...",
-        type=_several,
+        type=several,
         action="append",
         default=[],
         help="show only these runs, as NAME, several averaged example by example; may be repeated",
@@ -67,34 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--panel",
         metavar="NAME=DATASET,...",
-        type=_several,
+        type=several,
         action="append",
         default=[],
         help="show only these datasets, together as NAME; may be repeated",
     )
-    parser.add_argument(
-        "--group",
-        metavar="NAME=DATASET,...",
-        type=_several,
-        action="append",
-        default=[],
-        help="take the samples of several datasets together, in their place; may be repeated",
-    )
-    parser.add_argument(
-        "--label",
-        metavar="RUN=NAME",
-        type=named,
-        action="append",
-        default=[],
-        help="how a run is shown; may be repeated",
-    )
-    parser.add_argument(
-        "--order",
-        metavar="NAME,...",
-        type=names,
-        default=[],
-        help="datasets and runs that come first, in this order",
-    )
+    add_arrangement(parser)
     parser.add_argument(
         "--width",
         metavar="WIDTH",
@@ -127,12 +105,6 @@ def _width(value: str) -> float:
         return inches(value)
     except ValueError as err:
         raise argparse.ArgumentTypeError(str(err)) from None
-
-
-def _several(value: str) -> tuple[str, list[str]]:
-    """A name and the names that it stands for."""
-    name, members = named(value)
-    return name, names(members)
 
 
 @guarded

@@ -46,8 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build the site, say where it is."""
     from ..errors import Exp2procError
-    from ..exports.find import find_sources
-    from ..formats.names import printable
+    from ..formats.names import counted, printable
     from ..terminal import progress
     from ..viewer.single import write_single
     from ..viewer.site import build_gallery
@@ -58,11 +57,10 @@ def run(args: argparse.Namespace) -> int:
     if args.single:
         check_target(args.output, PAGE)
         count = write_single(args.outs, args.output, against=args.against)
-        held = f"{count} samples inside" if count != 1 else "1 sample inside"
-        print(f"{held if count else 'no sample inside'}: open {printable(str(args.output))}")
+        held = counted(count, "sample") if count else "no sample"
+        print(f"{held} inside: open {printable(str(args.output))}")
         return 0
-    count = len(find_sources(args.outs))
-    with progress.reporter(count, what="samples", doing="packing") as on_progress:
+    with progress.reporter(1, what="samples", doing="packing") as on_progress:
         built = build_gallery(
             *(args.outs, args.output),
             against=args.against,
@@ -70,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
             on_progress=on_progress,
         )
     tell_failures([(source.name, err) for source, err in built.failures])
-    samples = "1 sample" if built.samples == 1 else f"{built.samples} samples"
+    samples = counted(built.samples, "sample")
     if args.against is not None:
         samples += f", {built.gold} with gold tokens"
     print(f"{samples}: open {printable(str(built.index))}")

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .exported import add_outs, guarded, read_all
-from .values import named, names, path
+from .exported import add_arrangement, add_outs, guarded, read_all
+from .values import path
 
 if TYPE_CHECKING:
     from ..exports.against import Against
@@ -51,14 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="behind each mean: standard error (sem, the default); standard deviation with ddof 0,"
         " as exp2 writes it; half of the 95%% t-interval (extra: stats); nothing",
     )
-    parser.add_argument(
-        "--label",
-        metavar="RUN=NAME",
-        type=named,
-        action="append",
-        default=[],
-        help="how a run is shown; may be repeated",
-    )
+    add_arrangement(parser)
     parser.add_argument(
         "--ours",
         metavar="RUN",
@@ -72,21 +65,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="a run that is set apart behind those; may be repeated",
-    )
-    parser.add_argument(
-        "--group",
-        metavar="NAME=DATASET,...",
-        type=named,
-        action="append",
-        default=[],
-        help="take the samples of several datasets together, in their place; may be repeated",
-    )
-    parser.add_argument(
-        "--order",
-        metavar="NAME,...",
-        type=names,
-        default=[],
-        help="datasets and runs that come first, in this order",
     )
     parser.add_argument(
         "--against",
@@ -119,7 +97,7 @@ def _arrangement(args: argparse.Namespace) -> Arrangement:
 
     return Arrangement(
         labels=dict(args.label),
-        groups={name: names(members) for name, members in args.group},
+        groups=dict(args.group),
         ours=args.ours,
         ablations=args.ablation,
         order=args.order,

@@ -33,6 +33,12 @@ def names(value: str) -> list[str]:
     return some
 
 
+def several(value: str) -> tuple[str, list[str]]:
+    """A name and the names that it stands for, NAME=VALUE,..."""
+    name, members = named(value)
+    return name, names(members)
+
+
 def positive(value: str) -> int:
     """A number from 1."""
     number = int(value) if value.isdecimal() else 0

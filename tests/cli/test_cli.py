@@ -362,3 +362,15 @@ def test_names_of_many_scripts(demo: DemoTree, tmp_path: Path) -> None:
     assert report["runs"][0]["trace_dir"].startswith(str(moved.traces))
     done = run_cli(*_all(moved, tmp_path / "ascii"), env={"PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", [("summary",), ("figure", "scores")])
+@pytest.mark.parametrize("value", ["QA", "QA=", "QA=,"])
+def test_a_group_of_nothing_is_told_by_the_parser(
+    tmp_path: Path, command: tuple[str, ...], value: str
+) -> None:
+    more = ("-o", tmp_path / "f.pdf") if command[0] == "figure" else ()
+    done = run_cli(*command, tmp_path, *more, "--group", value)
+    assert done.returncode == 2
+    assert "argument --group: it may be " in done.stderr
+    assert "Traceback" not in done.stderr
