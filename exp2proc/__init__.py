@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from .exports.dataset import SampleDataset, collate
     from .exports.measured import Scores, scores
     from .exports.packing import pack, unpack
-    from .exports.read import iter_samples
+    from .exports.read import iter_samples, load_sample
     from .exports.scores import ScoreRow
     from .exports.summary import summary
     from .figures.plot import figure
     from .formats.names import Source
-    from .formats.sample import Sample, load_sample
+    from .formats.sample import Sample
     from .formats.shares import TopToken
     from .formats.words import Word
     from .options import Following, Options
@@ -78,7 +78,7 @@ _HOME = {
     "figure": "figures.plot",
     "follow": "conversion.follow",
     "iter_samples": "exports.read",
-    "load_sample": "formats.sample",
+    "load_sample": "exports.read",
     "forecast": "planning.forecast",
     "make_plan": "planning.planner",
     "pack": "exports.packing",

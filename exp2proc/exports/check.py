@@ -36,6 +36,7 @@ from ..tokens.prefixes import DEFAULT_PREFIX
 from .again import Align, TextSamples, aligned, aligning
 from .find import named
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
+from .read import reason
 from .records import Records, orphans
 
 _BATCH: Final = 4
@@ -44,6 +45,8 @@ _FEW_PIECES: Final = 8
 # Seconds, as measured on a 2-core server.
 _SAMPLE: Final = 2.6e-4
 _SAMPLE_BYTE: Final = 1e-8
+_HELD: Final = 1 << 16
+"""Bytes of a sample, where to ask would take as long as to read it."""
 
 
 @dataclass(slots=True)
@@ -162,7 +165,7 @@ def _check(
     if not outs:
         report.errors.append(sample_error("sample-missing", "", "no folder and no npz was named"))
     folders = find_samples(outs, report.errors, report.leftovers)
-    works = [SampleWork(path) for files in folders.values() for path in files]
+    works = list(chain.from_iterable(folders.values()))
     if options.traces_root is not None:
         works = pair_with_rows(outs, folders, options.traces_root, report.errors)
     report.folders = len(folders)
@@ -172,7 +175,7 @@ def _check(
         check_paths(engine, [*folders, *dict.fromkeys(w.trace_dir for w in works if w.row)], [])
     seconds = 0.0
     if options.jobs == "auto":
-        seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work.path) for work in works)
+        seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work) for work in works)
     done = 0
     layouts: dict[str, set[str]] = defaultdict(set)
     records = Records(folders, outs)
@@ -212,9 +215,9 @@ def _check(
     return report
 
 
-def _size(path: str) -> int:
+def _size(work: SampleWork) -> int:
     try:
-        return os.stat(path).st_size
+        return _HELD if work.held else os.stat(work.path).st_size
     except OSError:
         return 0
 
@@ -257,7 +260,7 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
     found: list[tuple[str, str, str]] = []
     for work in item.works:
         try:
-            loaded = _loader.load(work.path)
+            loaded = _loader.load(work.place)
             sample = loaded.sample
             digest = sample_digest(os.path.basename(work.path), loaded.digests)
             found.append((work.path, sample.layout, digest))
@@ -273,8 +276,7 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
             elif problem:
                 errors.append(sample_error("sample-differs", work.path, *problem))
         except Exp2procError as err:
-            why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
-            errors.append(sample_error("sample-invalid", work.path, why))
+            errors.append(sample_error("sample-invalid", work.path, reason(work.place, err)))
     return _Found(errors, compared, left_out, found)
 
 
@@ -347,5 +349,5 @@ def difference(loaded: Loaded[str | None], work: SampleWork, align: Align | None
             return Problem(f"its token pieces cannot be made again: {err}", err.hint)
     if not differing(loaded.digests, layout, wanted):
         return None
-    found = differences(load_sample(work.path), layout, wanted)
+    found = differences(load_sample(work.place), layout, wanted)
     return Problem("; ".join(how for _, how in found)) if found else None
