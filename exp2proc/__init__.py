@@ -17,6 +17,7 @@ from . import formats
 from .versions import __version__ as __version__
 
 if TYPE_CHECKING:
+    from .bundling.bundle import Bundled, bundle
     from .conversion.follow import follow
     from .conversion.run import Interrupted, convert
     from .conversion.standing import Standing, standing
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .viewer.site import Gallery, build_gallery
 
 _HOME = {
+    "Bundled": "bundling.bundle",
     "CheckReport": "exports.check",
     "Comparison": "exports.compare",
     "Counts": "results",
@@ -70,6 +72,7 @@ _HOME = {
     "TopToken": "formats.shares",
     "Word": "formats.words",
     "build_gallery": "viewer.site",
+    "bundle": "bundling.bundle",
     "check": "exports.check",
     "collate": "exports.dataset",
     "compare": "exports.compare",
@@ -89,6 +92,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Bundled",
     "CheckReport",
     "Comparison",
     "Counts",
@@ -114,6 +118,7 @@ __all__ = [
     "TopToken",
     "Word",
     "build_gallery",
+    "bundle",
     "check",
     "collate",
     "compare",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
@@ -34,6 +34,7 @@ from ..options import ConvertOptions, Options, PathLike
 from ..results import OnProgress, Progress, RowError
 from ..tokens.prefixes import DEFAULT_PREFIX
 from .again import Align, TextSamples, aligned, aligning
+from .bundled import Bundle, open_bundle
 from .find import named
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
 from .read import reason
@@ -61,6 +62,7 @@ class CheckReport:
         compared: those of them that were compared with their trace.
         tok_compared: those of them whose token pieces were compared, too.
         tok_left_out: those that have pieces, but no tokenizer was given.
+        files: of bundles, whose sums were compared.
         folders: output folders that hold samples.
         recorded: those of them that have a record of what their samples were made from.
         leftovers: temporary files and folders, of runs that were killed or are under way; nothing
@@ -72,6 +74,7 @@ class CheckReport:
     compared: int = 0
     tok_compared: int = 0
     tok_left_out: int = 0
+    files: int = 0
     folders: int = 0
     recorded: int = 0
     leftovers: list[str] = field(default_factory=list)
@@ -164,6 +167,15 @@ def _check(
     report = CheckReport()
     if not outs:
         report.errors.append(sample_error("sample-missing", "", "no folder and no npz was named"))
+    known: dict[str, dict[str, Any]] = {}
+    bundles = [open_bundle(out) or out for out in outs]
+    for one in bundles:
+        if isinstance(one, Bundle):
+            with one:
+                report.errors += _damaged(one)
+                report.files += len(one.sums)
+                known |= one.records()
+    outs = tuple(one.samples_in if isinstance(one, Bundle) else one for one in bundles)
     folders = find_samples(outs, report.errors, report.leftovers)
     works = list(chain.from_iterable(folders.values()))
     if options.traces_root is not None:
@@ -178,7 +190,7 @@ def _check(
         seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work) for work in works)
     done = 0
     layouts: dict[str, set[str]] = defaultdict(set)
-    records = Records(folders, outs)
+    records = Records(folders, outs, known)
     with (
         aligning(works, options, engine, seconds) as (items, settings),
         closing(
@@ -213,6 +225,12 @@ def _check(
             report.errors.append(sample_error("sample-unexpected", f"{where}/", said))
     report.errors.sort(key=lambda error: (error.trace_dir, error.file or ""))
     return report
+
+
+def _damaged(bundle: Bundle) -> Iterator[RowError]:
+    for path, why in bundle.damage():
+        where = str(bundle.root / path) if path else f"{bundle.root}/"
+        yield sample_error("bundle-damaged", where, why)
 
 
 def _size(work: SampleWork) -> int:

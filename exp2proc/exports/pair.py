@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
+from operator import contains
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CATALOGUE
+from ..formats.bundle import RunNames, spellings
 from ..formats.held import Held, Place
 from ..formats.names import is_plain_name
 from ..results import RowError
@@ -17,7 +19,7 @@ from ..system.files import absolute
 from ..system.leftovers import is_temporary
 from ..traces.manifest import NAME, Row, read_manifest
 from ..traces.runs import describe_run, find_runs
-from .find import find_once, no_sample_in
+from .find import find_once, no_sample_in, source_of
 
 Runs = tuple[Path, ...]
 """Runs whose samples go into one folder: mostly one."""
@@ -148,9 +150,10 @@ def _miss_runs(
 
 
 def _runs_of(folder: str, by_path: dict[tuple[str, ...], Runs], linked: Runs) -> Runs:
-    """The runs whose path below `traces`, or whose name alone, a folder's path ends with.
+    """The runs whose path below `traces`, whose name alone, or whose short names a path ends with.
 
-    Between the two come `linked`, the runs at whose place in the export a link to the folder lies.
+    Before the last two come `linked`, the runs at whose place in the export a link to the folder
+    lies.
     """
     parts = Path(folder).parts
     longest = max(map(len, by_path), default=0)
@@ -159,8 +162,23 @@ def _runs_of(folder: str, by_path: dict[tuple[str, ...], Runs], linked: Runs) ->
             return by_path[parts[-length:]]
     if linked:
         return linked
-    named = [runs for way, runs in by_path.items() if way[-1] == parts[-1]]
-    return named[0] if len(named) == 1 else ()
+    for alike in (_ends_alike, _is_bundled_as):
+        named = [runs for way, runs in by_path.items() if alike(way, parts)]
+        if len(named) == 1:
+            return named[0]
+    return ()
+
+
+def _ends_alike(way: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Whether a run's path and a folder's end with one name."""
+    return way[-1] == parts[-1]
+
+
+def _is_bundled_as(way: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Whether a folder is called as a bundle, or the published archive, calls that of a run."""
+    source = source_of(Path("/", *way, "ex_000000.npz"), Path("/"))
+    run = RunNames(source.dataset, source.model, source.run_tag)
+    return len(parts) > 3 and all(map(contains, spellings(run), parts[-3:]))
 
 
 def _sharing(groups: Iterable[Runs]) -> Runs:

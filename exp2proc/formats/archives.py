@@ -19,7 +19,7 @@ from .names import is_inside
 from .sample import MAX_BYTES
 from .zipped import STORED, Entry, NpzError, ZipReader
 
-_MAX_DIRECTORY: Final = 1 << 27
+LARGEST_DIRECTORY: Final = 1 << 27
 """Bytes of a directory that is not plain: of a million members it has a hundred million."""
 _MAX_NPZ: Final = MAX_BYTES + (1 << 20)
 """More bytes no sample's npz has, even if nothing in it is packed."""
@@ -119,7 +119,7 @@ def holds_files(path: str | Path) -> bool:
         OSError: it cannot be read.
     """
     with ZipReader(path) as archive:
-        names = [entry.name for entry in archive.entries(_MAX_DIRECTORY)]
+        names = [entry.name for entry in archive.entries(LARGEST_DIRECTORY)]
     return any(name.endswith(b".npz") for name in names) or not any(
         name.endswith(b".npy") for name in names
     )
@@ -133,7 +133,7 @@ def members(path: str | Path) -> Iterator[ZipMember]:
         OSError: it cannot be read.
     """
     with ZipReader(path) as archive:
-        entries = archive.entries(_MAX_DIRECTORY)
+        entries = archive.entries(LARGEST_DIRECTORY)
     times = Counter(entry.name for entry in entries)
     archive_path = os.fspath(path)
     for entry in entries:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Held(Protocol):
@@ -27,3 +27,22 @@ class Held(Protocol):
 
 Place = str | Path | Held
 """Where a sample lies: its own file, or in another."""
+
+
+class Kept(NamedTuple):
+    """A sample whose file was read already; see `Held`.
+
+    Attributes:
+        content: of the file.
+        name: where it was.
+    """
+
+    content: bytes | bytearray
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    def read(self) -> bytes | bytearray:
+        """The whole npz."""
+        return self.content

@@ -97,6 +97,9 @@ class ZipReader:
         place: the file, or where it lies in another one.
         follow_symlinks: when false, a link fails with ELOOP.
 
+    Attributes:
+        size: bytes of the archive.
+
     Raises:
         OSError: the file cannot be opened or read.
         NpzError: it is not a regular file.
@@ -108,13 +111,13 @@ class ZipReader:
         self._fd = -1
         if not isinstance(place, str | Path):
             self._bytes = place.read()
-            self._size = len(self._bytes)
+            self.size = len(self._bytes)
             return
         try:
             self._fd = open_regular_fd(place, follow_symlinks=follow_symlinks)
         except NotRegularFileError:
             raise NpzError("it is not a regular file") from None
-        self._size = self._base = os.fstat(self._fd).st_size
+        self.size = self._base = os.fstat(self._fd).st_size
 
     def __enter__(self: Self) -> Self:
         return self
@@ -142,14 +145,14 @@ class ZipReader:
         Raises:
             NpzError: it is no zip archive.
         """
-        if self._size < _END.size:
-            raise NpzError(f"it has {self._size} bytes: not a zip archive")
+        if self.size < _END.size:
+            raise NpzError(f"it has {self.size} bytes: not a zip archive")
         if self._fd >= 0:
-            take = self._size if self._size <= _WHOLE else _TAIL
-            tail = os.pread(self._fd, take, self._size - take)
+            take = self.size if self.size <= _WHOLE else _TAIL
+            tail = os.pread(self._fd, take, self.size - take)
             if len(tail) != take:
                 raise NpzError("it shrank while it was read")
-            self._base, self._bytes = self._size - take, tail
+            self._base, self._bytes = self.size - take, tail
         found = self._plain_directory()
         if found is not None:
             return found
@@ -165,7 +168,7 @@ class ZipReader:
         Raises:
             NpzError: they differ.
         """
-        local = self._read(entry.offset, _LOCAL.size + len(entry.name))
+        local = self.read(entry.offset, _LOCAL.size + len(entry.name))
         if local[:4] != b"PK\3\4":
             raise NpzError(f"{shown_name(entry.name)}: no local header at byte {entry.offset}")
         name_len = int.from_bytes(local[26:28], "little")
@@ -196,9 +199,9 @@ class ZipReader:
         Raises:
             NpzError: they are not all there.
         """
-        name_len, extra_len = _LOCAL.unpack(self._read(entry.offset, _LOCAL.size))[9:]
+        name_len, extra_len = _LOCAL.unpack(self.read(entry.offset, _LOCAL.size))[9:]
         start = entry.offset + _LOCAL.size + int(name_len) + int(extra_len)
-        if start + entry.packed > self._size:
+        if start + entry.packed > self.size:
             raise NpzError(f"{key}: its {entry.packed} bytes are not all there")
         return start
 
@@ -238,11 +241,16 @@ class ZipReader:
         if most is None and entry.packed > entry.size + entry.size // 8 + 1024:
             raise NpzError(f"{key}: {entry.packed} bytes packed are too many for {entry.size}")
         start = self.start(entry, key)
-        return self._read(start, entry.packed if most is None else min(entry.packed, most))
+        return self.read(start, entry.packed if most is None else min(entry.packed, most))
 
-    def _read(self, offset: int, count: int) -> Bytes:
-        if offset < 0 or offset + count > self._size:
-            raise NpzError(f"it ends at byte {self._size}, before byte {offset + count}")
+    def read(self, offset: int, count: int) -> Bytes:
+        """Some of its bytes.
+
+        Raises:
+            NpzError: it ends before.
+        """
+        if offset < 0 or offset + count > self.size:
+            raise NpzError(f"it ends at byte {self.size}, before byte {offset + count}")
         begin = offset - self._base
         if begin >= 0:
             return self._bytes[begin : begin + count]
@@ -256,12 +264,12 @@ class ZipReader:
         signature, disk, first, here, total, length, offset, comment = _END.unpack_from(
             self._bytes, len(self._bytes) - _END.size
         )
-        end = self._size - _END.size
+        end = self.size - _END.size
         if signature != b"PK\5\6" or comment or offset + length != end or total == _MANY:
             return None
         if disk or first or here != total:
             raise NpzError("it is a multi-disk archive")
-        return _entries(self._read(offset, length), total)
+        return _entries(self.read(offset, length), total)
 
 
 def _entries(directory: Bytes, total: int) -> list[Entry] | None:
