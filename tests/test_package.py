@@ -25,6 +25,67 @@ def test_metadata() -> None:
     assert (_ROOT / "CHANGELOG.md").read_text(encoding="utf-8").count(exp2proc.__version__)
 
 
+def _read(name: str) -> str:
+    return (_ROOT / name).read_text(encoding="utf-8")
+
+
+def _found(pattern: str, name: str) -> list[str]:
+    return re.findall(pattern, _read(name), re.MULTILINE)
+
+
+def test_versions_of_python_are_the_same_everywhere() -> None:
+    (matrix,) = _found(r"^ +python-version: \[(.+)\]$", ".github/workflows/ci.yml")
+    tested = re.findall(r'"(3\.\d+)"', matrix)
+    promised = _found(r'^    "Programming Language :: Python :: (3\.\d+)",$', "pyproject.toml")
+    assert tested == promised == [f"3.{minor}" for minor in range(10, 10 + len(tested))]
+    assert _found(r'^requires-python = ">=(.+)"$', "pyproject.toml") == tested[:1]
+    (lowest,) = _found(r"^ +python-version: \"(.+)\" # newer ones", ".github/workflows/ci.yml")
+    assert lowest == tested[0]
+
+
+def test_ruff_is_one_release() -> None:
+    pinned = _found(r'^    "ruff==(.+)",$', "pyproject.toml")
+    hooked = _found(r"ruff-pre-commit\n +rev: v(.+)$", ".pre-commit-config.yaml")
+    assert len(pinned) == 1
+    assert hooked == pinned
+
+
+def test_actions_are_pinned_and_only_publishing_may_say_who_it_is() -> None:
+    for path in (_ROOT / ".github/workflows").iterdir():
+        text = path.read_text(encoding="utf-8")
+        for action in re.findall(r"uses: (.+)", text):
+            assert re.fullmatch(r"\./.+|[\w/.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+        assert "\npermissions:\n  contents: read\n\n" in text
+        assert text.count(": write") == (path.name == "release.yml")
+
+
+def test_every_step_of_the_workflows_is_one_of_ci_run() -> None:
+    steps = _found(r"^step_(\w+)\(\) \{$", ".ci/run")
+    assert {"demo", "lint", "tests", "package"} <= set(steps)
+    for step in _found(r"run: \.ci/run (.+)$", ".github/workflows/ci.yml"):
+        assert step in steps
+    done = subprocess.run(
+        [_ROOT / ".ci/run", "nonsense"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "no step nonsense; see the head of .ci/run\n")
+
+
+def test_what_is_cited_is_this_release() -> None:
+    assert _found(r"^version: (.+)$", "CITATION.cff") == [exp2proc.__version__]
+    assert _found(r"^license: (.+)$", "CITATION.cff") == ["MIT"]
+
+
+def test_the_changelog_keeps_its_form() -> None:
+    heads = _found(r"^## (.+)$", "CHANGELOG.md")
+    names = [re.fullmatch(r"\[(.+?)\](?: - \d{4}-\d\d-\d\d)?", head) for head in heads]
+    versions = [name[1] for name in names if name]
+    assert len(versions) == len(heads)
+    assert versions[:2] == ["Unreleased", exp2proc.__version__]
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(_found(r"^### (.+)$", "CHANGELOG.md")) <= kinds
+    assert _found(r"^\[(.+?)\]: https://.+$", "CHANGELOG.md") == versions
+
+
 def test_public_names() -> None:
     for name in exp2proc.__all__:
         assert getattr(exp2proc, name).__doc__, f"{name} has no docstring"
@@ -42,7 +103,7 @@ def test_the_public_interface_type_checks_as_a_caller_uses_it() -> None:
         check=False,
     )
     if "No module named mypy" in done.stderr:
-        pytest.skip("mypy is not installed (it is in the dev extra)")
+        pytest.skip("mypy is not installed (it is in the group dev)")
     assert done.returncode == 0, done.stdout
 
 

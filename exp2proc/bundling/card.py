@@ -22,6 +22,11 @@ _SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 _SHORT: Final = ("1K", "10K", "100K", "1M")
 _PAPER: Final = "2602.01914"
 """FlashTrace on arXiv, whose experiment 2 the traces are of."""
+_TITLE: Final = (
+    "Towards Long-Horizon Interpretability: Efficient and Faithful Multi-Token Attribution for"
+    " Reasoning LLMs"
+)
+_AUTHORS: Final = ("Pan, Wenbo", "Liu, Zhichao", "Wang, Xianlong", "Yu, Haining", "Jia, Xiaohua")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,8 +202,8 @@ def citation_text(about: About) -> str:
     found["references"] = [
         {
             "type": "article",
-            "title": "FlashTrace",
-            "authors": [{"name": "The authors of FlashTrace"}],
+            "title": _TITLE,
+            "authors": [_author(name) for name in _AUTHORS],
             "identifiers": [{"type": "other", "value": f"arXiv:{_PAPER}"}],
             "url": f"https://arxiv.org/abs/{_PAPER}",
         }

@@ -16,6 +16,7 @@ from support.exported import write_export
 
 import exp2proc
 from exp2proc.exports.find import find_sources
+from exp2proc.viewer.server import Viewer
 from exp2proc.viewer.single import write_single
 
 RUN = "ifr_multi_hop_both_n1_mfaithfulness_gen_3ex"
@@ -98,6 +99,8 @@ def test_every_reader_takes_them(out: Path, held: Path, tmp_path: Path) -> None:
     assert write_single(held, tmp_path / "one.html") == 3
     report = exp2proc.check(held)
     assert (report.samples, report.errors) == (3, [])
+    assert len(Viewer(held).works) == 3
+    assert exp2proc.bundle(held, tmp_path / "bundle.zip").samples == 3
     assert exp2proc.figure("shares", held).axes
 
 

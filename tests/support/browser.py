@@ -20,7 +20,7 @@ DRIVER = shutil.which("chromedriver")
 @contextmanager
 def chromium(profile: Path, *, width: int = 1360, height: int = 900) -> Iterator[Any]:
     """A selenium driver with its own profile; skips where the browser or selenium is missing."""
-    pytest.importorskip("selenium", reason="the extra browser is not installed")
+    pytest.importorskip("selenium", reason="selenium is not installed")
     if CHROMIUM is None or DRIVER is None:
         pytest.skip("chromium and its chromedriver are not installed")
     from selenium import webdriver
