@@ -15,6 +15,7 @@ from support.bombs import write_bomb
 from support.exported import NAN, write_export
 from support.pages import all_of, ask, classes, one_of, params, press, visit, wait_for
 
+import exp2proc
 from exp2proc.viewer.single import write_single
 
 pytestmark = pytest.mark.browser
@@ -121,6 +122,21 @@ def test_a_folder_that_is_chosen_and_one_that_is_dropped(
     wait_for(browser, "!!document.querySelector('.run > span')")
     press(browser, "m")
     wait_for(browser, "document.querySelectorAll('.pane').length === 2")
+
+
+@pytest.mark.parametrize("target", ["bundle", "bundle.zip"])
+def test_a_bundle_is_looked_at_with_the_page_that_is_in_it(
+    browser: Any, tmp_path: Path, target: str
+) -> None:
+    for method in ("ifr_n1_mfaithfulness_gen_1ex", "attnlrp_negdrop_1ex"):
+        sample(tmp_path / f"out/exp/exp2/data/math.jsonl/qwen-8B/{method}/ex_000000.npz", "a", "b")
+    exp2proc.bundle(tmp_path / "out", tmp_path / target)
+    exp2proc.bundle(tmp_path / "out", tmp_path / "page")
+    visit(browser, tmp_path / "page/viewer.html")
+    drop(browser, tmp_path / target)
+    wait_for(browser, f"{READ} && document.querySelectorAll('#samples tbody tr').length > 2")
+    assert names(browser) == ["math qwen-8B attnlrp ex_000000", "math qwen-8B ifr ex_000000"]
+    assert not one_of(browser, "#trouble").is_displayed()
 
 
 def test_files_that_are_dropped_by_a_script(browser: Any, page: Path) -> None:
