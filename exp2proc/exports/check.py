@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
@@ -213,7 +213,7 @@ def _check(
             done += len(item.works)
             if on_progress is not None:
                 on_progress(Progress(done, len(works), len(report.errors)))
-    _hold_against(records, report)
+    _hold_against(records, report, known)
     amiss = {error.trace_dir for error in report.errors}
     for folder, made in chain.from_iterable(orphans(out, folders) for out in outs):
         if str(folder) not in amiss:
@@ -240,7 +240,7 @@ def _size(work: SampleWork) -> int:
         return 0
 
 
-def _hold_against(records: Records, report: CheckReport) -> None:
+def _hold_against(records: Records, report: CheckReport, bundled: Collection[str]) -> None:
     """Say which folders' samples are not those that their record describes.
 
     Where something was found in a folder already, that says more.
@@ -249,7 +249,7 @@ def _hold_against(records: Records, report: CheckReport) -> None:
     for path, why in records.invalid:
         report.errors.append(sample_error("record-mismatch", str(path), why))
     for folder, verdict in records.verdicts().items():
-        report.recorded += 1
+        report.recorded += folder not in bundled  # which says only what was there
         if verdict.mismatch and folder not in amiss:
             said = f"{verdict.mismatch} when its record was written"
             report.errors.append(sample_error("record-mismatch", f"{folder}/", said))
