@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from ..formats.archives import LARGEST_DIRECTORY
 from ..formats.bundle import DATA, FORMAT, PARQUET, PROVENANCE, SUMS, read_sums
+from ..formats.parquet import ParquetReader, is_parquet
 from ..formats.record import FORMAT as RECORD_FORMAT
 from ..formats.record import checked_record
 from ..formats.zipped import STORED, Entry, NpzError, ZipReader, ending, headers
@@ -179,12 +180,21 @@ def open_bundle(root: Path) -> Bundle | None:
 
 
 def known_records(roots: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """What the samples of bundles among these were made from, by the path of the run's folder."""
+    """What the samples of bundles and Parquet files among these were made from, by their folder.
+
+    Raises:
+        Exp2procError: `parquet-invalid`; `missing-extra` without pyarrow.
+    """
     found: dict[str, dict[str, Any]] = {}
     for root in roots:
         if (there := open_bundle(root)) is not None:
             with there:
                 found |= there.records(of_source=True)
+        elif is_parquet(root):
+            with ParquetReader(root) as reader:
+                for run, record in reader.records().items():
+                    with suppress(ValueError):
+                        found[str(root / run)] = checked_record(record)
     return found
 
 

@@ -30,10 +30,10 @@ from ..formats.names import (
     promised_by,
     spelled,
 )
-from ..formats.parquet import ParquetReader, ParquetRow
+from ..formats.parquet import ParquetReader, ParquetRow, is_parquet
 from ..formats.record import RECORDS
 from ..formats.zipped import NpzError
-from ..system.files import absolute, given, is_missing, open_regular
+from ..system.files import absolute, given, is_missing
 from ..system.walk import Identity, walk
 
 Outs = str | Path | Sequence[str | Path]
@@ -144,13 +144,11 @@ def _in_file(root: Path) -> Iterator[FoundFile]:
     """The sample that a file is, or those that it holds, by its content."""
     status = root.parent.stat()
     identity = (status.st_dev, status.st_ino), root.name
+    if is_parquet(root):
+        yield from _in_parquet(root, identity)
+        return
     try:
-        with open_regular(root) as stream:
-            begin = stream.read(4)
-        if begin == b"PAR1":
-            yield from _in_parquet(root, identity)
-            return
-        is_archive = begin[:2] == b"PK" and holds_files(root)
+        is_archive = holds_files(root)
     except (OSError, NpzError):  # whoever reads it is told
         is_archive = False
     if not is_archive:

@@ -356,6 +356,16 @@ class Place(NamedTuple):
         )
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether a file begins as one of Parquet does; a folder is none."""
+    with suppress(OSError), open_regular(path) as stream:
+        return stream.read(len(_MAGIC)) == _MAGIC
+    return False
+
+
+_MAGIC: Final = b"PAR1"
+
+
 class ParquetReader:
     """The rows of a packed file as npz files. A context manager.
 
@@ -469,6 +479,15 @@ class ParquetReader:
                     yield ParquetRow(spot, ("", "", ""), f"row-{number}.npz", why)
                 else:
                     yield ParquetRow(spot, (names[0], names[1], names[2]), names[3])
+
+    def records(self) -> dict[str, Any]:
+        """What samples were made from, by the path of their run; {} where that is not known."""
+        metadata = self._file.metadata.metadata or {}
+        try:
+            found = json.loads(metadata[_KEY])["records"]
+            return {run: one["record"] for run, one in found.items()}
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+            return {}
 
     def group(self, number: int) -> list[dict[str, Any]]:
         """The rows of a group, of which nothing is made yet.

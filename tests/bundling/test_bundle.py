@@ -200,8 +200,10 @@ def test_provenance_has_the_records_and_says_what_is_not_known(
         "there is no record of what it was made from",
     ]
     assert "there is no record" in (tmp_path / "less/README.md").read_text()
-    again = exp2proc.bundle(tmp_path / "whole", tmp_path / "again.zip")
-    assert again.unknown == {}
+    exp2proc.pack(tmp_path / "out", tmp_path / "less.parquet")
+    for former, unknown in (("whole", 0), ("less.parquet", 2)):
+        again = exp2proc.bundle(tmp_path / former, tmp_path / f"{former}.zip")
+        assert len(again.unknown) == unknown
 
 
 @pytest.mark.parametrize("moment", [0.3, 0.6])
