@@ -22,6 +22,9 @@ from support.markdown import Section, read_sections
 
 import exp2proc
 from exp2proc.cli import COMMANDS, _underscored
+from exp2proc.demo.tree import DemoTree
+from exp2proc.formats.layouts import LAYOUTS
+from exp2proc.versions import library_versions
 
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parent
@@ -250,6 +253,38 @@ def test_every_public_name_is_on_the_page() -> None:
     named = re.findall(r"^::: exp2proc\.(\w+)$", text, re.MULTILINE)
     assert sorted(named) == sorted({*exp2proc.__all__} - {"plan"})
     assert "`exp2proc.plan`" in text
+
+
+def _keys(data: object) -> Iterator[str]:
+    """The keys of plain data, at any depth."""
+    if isinstance(data, dict):
+        yield from data
+        data = list(data.values())
+    for value in data if isinstance(data, list) else ():
+        yield from _keys(value)
+
+
+def test_every_key_of_report_and_record_is_on_its_page(demo: DemoTree, tmp_path: Path) -> None:
+    (demo.traces / "none/demo-1B/ifr_2ex").mkdir(parents=True)
+    (demo.traces / "none/demo-1B/ifr_2ex/manifest.jsonl").touch()  # a warning
+    min(demo.traces.rglob("*.npz")).unlink()  # an error
+    asked: dict[str, Any] = {"data_root": demo.data, "tokenizer_model": demo.tokenizer}
+    report = exp2proc.convert(traces_root=demo.traces, out_root=tmp_path / "out", **asked).to_dict()
+    assert report["errors"]
+    records = [run.pop("record") for run in report["runs"]]
+    for page, keys in (("report", _keys(report)), ("provenance", _keys(records))):
+        text = (_DOCS / f"reference/{page}.md").read_text(encoding="utf-8")
+        for key in {*keys} - {*library_versions()}:
+            assert re.search(rf"\b{key}\b", text), (page, key)
+
+
+def test_every_key_of_a_sample_is_on_its_page() -> None:
+    for page in ("reference/sample.md", "zh/sample.md"):
+        text = (_DOCS / page).read_text(encoding="utf-8")
+        for name, layout in LAYOUTS.items():
+            assert f"`{name}`" in text
+            for key in layout.keys:
+                assert f"`{key.name}`" in text, (page, key)
 
 
 def test_tests_that_are_named_exist() -> None:
