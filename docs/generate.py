@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import functools
 import io
 import json
 import os
@@ -113,22 +114,8 @@ def _told(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     return (action.help or "") % {**vars(action), "prog": parser.prog}
 
 
-def row_errors() -> str:
-    """What costs one row."""
-    return _errors(errors.ROW_ERRORS)
-
-
-def plan_errors() -> str:
-    """What keeps a run from starting."""
-    return _errors(errors.PLAN_ERRORS)
-
-
-def sample_errors() -> str:
-    """What commands say that read exports."""
-    return _errors(errors.SAMPLE_ERRORS)
-
-
 def _errors(kinds: dict[str, errors.ErrorKind]) -> str:
+    """The codes of a table, when they are said and what to do."""
     rows = [(_code(one.code), _text(one.when), _text(one.hint)) for one in kinds.values()]
     return _rows(("code", "when", "what to do"), *rows)
 
@@ -144,24 +131,39 @@ def benchmarks() -> str:
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "options": options,
     "commands": commands,
-    "row-errors": row_errors,
-    "plan-errors": plan_errors,
-    "sample-errors": sample_errors,
     "benchmarks": benchmarks,
+    # row-errors, plan-errors, ...: a part for each table of the catalogue
+    **{
+        name.lower().replace("_", "-"): functools.partial(_errors, kinds)
+        for name, kinds in vars(errors).items()
+        if any(kinds is table for table in errors.TABLES)
+    },
 }
 """By the name that a page gives them."""
 
 
-class Shell:
-    """Commands of a page, each run once in a folder that ends with it."""
+Runner = Callable[..., "subprocess.CompletedProcess[str]"]
+"""Runs `exp2proc WORDS` with more of an environment, in a folder."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-        self._env = {
-            **os.environ,
-            "PYTHONPATH": str(_ROOT),
-            "EXP2PROC_CACHE_DIR": f"{folder}/.cache",
-        }
+
+def run_process(*words: str, env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """As a process, by these sources."""
+    return subprocess.run(
+        [sys.executable, "-m", "exp2proc", *words],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(_ROOT), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class Shell:
+    """Commands of pages, each run once, in one folder."""
+
+    def __init__(self, folder: str, runner: Runner = run_process) -> None:
+        self._folder = Path(folder).resolve()
+        self._runner = runner
         self._known: dict[str, str] = {}
         self._shown: dict[tuple[str, int | None], str] = {}
 
@@ -189,19 +191,13 @@ class Shell:
     def _run(self, command: str) -> str:
         name, *words = shlex.split(command)
         assert name == "exp2proc", command
-        done = subprocess.run(
-            [sys.executable, "-m", name, *words],
-            cwd=self._folder,
-            env=self._env,
-            capture_output=True,  # of stderr nothing: on a slow machine it tells of progress
-            text=True,
-            check=False,
-        )
+        env = {"EXP2PROC_CACHE_DIR": str(self._folder / ".cache")}
+        done = self._runner(*words, env=env, cwd=self._folder)
         if done.returncode == 2:
             raise SystemExit(f"{command}\n{done.stdout}{done.stderr}")
-        said = done.stdout.replace(os.path.realpath(self._folder), "/data/repo")
-        lines = [line.rstrip() for line in said.splitlines()]
-        return "\n".join(lines).strip("\n")
+        # Of stderr nothing: on a slow machine it tells of progress.
+        said = done.stdout.replace(str(self._folder), "/data/repo")
+        return "\n".join(line.rstrip() for line in said.splitlines()).strip("\n")
 
 
 def made(page: str, parts: dict[str, str], shell: Shell) -> str:
@@ -215,11 +211,11 @@ def made(page: str, parts: dict[str, str], shell: Shell) -> str:
     return _RUN.sub(run, page)
 
 
-def pages() -> Iterator[tuple[Path, str, str]]:
+def pages(runner: Runner = run_process) -> Iterator[tuple[Path, str, str]]:
     """README and the pages here: what they say, and what they should say."""
     parts = {name: part() for name, part in PARTS.items()}
     with tempfile.TemporaryDirectory() as folder:
-        shell = Shell(folder)
+        shell = Shell(folder, runner)
         for page in [*sorted(_ROOT.glob("README*.md")), *sorted(_DOCS.rglob("*.md"))]:
             old = page.read_text(encoding="utf-8")
             yield page, old, made(old, parts, shell)
