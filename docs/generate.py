@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import difflib
 import functools
+import html
 import io
 import json
 import os
@@ -55,7 +56,10 @@ def _rows(*rows: tuple[str, ...]) -> str:
 
 
 def _code(text: str) -> str:
-    return f"`{text}`".replace("|", r"\|")
+    r"""Code in a cell. `\|` in it is one sign on GitHub and two on the site: neither is needed."""
+    if "|" not in text:
+        return f"`{text}`"
+    return f"<code>{html.escape(text, quote=False).replace('|', '&#124;')}</code>"
 
 
 def _text(text: str) -> str:
