@@ -6,8 +6,10 @@ python docs/generate.py --check   (says which are stale; exit code 1)
 A part stands between a line that says what it is and the line `<!-- end -->`:
 
 <!-- generated: NAME -->          one of `PARTS`: tables, from the code and the benchmarks
-<!-- run: COMMAND -->             what the command prints, run in a folder where all of a page's
-<!-- run: COMMAND | 9 lines -->   commands run, one after the other; cut after so many lines
+<!-- run: COMMAND -->             what the command prints
+<!-- run: COMMAND | 9 lines -->   likewise, cut after so many lines
+
+Commands are run once each in one folder, README's first (`exp2proc demo`), then page after page.
 """
 
 from __future__ import annotations

@@ -39,6 +39,12 @@ _OWN = [page for page in _PAGES if page.name not in ("CONTRIBUTING.md", "command
 """Those whose options are this program's, one at a time."""
 
 
+_TUTORIALS = [
+    _ROOT / page
+    for page in ("README.md", "README.zh-CN.md", "docs/tutorial.md", "docs/zh/tutorial.md")
+]
+
+
 def _name(page: Path) -> str:
     return page.relative_to(_ROOT).as_posix()
 
@@ -253,6 +259,27 @@ def test_an_unknown_option_is_seen() -> None:
     assert _parses("convert", ["--jobs", "2"])
     assert not _parses("convert", ["--jobs", "two"])
     assert list(_commands(["a && exp2proc demo --dir x | cat", "import exp2proc; exp2proc.plan"]))
+
+
+def test_what_reads_a_sample_runs(
+    demo: DemoTree, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(demo.root.parent)
+    tree = DemoTree(demo.root.rename("exp2proc-demo"))
+    run = next(tree.traces.glob("needles/*/ifr_multi_hop_both*"))
+    asked: dict[str, Any] = {"data_root": tree.data, "tokenizer_model": tree.tokenizer}
+    exp2proc.convert(trace_dir=run, out_root=tree.out, **asked)
+    shutil.copy(next(tree.out.rglob("*.npz")), "ex_000000.npz")
+    for page in _TUTORIALS:
+        code = [
+            text
+            for section in _sections(page)
+            for language, text in section.fences
+            if language == "python"
+        ]
+        assert code
+        exec("\n".join(code), {})
+    assert capsys.readouterr().out
 
 
 # Names.
