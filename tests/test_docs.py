@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from importlib.metadata import distribution
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -290,6 +291,13 @@ def test_every_public_name_is_on_the_page() -> None:
     named = re.findall(r"^::: exp2proc\.(\w+)$", text, re.MULTILINE)
     assert sorted(named) == sorted({*exp2proc.__all__} - {"plan"})
     assert "`exp2proc.plan`" in text
+
+
+def test_every_extra_is_on_its_page() -> None:
+    text = (_DOCS / "how-to/install.md").read_text(encoding="utf-8")
+    extras = {*(distribution("exp2proc").metadata.get_all("Provides-Extra") or ())}
+    for extra in extras - {"test", "dev", "readers", "browser"}:
+        assert re.search(rf"^\| .*`{extra}`.* \|", text, re.MULTILINE), extra
 
 
 def _keys(data: object) -> Iterator[str]:
