@@ -17,6 +17,7 @@ from . import formats
 from .versions import __version__ as __version__
 
 if TYPE_CHECKING:
+    from .bundling.bundle import Bundled, bundle
     from .conversion.follow import follow
     from .conversion.run import Interrupted, convert
     from .conversion.standing import Standing, standing
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
     from .exports.dataset import SampleDataset, collate
     from .exports.measured import Scores, scores
     from .exports.packing import pack, unpack
-    from .exports.read import iter_samples
+    from .exports.read import iter_samples, load_sample
     from .exports.scores import ScoreRow
     from .exports.summary import summary
     from .figures.plot import figure
     from .formats.names import Source
-    from .formats.sample import Sample, load_sample
+    from .formats.sample import Sample
     from .formats.shares import TopToken
     from .formats.words import Word
     from .options import Following, Options
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .viewer.site import Gallery, build_gallery
 
 _HOME = {
+    "Bundled": "bundling.bundle",
     "CheckReport": "exports.check",
     "Comparison": "exports.compare",
     "Counts": "results",
@@ -70,6 +72,7 @@ _HOME = {
     "TopToken": "formats.shares",
     "Word": "formats.words",
     "build_gallery": "viewer.site",
+    "bundle": "bundling.bundle",
     "check": "exports.check",
     "collate": "exports.dataset",
     "compare": "exports.compare",
@@ -78,7 +81,7 @@ _HOME = {
     "figure": "figures.plot",
     "follow": "conversion.follow",
     "iter_samples": "exports.read",
-    "load_sample": "formats.sample",
+    "load_sample": "exports.read",
     "forecast": "planning.forecast",
     "make_plan": "planning.planner",
     "pack": "exports.packing",
@@ -89,6 +92,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Bundled",
     "CheckReport",
     "Comparison",
     "Counts",
@@ -114,6 +118,7 @@ __all__ = [
     "TopToken",
     "Word",
     "build_gallery",
+    "bundle",
     "check",
     "collate",
     "compare",

@@ -227,6 +227,11 @@ SAMPLE_ERRORS: Final = _catalogue(
         "Make it again with exp2proc convert --resume.",
     ),
     ErrorKind(
+        "bundle-damaged",
+        "a file of a bundle is not the one whose SHA-256 was written, is missing or was added",
+        "Get the bundle again from whoever made it, or make it anew with exp2proc bundle.",
+    ),
+    ErrorKind(
         "sample-missing",
         "a row, or a folder that was to be checked, has no sample",
         "exp2proc convert --resume makes the samples that are missing.",

@@ -32,6 +32,7 @@ COMMANDS = {
     "show": "one sample, tokens coloured: in the terminal, or as .html, .svg, .tex",
     "view": "look at samples in a browser, from a server of this machine",
     "gallery": "the same as a folder that needs no server, or as one file",
+    "bundle": "samples to hand over: one folder or .zip with card, sums, provenance, viewer",
     "pack": "all samples in one Parquet file",
     "unpack": "the npz files of a Parquet file again",
     "cache": "show or clear what is remembered between runs",

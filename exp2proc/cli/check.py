@@ -11,6 +11,7 @@ from .selection import add_options
 EXAMPLES = """\
 examples:
   exp2proc check exp/proc/output
+  exp2proc check data.zip
   exp2proc check OUT1 OUT2 --against exp/exp2/output/traces
   exp2proc check OUT --against traces --tokenizer_model models/Qwen3-8B
 
@@ -21,7 +22,9 @@ tokenizer that does not load.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc check`."""
-    parser.add_argument("out", metavar="OUT", nargs="+", help="output folders, or roots of them")
+    parser.add_argument(
+        "out", metavar="OUT", nargs="+", help="output folders, roots of them, bundles"
+    )
     parser.add_argument(
         "--against",
         metavar="TRACES_ROOT",
@@ -89,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
                     f" way, such as {printable(report.leftovers[0])}: the next run there removes"
                     " what is left behind"
                 )
+            if report.files:
+                print(f"{report.files} files of bundles compared with their sums")
             if report.recorded:
                 print(f"{report.recorded} of {report.folders} folders have a record")
             print(

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             on_error=lambda source, err: failures.append((source, err)),
             on_progress=on_progress,
         )
-    tell_failures([(source.name, err) for source, err in failures])
+    tell_failures(err for _, err in failures)
     if args.format == "table":
         from ..terminal.comparison import comparison_tables
         from ..terminal.console import console

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .values import named, names, path, several
 
@@ -29,7 +29,8 @@ def add_outs(parser: argparse.ArgumentParser, *, optional: bool = False) -> None
         metavar="OUT",
         nargs="*" if optional else "+",
         type=path,
-        help="an output folder of `exp2proc convert` (any level of it), or single npz files",
+        help="an output folder of `exp2proc convert` (any level of it), a bundle, a .zip of either,"
+        " a Parquet file of `pack`, single npz files, or a shell pattern of these",
     )
 
 
@@ -144,16 +145,17 @@ def read_all(args: argparse.Namespace, read: Callable[[Source], T]) -> Iterator[
         reading = Reading(sources, read, on_progress)
         yield reading
     if reading.failures:
-        tell_failures([(source.name, err) for source, err in reading.failures])
+        tell_failures(err for _, err in reading.failures)
     if len(reading.failures) == len(sources):
         raise Exp2procError("no-samples", f"none of {len(sources)} npz files is a sample")
 
 
-def tell_failures(failures: list[tuple[str, Any]]) -> None:
-    """The first files that failed, with the reason, on stderr."""
+def tell_failures(errors: Iterable[Exp2procError]) -> None:
+    """Which files failed, the first of them, with the reason, on stderr."""
     from ..formats.names import printable
 
-    for name, err in failures[:_MAX_SHOWN]:
-        print(f"exp2proc: {printable(name)}: {printable(err.message)}", file=sys.stderr)
-    if len(failures) > _MAX_SHOWN:
-        print(f"exp2proc: and {len(failures) - _MAX_SHOWN} more", file=sys.stderr)
+    told = [f"{err.code}: {err.message}" for err in errors]
+    for line in told[:_MAX_SHOWN]:
+        print(f"exp2proc: {printable(line)}", file=sys.stderr)
+    if len(told) > _MAX_SHOWN:
+        print(f"exp2proc: and {len(told) - _MAX_SHOWN} more", file=sys.stderr)

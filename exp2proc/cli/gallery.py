@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             jobs=args.jobs,
             on_progress=on_progress,
         )
-    tell_failures([(source.name, err) for source, err in built.failures])
+    tell_failures(err for _, err in built.failures)
     samples = counted(built.samples, "sample")
     if args.against is not None:
         samples += f", {built.gold} with gold tokens"

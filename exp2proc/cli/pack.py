@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
                 on_progress=on_progress,
             )
     finally:
-        tell_failures([(source.name, err) for source, err in failures])
+        tell_failures(err for _, err in failures)
     name = printable(str(args.output))
     size = args.output.stat().st_size / 1e6
     print(f"{name}: {counted(count, 'sample')}, {size:.1f} MB")

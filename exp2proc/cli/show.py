@@ -12,11 +12,13 @@ from .exported import guarded
 from .values import path, positive
 
 if TYPE_CHECKING:
+    from ..formats.names import Source
     from ..formats.sample import Sample
 
 EXAMPLES = """\
 examples:
   exp2proc show OUT/math/qwen-8B/RUN/ex_000000.npz
+  exp2proc show OUT --dataset math --method ifr_multi_hop_both --example 3
   exp2proc show ex_000000.npz --hop 1 --top 20
   exp2proc show ex_000000.npz --scale log -o sample.html
   exp2proc show ex_000000.npz -o figure.svg --width 80
@@ -32,7 +34,18 @@ _ENDINGS = (".html", ".svg", ".tex")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc show`."""
-    parser.add_argument("sample", metavar="SAMPLE.npz", type=path, help="an exported sample")
+    parser.add_argument(
+        "out",
+        metavar="OUT",
+        type=path,
+        help="an exported sample, or what holds it: an output folder, a bundle, a .zip, a Parquet"
+        " file",
+    )
+    for name in ("dataset", "model", "method"):
+        parser.add_argument(
+            f"--{name}", metavar=name.upper(), help=f"of this {name}, where OUT holds several"
+        )
+    parser.add_argument("--example", metavar="N", type=int, help="the sample ex_N of a run")
     parser.add_argument(
         *("-o", "--output"),
         metavar="FILE",
@@ -96,13 +109,14 @@ def _print(args: argparse.Namespace) -> int:
     from ..terminal.console import console
     from ..terminal.sample import NARROWEST, sample_view
 
-    sample = _load(args.sample)
+    sample = _load(args)
+    assert sample.source is not None
     out = console(narrowest=NARROWEST)
     if args.width is not None:
         out.width = max(NARROWEST, args.width)
     view = sample_view(
         sample,
-        str(args.sample),
+        str(sample.source.path),
         hop=args.hop,
         scale=args.scale,
         top=8 if args.top is None else args.top,
@@ -114,10 +128,8 @@ def _print(args: argparse.Namespace) -> int:
 
 
 def _write(args: argparse.Namespace) -> int:
-    from ..exports.find import source_of
     from ..formats.names import printable
     from ..system.atomic_write import written_whole
-    from ..system.files import absolute
     from ..traces.runs import refuse_traces
     from ..viewer.pictures import MARK, PICTURES
     from .targets import Kind, check_target
@@ -126,10 +138,10 @@ def _write(args: argparse.Namespace) -> int:
     refuse_traces(args.output.parent)
     kind = Kind(f"{ending} of exp2proc show", lambda stream: MARK in stream.read(1024))
     check_target(args.output, kind)
-    sample = _load(args.sample)
-    file = absolute(args.sample)
+    sample = _load(args)
+    assert sample.source is not None
     more = {} if args.width is None else {"columns": args.width}
-    name = source_of(file, file).short_name
+    name = sample.source.short_name
     text = PICTURES[ending](sample, name, hop=args.hop, scale=args.scale, **more)
     with written_whole(args.output) as temporary:
         temporary.write_bytes(text.encode())
@@ -137,35 +149,28 @@ def _write(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load(name: Path) -> Sample:
+def _load(args: argparse.Namespace) -> Sample:
     """The sample that is named.
 
     Raises:
-        Exp2procError: `no-samples` where there is no file, `sample-invalid`.
+        Exp2procError: `no-samples` where there is none, or more than one; `sample-invalid`.
     """
     from ..errors import Exp2procError
-    from ..formats.sample import load_sample
-    from ..system.files import is_missing
+    from ..exports.find import chosen, find_sources
+    from ..exports.read import load_source
 
-    if name.is_dir():
-        raise Exp2procError("no-samples", f"{name} is a folder", _of_folder(name))
-    try:
-        name.stat()
-    except OSError as err:
-        if is_missing(err):
-            raise Exp2procError("no-samples", f"{name} does not exist") from None
-    return load_sample(name)
+    def numbered(source: Source) -> bool:
+        return args.example in (None, source.example)
 
-
-def _of_folder(folder: Path) -> str:
-    """What to do about a folder: name one of its samples, or look at all."""
-    from ..errors import Exp2procError
-    from ..exports.find import find_sources
-
-    try:
-        first = str(find_sources(folder)[0].path)
-    except Exp2procError:
-        return "Name one sample."
-    words = ["show", first], ["gallery", str(folder), "-o", "site"]
-    one, every = (shlex.join(["exp2proc", *some]) for some in words)
-    return f"Name one sample: {one}; or look at all: {every}"
+    wanted = chosen(dataset=args.dataset, model=args.model, method=args.method, where=numbered)
+    sources = find_sources(args.out, wanted)
+    if len(sources) == 1:
+        return load_source(sources[0])
+    first = sources[0]
+    said = f"{args.out} holds {len(sources)} of them, such as {first.short_name}"
+    names = {"dataset": first.short_dataset, "model": first.model, "method": first.setting}
+    words = [f"--{key}={value}" for key, value in names.items() if value]
+    words += [] if first.example is None else [f"--example={first.example}"]
+    one = shlex.join(["exp2proc", "show", str(args.out), *words])
+    every = shlex.join(["exp2proc", "view", str(args.out)])
+    raise Exp2procError("no-samples", said, f"Choose one, as with {one}; or look at all: {every}")

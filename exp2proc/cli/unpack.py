@@ -54,6 +54,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"exp2proc: {told}", file=sys.stderr)
         return 130
     finally:
-        tell_failures([(err.code, err) for err in failures])
+        tell_failures(failures)
     print(f"{printable(str(args.output))}: {counted(done, 'sample')}")
     return 1 if failures else 0

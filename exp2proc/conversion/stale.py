@@ -15,8 +15,9 @@ import numpy as np
 
 from ..errors import Exp2procError
 from ..formats.layouts import Key, Layout
-from ..formats.npz import Digest, Member, NpzError, NpzReader, unpack
+from ..formats.npz import Digest, Member, NpzReader, unpack
 from ..formats.sample import Sample, digests, load_sample, values_of
+from ..formats.zipped import NpzError
 
 # A file of more bytes than both allow is no longer looked into to tell what is wrong with it.
 _ROOM: Final = 4

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ..errors import Exp2procError
 from ..formats.layouts import FT_IFR_METHODS
 from ..formats.names import promised_by
-from ..formats.npz import NpzError
+from ..formats.zipped import NpzError
 from ..traces.manifest import NAME, BadLine, Row
 from ..traces.trace import open_trace, read_trace
 

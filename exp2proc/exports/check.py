@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
@@ -34,8 +34,10 @@ from ..options import ConvertOptions, Options, PathLike
 from ..results import OnProgress, Progress, RowError
 from ..tokens.prefixes import DEFAULT_PREFIX
 from .again import Align, TextSamples, aligned, aligning
+from .bundled import Bundle, open_bundle
 from .find import named
 from .pair import SampleWork, find_samples, pair_with_rows, sample_error
+from .read import reason
 from .records import Records, orphans
 
 _BATCH: Final = 4
@@ -44,6 +46,8 @@ _FEW_PIECES: Final = 8
 # Seconds, as measured on a 2-core server.
 _SAMPLE: Final = 2.6e-4
 _SAMPLE_BYTE: Final = 1e-8
+_HELD: Final = 1 << 16
+"""Bytes of a sample, where to ask would take as long as to read it."""
 
 
 @dataclass(slots=True)
@@ -58,6 +62,7 @@ class CheckReport:
         compared: those of them that were compared with their trace.
         tok_compared: those of them whose token pieces were compared, too.
         tok_left_out: those that have pieces, but no tokenizer was given.
+        files: of bundles, whose sums were compared.
         folders: output folders that hold samples.
         recorded: those of them that have a record of what their samples were made from.
         leftovers: temporary files and folders, of runs that were killed or are under way; nothing
@@ -69,6 +74,7 @@ class CheckReport:
     compared: int = 0
     tok_compared: int = 0
     tok_left_out: int = 0
+    files: int = 0
     folders: int = 0
     recorded: int = 0
     leftovers: list[str] = field(default_factory=list)
@@ -161,8 +167,17 @@ def _check(
     report = CheckReport()
     if not outs:
         report.errors.append(sample_error("sample-missing", "", "no folder and no npz was named"))
+    known: dict[str, dict[str, Any]] = {}
+    bundles = [open_bundle(out) or out for out in outs]
+    for one in bundles:
+        if isinstance(one, Bundle):
+            with one:
+                report.errors += _damaged(one)
+                report.files += len(one.sums)
+                known |= one.records()
+    outs = tuple(one.samples_in if isinstance(one, Bundle) else one for one in bundles)
     folders = find_samples(outs, report.errors, report.leftovers)
-    works = [SampleWork(path) for files in folders.values() for path in files]
+    works = list(chain.from_iterable(folders.values()))
     if options.traces_root is not None:
         works = pair_with_rows(outs, folders, options.traces_root, report.errors)
     report.folders = len(folders)
@@ -172,10 +187,10 @@ def _check(
         check_paths(engine, [*folders, *dict.fromkeys(w.trace_dir for w in works if w.row)], [])
     seconds = 0.0
     if options.jobs == "auto":
-        seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work.path) for work in works)
+        seconds = sum(_SAMPLE + _SAMPLE_BYTE * _size(work) for work in works)
     done = 0
     layouts: dict[str, set[str]] = defaultdict(set)
-    records = Records(folders, outs)
+    records = Records(folders, outs, known)
     with (
         aligning(works, options, engine, seconds) as (items, settings),
         closing(
@@ -212,9 +227,15 @@ def _check(
     return report
 
 
-def _size(path: str) -> int:
+def _damaged(bundle: Bundle) -> Iterator[RowError]:
+    for path, why in bundle.damage():
+        where = str(bundle.root / path) if path else f"{bundle.root}/"
+        yield sample_error("bundle-damaged", where, why)
+
+
+def _size(work: SampleWork) -> int:
     try:
-        return os.stat(path).st_size
+        return _HELD if work.held else os.stat(work.path).st_size
     except OSError:
         return 0
 
@@ -257,7 +278,7 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
     found: list[tuple[str, str, str]] = []
     for work in item.works:
         try:
-            loaded = _loader.load(work.path)
+            loaded = _loader.load(work.place)
             sample = loaded.sample
             digest = sample_digest(os.path.basename(work.path), loaded.digests)
             found.append((work.path, sample.layout, digest))
@@ -273,8 +294,7 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
             elif problem:
                 errors.append(sample_error("sample-differs", work.path, *problem))
         except Exp2procError as err:
-            why = err.message.removeprefix(f"{os.path.basename(work.path)}: ")
-            errors.append(sample_error("sample-invalid", work.path, why))
+            errors.append(sample_error("sample-invalid", work.path, reason(work.place, err)))
     return _Found(errors, compared, left_out, found)
 
 
@@ -347,5 +367,5 @@ def difference(loaded: Loaded[str | None], work: SampleWork, align: Align | None
             return Problem(f"its token pieces cannot be made again: {err}", err.hint)
     if not differing(loaded.digests, layout, wanted):
         return None
-    found = differences(load_sample(work.path), layout, wanted)
+    found = differences(load_sample(work.place), layout, wanted)
     return Problem("; ".join(how for _, how in found)) if found else None

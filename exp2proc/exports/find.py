@@ -1,18 +1,26 @@
 """Finding exported samples: the only walk over exports, and what a sample's path says it is of.
 
 `<OUT>/<dataset>/<model>/<run_tag>/<file>.npz` is where a conversion puts a sample, and the path is
-all there is to say what a sample is of.
+all there is to say what a sample is of. OUT is a folder, an archive, a Parquet file or a sample:
+what a file is, its content says, and what lies in it is found as if it were a folder.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
+from glob import glob, has_magic
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ..errors import Exp2procError
+from ..formats.archives import ZipMember, holds_files, members
+from ..formats.held import Held
 from ..formats.names import (
     Source,
     counted,
@@ -22,8 +30,10 @@ from ..formats.names import (
     promised_by,
     spelled,
 )
+from ..formats.parquet import ParquetReader, ParquetRow
 from ..formats.record import RECORDS
-from ..system.files import absolute, given, is_missing
+from ..formats.zipped import NpzError
+from ..system.files import absolute, given, is_missing, open_regular
 from ..system.walk import Identity, walk
 
 Outs = str | Path | Sequence[str | Path]
@@ -78,26 +88,94 @@ class FoundFile(NamedTuple):
             called like a sample.
         identity: the same for every path that leads to it: its folder and its name.
         is_sample: whether readers take it for a sample: a visible npz.
+        held: how it is read where it lies in another file; `path` goes on inside that.
     """
 
     path: Path
     identity: tuple[Identity, str]
     is_sample: bool
+    held: Held | None = None
+
+    def source(self, root: Path) -> Source:
+        """What the sample is of: by its path below `root`, or by its row of a Parquet file."""
+        if isinstance(self.held, ParquetRow):
+            dataset, model, run_tag = map(spelled, self.held.names)
+            return Source(self.path, dataset, model, run_tag, self.held)
+        return replace(source_of(self.path, root), held=self.held)
 
 
 def find_files(
     root: Path, *, on_error: Callable[[OSError], object] | None = None
 ) -> Iterator[FoundFile]:
-    """Every file below `root`, folder by folder, each folder once; or the file that `root` is.
+    """Every file below `root`, folder by folder, each folder once; or those that the file holds.
+
+    Where no sample is among those of a folder, its Parquet files are looked into: a sample that
+    lies there in both forms is found once.
 
     Args:
         root: absolute.
         on_error: is told of folders that cannot be listed.
+
+    Raises:
+        Exp2procError: `parquet-invalid`; `missing-extra` for a Parquet file without pyarrow.
     """
     if root.is_file():
-        status = root.parent.stat()
-        yield FoundFile(root, ((status.st_dev, status.st_ino), root.name), is_sample=True)
+        yield from _in_file(root)
         return
+    packed: list[FoundFile] = []
+    any_sample = False
+    for found in _in_folder(root, on_error):
+        any_sample |= found.is_sample
+        if found.path.suffix == PARQUET and not found.path.name.startswith("."):
+            packed.append(found)
+        else:
+            yield found
+    for found in packed:
+        if any_sample:
+            yield found
+        else:
+            yield from _in_parquet(found.path, found.identity)
+
+
+PARQUET: Final = ".parquet"
+
+
+def _in_file(root: Path) -> Iterator[FoundFile]:
+    """The sample that a file is, or those that it holds, by its content."""
+    status = root.parent.stat()
+    identity = (status.st_dev, status.st_ino), root.name
+    try:
+        with open_regular(root) as stream:
+            begin = stream.read(4)
+        if begin == b"PAR1":
+            yield from _in_parquet(root, identity)
+            return
+        is_archive = begin[:2] == b"PK" and holds_files(root)
+    except (OSError, NpzError):  # whoever reads it is told
+        is_archive = False
+    if not is_archive:
+        yield FoundFile(root, identity, is_sample=True)
+        return
+    inside = list(members(root))
+    samples = [one for one in inside if one.name.endswith(".npz")]
+    for one in samples:
+        yield FoundFile(root / one.name, (identity[0], f"{root.name}/{one.name}"), True, one)
+    for one in () if samples else inside:
+        if one.name.endswith(PARQUET):
+            at = root / one.name
+            yield from _in_parquet(at, (identity[0], f"{root.name}/{one.name}"), one)
+
+
+def _in_parquet(
+    path: Path, identity: tuple[Identity, str], inside: ZipMember | None = None
+) -> Iterator[FoundFile]:
+    place, name = identity
+    with ParquetReader(path, inside=inside) as reader:
+        for row in reader.rows():
+            yield FoundFile(path / row.name, (place, f"{name}/{row.name}"), True, row)
+
+
+def _in_folder(root: Path, on_error: Callable[[OSError], object] | None) -> Iterator[FoundFile]:
     for folder in walk(root, enter=lambda name: not name.startswith("."), on_error=on_error):
         path = Path(folder.path)
         if path != root and names_a_sample(path.name):
@@ -232,7 +310,33 @@ def named(outs: Outs, name: str = "outs") -> tuple[Path, ...]:
     """
     one = isinstance(outs, str | bytes | os.PathLike) or not isinstance(outs, Iterable)
     several: Iterable[Any] = [outs] if one else outs  # type: ignore[assignment]
-    return tuple(absolute(given(out, name)) for out in several)
+    return tuple(chain.from_iterable(_spelled_out(given(out, name)) for out in several))
+
+
+_ADDRESS: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/")
+
+
+def _spelled_out(out: Path) -> list[Path]:
+    """What a path names, or several by a shell pattern.
+
+    Raises:
+        Exp2procError: `no-samples` for an address, or a pattern that nothing matches.
+    """
+    path = absolute(out)
+    if os.path.lexists(path):
+        return [path]
+    if address := _ADDRESS.match(str(out)):
+        raise Exp2procError(
+            "no-samples",
+            f"{out} is an address ({address[1]}): only files of this machine are read",
+            "Copy it here first, or mount it.",
+        )
+    if not has_magic(str(path)):
+        return [path]
+    matching = sorted(map(Path, glob(str(path), recursive=True)))
+    if not matching:
+        raise Exp2procError("no-samples", f"nothing matches {out}")
+    return matching
 
 
 def find_sources(outs: Outs, where: Where | None = None) -> list[Source]:
@@ -259,14 +363,14 @@ def find_sources(outs: Outs, where: Where | None = None) -> list[Source]:
     roots = named(outs)
     if not roots:
         raise Exp2procError("no-samples", "no folder and no npz was named")
-    found: dict[str, Source] = {}
-    for root, (path, _, is_sample) in find_once(roots, on_empty=_refuse, on_error=_unlisted):
-        if is_sample:
-            source = source_of(path, root)
-            other = found.setdefault(source.name, source)
+    by_name: dict[str, Source] = {}
+    for root, found in find_once(roots, on_empty=_refuse, on_error=_unlisted):
+        if found.is_sample:
+            source = found.source(root)
+            other = by_name.setdefault(source.name, source)
             if other is not source:
                 raise _collision(other, source)
-    sources = [found[name] for name in sorted(found)]
+    sources = [by_name[name] for name in sorted(by_name)]
     if where is None:
         return sources
     chosen = [source for source in sources if where(source)]
@@ -287,8 +391,23 @@ def _collision(one: Source, other: Source) -> Exp2procError:
 
 
 def _refuse(root: Path) -> None:
-    what = "holds no npz" if root.is_dir() else "is not a folder or an npz"
-    raise Exp2procError("no-samples", f"{root} {what}")
+    raise Exp2procError("no-samples", f"{root} {no_sample_in(root)}", _unread(root))
+
+
+def no_sample_in(root: Path) -> str:
+    """Why there is no sample, of a root without one."""
+    if not os.path.lexists(root):
+        return "does not exist"
+    return "holds no sample" if root.is_dir() or root.is_file() else "is not a regular file"
+
+
+def _unread(root: Path) -> str | None:
+    """What lies in a folder without samples and could be named; None for nothing."""
+    with suppress(OSError):
+        for name in sorted(os.listdir(root)) if root.is_dir() else ():
+            if name.endswith(".zip"):
+                return f"An archive is read when it is named itself: {root / name}"
+    return None
 
 
 def _unlisted(err: OSError) -> None:

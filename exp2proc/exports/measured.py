@@ -109,7 +109,7 @@ def measure(source: Source) -> tuple[Source, Measured]:
     Raises:
         Exp2procError: `sample-invalid`.
     """
-    return source, load_measured(source.path)
+    return source, load_measured(source.place)
 
 
 def scores_of(measured: Iterable[tuple[Source, Measured]]) -> Scores:

@@ -6,17 +6,20 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
+from operator import contains
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CATALOGUE
+from ..formats.bundle import RunNames, spellings
+from ..formats.held import Held, Place
 from ..formats.names import is_plain_name
 from ..results import RowError
 from ..system.files import absolute
 from ..system.leftovers import is_temporary
 from ..traces.manifest import NAME, Row, read_manifest
 from ..traces.runs import describe_run, find_runs
-from .find import find_once
+from .find import find_once, no_sample_in, source_of
 
 Runs = tuple[Path, ...]
 """Runs whose samples go into one folder: mostly one."""
@@ -29,11 +32,18 @@ class SampleWork(NamedTuple):
         path: the npz.
         row: its manifest row, where it is checked against its trace.
         trace_dir: the run of that row.
+        held: how it is read where it lies in another file.
     """
 
     path: str
     row: Row | None = None
     trace_dir: str = ""
+    held: Held | None = None
+
+    @property
+    def place(self) -> Place:
+        """What readers take."""
+        return self.held or self.path
 
 
 def sample_error(code: str, path: str, message: str, hint: str = "") -> RowError:
@@ -47,7 +57,7 @@ def sample_error(code: str, path: str, message: str, hint: str = "") -> RowError
 
 def find_samples(
     outs: Sequence[Path], errors: list[RowError], leftovers: list[str]
-) -> dict[str, list[str]]:
+) -> dict[str, list[SampleWork]]:
     """The samples under what was named, by folder, each once.
 
     Args:
@@ -55,19 +65,18 @@ def find_samples(
         errors: is told of whatever else is there, and of folders that cannot be looked into.
         leftovers: is told of temporary files and folders.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[SampleWork]] = {}
 
     def empty(root: Path) -> None:
-        what = "there is no sample in it" if root.is_dir() else "there is no such folder"
-        errors.append(sample_error("sample-missing", f"{root}/", what))
+        errors.append(sample_error("sample-missing", f"{root}/", f"it {no_sample_in(root)}"))
 
     def unreadable(err: OSError) -> None:
         where = f"{os.fsdecode(err.filename)}/"
         errors.append(sample_error("sample-missing", where, err.strerror or str(err)))
 
-    for _, (path, _, _) in find_once(outs, on_empty=empty, on_error=unreadable):
-        if is_plain_name(path.name):
-            found.setdefault(str(path.parent), []).append(str(path))
+    for _, (path, _, _, held) in find_once(outs, on_empty=empty, on_error=unreadable):
+        if held or is_plain_name(path.name):
+            found.setdefault(str(path.parent), []).append(SampleWork(str(path), held=held))
         elif is_temporary(path.name):
             leftovers.append(str(path))
         else:
@@ -76,7 +85,7 @@ def find_samples(
 
 
 def pair_with_rows(
-    outs: Sequence[Path], folders: dict[str, list[str]], root: Path, errors: list[RowError]
+    outs: Sequence[Path], folders: dict[str, list[SampleWork]], root: Path, errors: list[RowError]
 ) -> list[SampleWork]:
     """The samples with their manifest rows; rows without sample and the reverse are errors.
 
@@ -105,7 +114,7 @@ def pair_with_rows(
         if not runs:
             said = f"its path ends like that of no run below {root}"
             errors.append(sample_error("sample-unexpected", f"{folder}/", said))
-            works += map(SampleWork, files)
+            works += files
             continue
         rows = _rows(runs)
         works += _with_rows(files, rows, runs, errors)
@@ -141,9 +150,10 @@ def _miss_runs(
 
 
 def _runs_of(folder: str, by_path: dict[tuple[str, ...], Runs], linked: Runs) -> Runs:
-    """The runs whose path below `traces`, or whose name alone, a folder's path ends with.
+    """The runs whose path below `traces`, whose name alone, or whose short names a path ends with.
 
-    Between the two come `linked`, the runs at whose place in the export a link to the folder lies.
+    Before the last two come `linked`, the runs at whose place in the export a link to the folder
+    lies.
     """
     parts = Path(folder).parts
     longest = max(map(len, by_path), default=0)
@@ -152,8 +162,23 @@ def _runs_of(folder: str, by_path: dict[tuple[str, ...], Runs], linked: Runs) ->
             return by_path[parts[-length:]]
     if linked:
         return linked
-    named = [runs for way, runs in by_path.items() if way[-1] == parts[-1]]
-    return named[0] if len(named) == 1 else ()
+    for alike in (_ends_alike, _is_bundled_as):
+        named = [runs for way, runs in by_path.items() if alike(way, parts)]
+        if len(named) == 1:
+            return named[0]
+    return ()
+
+
+def _ends_alike(way: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Whether a run's path and a folder's end with one name."""
+    return way[-1] == parts[-1]
+
+
+def _is_bundled_as(way: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Whether a folder is called as a bundle, or the published archive, calls that of a run."""
+    source = source_of(Path("/", *way, "ex_000000.npz"), Path("/"))
+    run = RunNames(source.dataset, source.model, source.run_tag)
+    return len(parts) > 3 and all(map(contains, spellings(run), parts[-3:]))
 
 
 def _sharing(groups: Iterable[Runs]) -> Runs:
@@ -182,22 +207,22 @@ def _rows(runs: Runs) -> dict[str, _RunRow]:
 
 
 def _with_rows(
-    files: list[str], rows: dict[str, _RunRow], runs: Runs, errors: list[RowError]
+    files: list[SampleWork], rows: dict[str, _RunRow], runs: Runs, errors: list[RowError]
 ) -> Iterator[SampleWork]:
-    for path in files:
-        found = rows.get(os.path.basename(path))
+    for work in files:
+        found = rows.get(os.path.basename(work.path))
         if found is None:
             said = f"no row of {' and '.join(str(run / NAME) for run in runs)} names it"
-            errors.append(sample_error("sample-unexpected", path, said))
-            yield SampleWork(path)
+            errors.append(sample_error("sample-unexpected", work.path, said))
+            yield work
         else:
-            yield SampleWork(path, found.row, str(found.run))
+            yield work._replace(row=found.row, trace_dir=str(found.run))
 
 
 def _miss_samples(
-    folder: str, files: list[str], rows: dict[str, _RunRow], errors: list[RowError]
+    folder: str, files: list[SampleWork], rows: dict[str, _RunRow], errors: list[RowError]
 ) -> None:
-    for name in rows.keys() - set(map(os.path.basename, files)):
+    for name in rows.keys() - {os.path.basename(work.path) for work in files}:
         row, run = rows[name]
         said = f"line {row.line} of {run / NAME} has no sample"
         errors.append(sample_error("sample-missing", os.path.join(folder, name), said))

@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from ..engines import open_engine
 from ..engines.choice import EngineChoice
 from ..engines.each import each
 from ..errors import Exp2procError, PlanError
+from ..formats.held import Place
 from ..formats.names import Source
-from ..formats.sample import Loaded, Loader, Sample, load_sample
+from ..formats.sample import Loaded, Loader, Sample
+from ..formats.sample import load_sample as load_one
 from ..options import Jobs
-from .find import Names, Outs, Where, chosen, find_sources
+from .find import Names, Outs, Where, chosen, find_sources, named
 
 OnError = Callable[[Source, Exp2procError], None]
 
@@ -60,13 +63,43 @@ def iter_samples(
     yield from successes(read_each(sources, load_source, jobs=jobs), on_error)
 
 
+def load_sample(path: str | Path) -> Sample:
+    """Load one exported sample of either layout, every array checked against its schema.
+
+    >>> sample = exp2proc.load_sample(next(demo.out.rglob("ifr_multi_hop_both*/ex_000000.npz")))
+    >>> sample.layout, sample.hop.shape[0], len(sample.tok) == len(sample.attr)
+    ('proc', 2, True)
+
+    Args:
+        path: its npz; or a folder, an archive or a Parquet file that holds one sample.
+
+    Raises:
+        Exp2procError: `sample-invalid` when it cannot be read or is not a sample; `usage` when
+            `path` is no path; `no-samples` when it holds none, or several.
+    """
+    (root,) = named(path, "path")
+    sources = find_sources(root)
+    if len(sources) > 1:
+        raise Exp2procError(
+            "no-samples",
+            f"{root} holds {len(sources)} samples, not one",
+            "Read them all with exp2proc.iter_samples, or choose with its dataset, method, where.",
+        )
+    return load_one(sources[0].place)
+
+
 def load_source(source: Source) -> Sample:
     """The sample of a source, its `source` set.
 
     Raises:
         Exp2procError: `sample-invalid`.
     """
-    return replace(load_sample(source.path), source=source)
+    return replace(load_one(source.place), source=source)
+
+
+def reason(place: Place, err: Exp2procError) -> str:
+    """Why a sample could not be read, for where its path is told anyway."""
+    return err.message.removeprefix(f"{place}: ")
 
 
 def load_with(loader: Loader[T], source: Source) -> Loaded[T]:
@@ -75,7 +108,7 @@ def load_with(loader: Loader[T], source: Source) -> Loaded[T]:
     Raises:
         Exp2procError: `sample-invalid`.
     """
-    loaded = loader.load(source.path)
+    loaded = loader.load(source.place)
     return replace(loaded, sample=replace(loaded.sample, source=source))
 
 

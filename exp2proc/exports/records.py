@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -36,12 +36,18 @@ class Records:
         folders: whose records are looked for, once each, in `.exp2proc` of each folder above; a
             folder that is linked to from its place below one of `outs` has the record of that.
         outs: what was asked for: a single sample says nothing of its folder's.
+        known: records of folders that have none there, such as those of a bundle.
 
     Attributes:
         invalid: (record, why) of records that cannot be read.
     """
 
-    def __init__(self, folders: Collection[str], outs: Sequence[str | Path]) -> None:
+    def __init__(
+        self,
+        folders: Collection[str],
+        outs: Sequence[str | Path],
+        known: Mapping[str, dict[str, Any]] | None = None,
+    ) -> None:
         self.invalid: list[tuple[Path, str]] = []
         named = [absolute(out) for out in outs]
         whole = [folder for folder in folders if any(map(Path(folder).is_relative_to, named))]
@@ -51,6 +57,9 @@ class Records:
             for folder in whole
         }
         self._held = {folder: some for folder, some in found.items() if some}
+        for folder, record in (known or {}).items():
+            if folder in folders:
+                self._held.setdefault(folder, [_Held(record, Path(folder))])
 
     def _read(self, found: Iterable[tuple[Path, Path]]) -> Iterator[_Held]:
         for path, place in {path: place for place, path in found}.items():

@@ -65,4 +65,4 @@ def scored(source: Source) -> tuple[Source, dict[str, float]]:
     Raises:
         Exp2procError: `sample-invalid`.
     """
-    return source, load_scores(source.path)
+    return source, load_scores(source.place)

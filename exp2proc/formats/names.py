@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from .held import Held, Place
+
 # Where the method ends in a run_tag: hops (n1), modes of LRP (negdrop, normnorm), what was measured
 # (mfaithfulness_gen), how many (100ex).
 _SETTINGS: Final = re.compile(r"_(?=n\d+(?:_|$)|neg[a-z]+(?:_|$)|norm[a-z]+|mfaith|mrecov|\d+ex$)")
@@ -38,6 +40,8 @@ class Source:
         dataset: one or more path parts, joined by "/"; "" when the path does not tell.
         model: the model's folder name, or a hub name; "" when the path does not tell.
         run_tag: the run's folder name: method, settings, modes and size; "" when it has none.
+        held: how it is read where it lies in another file, an archive or a Parquet file: `path`
+            then goes on inside that file. None for a file of its own.
 
     >>> path = Path("/out/math/qwen-8B/attnlrp_negdrop_5ex/ex_000012.npz")
     >>> source = Source(path, "math", "qwen-8B", "attnlrp_negdrop_5ex")
@@ -51,6 +55,12 @@ class Source:
     dataset: str
     model: str
     run_tag: str
+    held: Held | None = None
+
+    @property
+    def place(self) -> Place:
+        """What readers take: the path, unless it is held by another file."""
+        return self.held or self.path
 
     @property
     def method(self) -> str:

@@ -1,59 +1,31 @@
 """The container: plain arrays in a zip, read and written without going through `zipfile`.
 
 numpy writes and reads the same files; `np.load` and `np.savez_compressed` spend most of their time
-on generality that a trace does not need. Reading here is strict: whatever is not an unencrypted
-member with a matching CRC raises `NpzError`, and no allocation is larger than what the caller
-expects and the zip directory can prove. What `npz_rare` knows (zip64, comments, bytes behind the
-end, bzip2, LZMA) is read as `np.load` reads it, within the same bounds.
+on generality that a trace does not need. Reading here is strict, see `zipped`: no allocation is
+larger than what the caller expects and the zip directory can prove.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import os
 import struct
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
-from types import TracebackType
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..system.files import NotRegularFileError, open_regular_fd
-from . import deflate, npz_rare
+from . import deflate
 from .deflate import Bytes
-
-_END = struct.Struct("<4s4H2LH")
-_CENTRAL = struct.Struct("<4s6H3L5H2L")
-_LOCAL = struct.Struct("<4s5H3L2H")
-_DOS_EPOCH: Final = 0x21  # 1980-01-01, the date numpy itself stamps: equal inputs, equal bytes
-
-# A file up to this size is read in one call; of a larger one only the directory and what is needed.
-_WHOLE: Final = 1 << 20
-_TAIL: Final = 1 << 16
-
-_ZIP64: Final = 0xFFFFFFFF
-"""Stands where the true number is in a zip64 field."""
-
-_DEFLATE: Final = 8
-_METHODS: Final = (0, _DEFLATE, *npz_rare.METHODS)
-"""How members may be packed: not at all, by DEFLATE, or rarely otherwise."""
-
-_NEWEST_ZIP: Final = 63
-"""The newest version of the format (6.3) that zipfile, and so np.load, reads."""
+from .held import Place
+from .zipped import DEFLATED, Entry, NpzError, ZipReader, ending, headers, shown_name
 
 _MAX_HEADER: Final = 1 << 16
 MAX_MEMBER: Final = 1 << 31
 """No member may inflate to more than this many bytes (2 GiB)."""
-
-
-class NpzError(ValueError):
-    """The file is not a readable npz. The message says why."""
 
 
 class OversizeError(NpzError):
@@ -85,17 +57,7 @@ class Outline(NamedTuple):
         return len(self.shape)
 
 
-class _Entry(NamedTuple):
-    flags: int
-    method: int
-    crc: int
-    packed: int
-    size: int
-    offset: int
-    name: bytes
-
-
-class NpzReader:
+class NpzReader(ZipReader):
     """One open npz file. Use as a context manager; arrays outlive it.
 
     Raises:
@@ -103,36 +65,22 @@ class NpzReader:
         NpzError: it is not a regular file or not a zip archive.
     """
 
-    def __init__(self, path: str | Path, *, follow_symlinks: bool = True) -> None:
+    def __init__(self, place: Place, *, follow_symlinks: bool = True) -> None:
+        super().__init__(place, follow_symlinks=follow_symlinks)
         try:
-            self._fd = open_regular_fd(path, follow_symlinks=follow_symlinks)
-        except NotRegularFileError:
-            raise NpzError("it is not a regular file") from None
-        try:
-            self._size = os.fstat(self._fd).st_size
-            self._base = 0
-            self._bytes = b""
-            self._entries = self._directory()
+            self._entries = self._by_name()
         except BaseException:
             self.close()
             raise
 
-    def __enter__(self) -> NpzReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; safe to call twice."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+    def _by_name(self) -> dict[str, Entry]:
+        entries: dict[str, Entry] = {}
+        for entry in self.entries():
+            if entry.text in entries:
+                raise NpzError(f"two members are named {shown_name(entry.name)}")
+            entries[entry.text] = entry
+            self.check_local(entry)
+        return entries
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -163,18 +111,18 @@ class NpzReader:
             NpzError: the header is damaged, or says another size than the directory.
         """
         entry = self._entries[f"{key}.npy"]
-        dtype, _, shape, start = _parse_header(key, self._head(key, entry))
+        dtype, _, shape, start = _parse_header(key, self._head(key, entry, _MAX_HEADER))
         _check_size(key, dtype, shape, entry.size - start)
         return Outline(dtype, shape)
 
-    def packed(self, key: str) -> bytes:
+    def packed(self, key: str) -> Bytes:
         """The DEFLATE stream of an array as it lies there, unchecked; b"" if packed otherwise.
 
         Raises:
             NpzError: the member is cut or encrypted.
         """
         entry = self._entries[f"{key}.npy"]
-        return self._packed(key, entry) if entry.method == _DEFLATE else b""
+        return self._packed(key, entry) if entry.method == DEFLATED else b""
 
     def member(self, key: str) -> Member:
         """An array as it lies there, for another archive; its bytes are not looked at.
@@ -193,12 +141,7 @@ class NpzReader:
             NpzError: the member is damaged or encrypted, or claims more than `MAX_MEMBER` bytes.
         """
         entry = self._entries[f"{key}.npy"]
-        if entry.size > MAX_MEMBER:
-            raise NpzError(f"{key} claims {entry.size} bytes")
-        raw = self._inflate(key, entry, self._packed(key, entry))
-        if deflate.crc32(raw) != entry.crc:
-            raise NpzError(f"{key}: bad CRC")
-        return raw
+        return self.content(entry, key, MAX_MEMBER)
 
     def array(self, key: str, max_items: int) -> npt.NDArray[np.generic]:
         """One array, its CRC checked.
@@ -214,144 +157,13 @@ class NpzReader:
         entry = self._entries[f"{key}.npy"]
         limit = min(max_items * 16 + _MAX_HEADER, MAX_MEMBER)
         if entry.size > limit:
-            dtype, _, shape, _ = _parse_header(key, self._head(key, entry))
+            dtype, _, shape, _ = _parse_header(key, self._head(key, entry, _MAX_HEADER))
             raise OversizeError(
                 f"{key} claims {entry.size} bytes ({dtype.name}{shown(shape)});"
                 f" at most {max_items} elements can be used",
                 shape,
             )
         return _array(key, self.raw(key), max_items)
-
-    def _inflate(self, key: str, entry: _Entry, data: Bytes) -> Bytes:
-        if entry.method == 0:
-            if len(data) != entry.size:
-                raise NpzError(f"{key}: stored sizes differ ({len(data)}, {entry.size})")
-            return data
-        try:
-            if entry.method in npz_rare.METHODS:
-                return npz_rare.decompress(entry.method, data, entry.size, entry.size)
-            if entry.size > entry.packed * deflate.MAX_RATIO + 64:
-                raise NpzError(f"{key}: {entry.packed} bytes cannot inflate to {entry.size}")
-            return deflate.decompress(data, entry.size)
-        except deflate.InflateError as err:
-            raise NpzError(f"{key}: {err}") from None
-
-    def _head(self, key: str, entry: _Entry) -> Bytes:
-        """The beginning of a member, at most `_MAX_HEADER` bytes of it."""
-        rare = entry.method in npz_rare.METHODS
-        data = self._packed(key, entry, npz_rare.MAX_BLOCK if rare else _MAX_HEADER)
-        if entry.method == 0:
-            return data
-        try:
-            if rare:
-                return npz_rare.decompress(entry.method, data, entry.size, _MAX_HEADER)
-            return deflate.head(data, _MAX_HEADER)
-        except deflate.InflateError as err:
-            raise NpzError(f"{key}: {err}") from None
-
-    def _packed(self, key: str, entry: _Entry, most: int | None = None) -> bytes:
-        """The packed bytes of a member, or the first `most` of them."""
-        if entry.flags & 0x61:
-            raise NpzError(f"{key}: encrypted or patched")
-        if entry.method not in _METHODS:
-            raise NpzError(f"{key}: compression method {entry.method} is not known")
-        if most is None and entry.packed > entry.size + entry.size // 8 + 1024:
-            raise NpzError(f"{key}: {entry.packed} bytes packed are too many for {entry.size}")
-        name_len, extra_len = _LOCAL.unpack(self._read(entry.offset, _LOCAL.size))[9:]
-        start = entry.offset + _LOCAL.size + name_len + extra_len
-        if start + entry.packed > self._size:
-            raise NpzError(f"{key}: its {entry.packed} bytes are not all there")
-        return self._read(start, entry.packed if most is None else min(entry.packed, most))
-
-    def _read(self, offset: int, count: int) -> bytes:
-        if offset < 0 or offset + count > self._size:
-            raise NpzError(f"it ends at byte {self._size}, before byte {offset + count}")
-        begin = offset - self._base
-        if begin >= 0:
-            return self._bytes[begin : begin + count]
-        data = os.pread(self._fd, count, offset)
-        if len(data) != count:
-            raise NpzError("it shrank while it was read")
-        return data
-
-    def _directory(self) -> dict[str, _Entry]:
-        if self._size < _END.size:
-            raise NpzError(f"it has {self._size} bytes: not a zip archive")
-        take = self._size if self._size <= _WHOLE else _TAIL
-        tail = os.pread(self._fd, take, self._size - take)
-        if len(tail) != take:
-            raise NpzError("it shrank while it was read")
-        self._base, self._bytes = self._size - take, tail
-        found = self._plain_directory()
-        if found is None:
-            try:
-                found = [_Entry(*fields) for fields in npz_rare.directory(self._fd)]
-            except zipfile.BadZipFile as err:
-                raise NpzError(str(err)) from None
-        entries: dict[str, _Entry] = {}
-        for entry in found:
-            name = entry.name.decode("utf-8", "replace")
-            if name in entries:
-                raise NpzError(f"two members are named {shown_name(entry.name)}")
-            entries[name] = entry
-            self._check_local(entry)
-        return entries
-
-    def _plain_directory(self) -> list[_Entry] | None:
-        """The members of an archive that ends with its directory; None where that is not plain."""
-        signature, disk, first, here, total, length, offset, comment = _END.unpack_from(
-            self._bytes, len(self._bytes) - _END.size
-        )
-        end = self._size - _END.size
-        if signature != b"PK\5\6" or comment or offset + length != end or total == 0xFFFF:
-            return None
-        if disk or first or here != total:
-            raise NpzError("it is a multi-disk archive")
-        return _entries(self._read(offset, length), total)
-
-    def _check_local(self, entry: _Entry) -> None:
-        """Compare a member's two headers: a damaged name must not pass for an absent array."""
-        size = _LOCAL.size + len(entry.name)
-        local = self._read(entry.offset, size)
-        if local[:4] != b"PK\3\4":
-            raise NpzError(f"{shown_name(entry.name)}: no local header at byte {entry.offset}")
-        name_len = int.from_bytes(local[26:28], "little")
-        if name_len != len(entry.name) or local[_LOCAL.size :] != entry.name:
-            raise NpzError(f"{shown_name(entry.name)}: the local header names another member")
-
-
-def _entries(directory: bytes, total: int) -> list[_Entry] | None:
-    """What a directory lists; None where a number stands in a zip64 field."""
-    entries: list[_Entry] = []
-    at = 0
-    for _ in range(total):
-        if at + _CENTRAL.size > len(directory) or directory[at : at + 4] != b"PK\1\2":
-            raise NpzError("its zip directory is damaged")
-        head = _CENTRAL.unpack_from(directory, at)
-        name_len, extra_len, comment_len = head[10], head[11], head[12]
-        at += _CENTRAL.size
-        raw = bytes(directory[at : at + name_len])
-        extra = directory[at + name_len : at + name_len + extra_len]
-        if head[2] & 0xFF > _NEWEST_ZIP or not _is_sound(extra):
-            raise NpzError(f"{shown_name(raw)}: its directory entry is damaged")
-        entry = _Entry(head[3], head[4], head[7], head[8], head[9], head[16], raw)
-        if _ZIP64 in (entry.packed, entry.size, entry.offset):
-            return None
-        entries.append(entry)
-        at += name_len + extra_len + comment_len
-    if at != len(directory):
-        raise NpzError("its zip directory is damaged")
-    return entries
-
-
-def _is_sound(extra: bytes) -> bool:
-    """Whether an extra field is a sequence of (id, length, data), as zipfile insists."""
-    while len(extra) >= 4:
-        length = int.from_bytes(extra[2:4], "little")
-        if length + 4 > len(extra):
-            return False
-        extra = extra[length + 4 :]
-    return True
 
 
 def _array(key: str, raw: Bytes, max_items: int) -> npt.NDArray[np.generic]:
@@ -532,22 +344,14 @@ def archive(members: Iterable[tuple[str, Member]]) -> bytes:
     directory: list[bytes] = []
     offset = 0
     for key, (size, crc, data) in members:
-        name = f"{key}.npy".encode()
         if size > MAX_MEMBER or offset > MAX_MEMBER:
             raise ValueError(f"{key}: a sample of more than 2 GiB")
-        common = (20, 0, 8, 0, _DOS_EPOCH, crc, len(data), size, len(name), 0)
-        directory.append(_CENTRAL.pack(b"PK\1\2", 20, *common, 0, 0, 0, 0o600 << 16, offset) + name)
-        head = _LOCAL.pack(b"PK\3\4", *common) + name
-        parts += (head, data)
-        offset += len(head) + len(data)
-    length = sum(map(len, directory))
-    end = _END.pack(b"PK\5\6", 0, 0, len(directory), len(directory), length, offset, 0)
+        local, central = headers(f"{key}.npy".encode(), DEFLATED, crc, len(data), size, offset)
+        directory.append(central)
+        parts += (local, data)
+        offset += len(local) + len(data)
+    end = ending(len(directory), sum(map(len, directory)), offset)
     return b"".join([*parts, *directory, end])
-
-
-def shown_name(raw: bytes) -> str:
-    """A member's name for a message."""
-    return ascii(raw[:80].decode("utf-8", "replace"))
 
 
 def shown(numbers: Sequence[object]) -> str:

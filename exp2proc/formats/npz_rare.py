@@ -21,37 +21,58 @@ METHODS: Final = (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 MAX_BLOCK: Final = 1 << 20
 """The most packed bytes that bzip2 needs before it gives any (a block, of at most 900 kB)."""
 
-_MAX_DIRECTORY: Final = 1 << 22
+MAX_DIRECTORY: Final = 1 << 22
 """`zipfile` keeps ten bytes for each byte of a directory; that of a trace has two thousand."""
 
 _MIN_DICTIONARY: Final = 1 << 12
 
 
-class _InParts(io.FileIO):
+class _InParts(io.BufferedIOBase):
     """A file of which nobody reads a lot at once, whatever length a directory claims to have."""
 
+    def __init__(self, file: io.FileIO | io.BytesIO, most: int) -> None:
+        self._file = file
+        self._most = most
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _MAX_DIRECTORY:
-            raise zipfile.BadZipFile(f"{size} bytes, at most {_MAX_DIRECTORY} are read")
-        return super().read(_MAX_DIRECTORY if size is None or size < 0 else size)
+        if size is not None and size > self._most:
+            raise zipfile.BadZipFile(f"{size} bytes, at most {self._most} are read")
+        return self._file.read(self._most if size is None or size < 0 else size)
 
 
-def directory(fd: int) -> list[tuple[int, int, int, int, int, int, bytes]]:
-    """The members of an open archive, as `zipfile` finds them.
+def directory(
+    whole: int | bytes, longest: int = MAX_DIRECTORY
+) -> list[tuple[int, int, int, int, int, int, int, bytes]]:
+    """The members of an archive, as `zipfile` finds them.
 
     There may be a comment or other bytes behind the directory, and zip64 fields in it.
 
+    Args:
+        whole: an open file, or its content.
+        longest: bytes of a directory.
+
     Returns:
-        Flags, method, CRC, packed size, size, offset of the local header and name of each.
+        Flags, method, CRC, packed size, size, offset of the local header, mode and name of each.
 
     Raises:
         zipfile.BadZipFile: it is no archive that `np.load` would open.
         OSError: it cannot be read.
     """
-    if os.pread(fd, 4, 0) not in (b"PK\3\4", b"PK\5\6"):  # by which np.load knows an archive
+    begin = whole[:4] if isinstance(whole, bytes) else os.pread(whole, 4, 0)
+    if begin not in (b"PK\3\4", b"PK\5\6"):  # by which np.load knows an archive
         raise zipfile.BadZipFile("no zip archive begins like that")
+    file = io.BytesIO(whole) if isinstance(whole, bytes) else io.FileIO(whole, closefd=False)
     try:
-        with _InParts(fd, closefd=False) as file, zipfile.ZipFile(file) as archive:
+        with file, zipfile.ZipFile(_InParts(file, longest)) as archive:
             return [
                 (
                     info.flag_bits,
@@ -60,6 +81,7 @@ def directory(fd: int) -> list[tuple[int, int, int, int, int, int, bytes]]:
                     info.compress_size,
                     info.file_size,
                     info.header_offset,
+                    info.external_attr >> 16,
                     info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437"),
                 )
                 for info in archive.infolist()

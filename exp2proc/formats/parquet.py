@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol, TypeVar
@@ -27,6 +27,7 @@ from ..system.files import absolute, open_regular
 from ..system.leftovers import sweep
 from ..system.signals import undisturbed
 from ..versions import __version__, library_versions
+from .archives import ZipMember
 from .layouts import LAYOUTS, SCORES
 from .names import Source, is_inside, spelled
 from .npz import Member, Outline
@@ -43,6 +44,7 @@ from .sample import (
     schema_problem,
 )
 from .spans import SampleSpans, size
+from .zipped import NpzError
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -360,6 +362,7 @@ class ParquetReader:
     Args:
         path: of the file.
         place: of the very same file, as another reader of it has it.
+        inside: where it lies, when it is a member of an archive.
 
     Attributes:
         path: of the file, as it was given.
@@ -371,14 +374,21 @@ class ParquetReader:
         Exp2procError: `missing-extra`, `parquet-invalid`.
     """
 
-    def __init__(self, path: Path, place: Place | None = None) -> None:
+    def __init__(
+        self, path: Path, place: Place | None = None, inside: ZipMember | None = None
+    ) -> None:
         pa, pq = require("pyarrow", "parquet"), require("pyarrow.parquet", "parquet")
         self._errors = (pa.ArrowException, OSError)
         self.path = path
         try:
-            self._stream = open_regular(path if place is None else place.path)
+            if inside is not None:
+                self._stream: BinaryIO = inside.open()
+            else:
+                self._stream = open_regular(path if place is None else place.path)
         except OSError as err:
             raise _invalid(path, err.strerror or str(err)) from None
+        except NpzError as err:
+            raise _invalid(path, str(err)) from None
         try:
             self.place = Place.of(path, self._stream)
             if place is not None and place != self.place:
@@ -394,6 +404,7 @@ class ParquetReader:
         self.groups = range(about.num_row_groups)
         self._starts = [0, *accumulate(about.row_group(at).num_rows for at in self.groups)]
         self._names = {os.fspath(path), os.path.realpath(path)}
+        self._inside = inside
 
     def _opened(self, pq: Any) -> Any:
         try:
@@ -438,6 +449,35 @@ class ParquetReader:
                 found[path] = number
         return list(found)
 
+    def rows(self) -> Iterator[ParquetRow]:
+        """Where each sample lies, in order; those that have no path, with the reason.
+
+        Raises:
+            Exp2procError: `parquet-invalid` when it cannot be read.
+        """
+        columns = (*self._folders, "file")
+        for group in self.groups:
+            rows = self._rows(range(group, group + 1), columns)
+            for at, row in enumerate(rows):
+                number = self._starts[group] + at
+                spot = _Spot(os.fspath(self.path), self.place, self._inside, group, at)
+                try:
+                    self._target(row)
+                    names = [row[name].as_py() or "" for name in columns]
+                except _NO_SAMPLE as err:
+                    why = f"row {number} is no sample: {_why(err)}"
+                    yield ParquetRow(spot, ("", "", ""), f"row-{number}.npz", why)
+                else:
+                    yield ParquetRow(spot, (names[0], names[1], names[2]), names[3])
+
+    def group(self, number: int) -> list[dict[str, Any]]:
+        """The rows of a group, of which nothing is made yet.
+
+        Raises:
+            Exp2procError: `parquet-invalid` when it cannot be read.
+        """
+        return list(self._rows(range(number, number + 1)))
+
     def files(self, groups: range, on_error: OnError | None = None) -> Iterator[tuple[str, bytes]]:
         """(path below the output folder, content) of each sample.
 
@@ -453,8 +493,8 @@ class ParquetReader:
             try:
                 one = self._target(row), _content(row)
             except _NO_SAMPLE as err:
-                why = str(err) if type(err) is ValueError else first_line(err)
-                _tell(_invalid(self.path, f"row {number} is no sample: {why}"), on_error)
+                why = f"row {number} is no sample: {_why(err)}"
+                _tell(_invalid(self.path, why), on_error)
             else:
                 yield one
 
@@ -487,6 +527,62 @@ class ParquetReader:
 _FOLDERS: Final = ("model", "run_tag")
 _NO_SAMPLE: Final = (ValueError, TypeError, AttributeError)
 """What reading a row raises that `pack` did not write."""
+
+
+def _why(err: Exception) -> str:
+    return str(err) if type(err) is ValueError else first_line(err)
+
+
+class _Spot(NamedTuple):
+    """Where a row is: numbers of its group, and of itself there."""
+
+    path: str
+    place: Place
+    inside: ZipMember | None
+    group: int
+    at: int
+
+
+class ParquetRow(NamedTuple):
+    """A sample in a packed file; see `zipped.Held`.
+
+    Attributes:
+        spot: where it is.
+        names: dataset as the sample's path spelled it, model, run_tag; "" for what is not known.
+        file: the sample's file name.
+        problem: why it cannot be read; "" for none.
+    """
+
+    spot: _Spot
+    names: tuple[str, str, str]
+    file: str
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """The sample's path below an output folder."""
+        return "/".join([*filter(None, self.names), self.file])
+
+    def __str__(self) -> str:
+        return f"{self.spot.path}/{self.name}"
+
+    def read(self) -> bytes:
+        """The sample's npz, made again."""
+        if self.problem:
+            raise NpzError(self.problem)
+        try:
+            return _content(_group(self.spot[:-1])[self.spot.at])
+        except _NO_SAMPLE as err:
+            raise NpzError(f"its row is no sample: {_why(err)}") from None
+        except Exp2procError as err:
+            raise NpzError(err.message) from None
+
+
+@lru_cache(maxsize=2)  # the rows of a group follow each other
+def _group(where: tuple[str, Place, ZipMember | None, int]) -> list[dict[str, Any]]:
+    path, place, inside, number = where
+    with ParquetReader(Path(path), place, inside) as reader:
+        return reader.group(number)
 
 
 def _tell(error: Exp2procError, on_error: OnError | None) -> None:

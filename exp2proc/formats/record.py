@@ -113,6 +113,15 @@ def read_record(path: Path) -> dict[str, Any]:
         record = json.loads(content)
     except (ValueError, RecursionError):
         raise ValueError("not JSON") from None
+    return checked_record(record)
+
+
+def checked_record(record: Any) -> dict[str, Any]:
+    """What was read as a record.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
         whole = (
             record["format"] == FORMAT

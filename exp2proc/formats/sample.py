@@ -24,15 +24,17 @@ from .. import formats
 from ..errors import Exp2procError
 from ..system.extras import require
 from ..system.files import given
-from . import deflate, npz, shares
+from . import deflate, npz, shares, zipped
+from .held import Place
 from .layouts import LAYOUTS, MAX_HOPS, SCORES, Key, Kind, Layout
 from .names import Source, counted
-from .npz import Digest, Member, NpzError, NpzReader, Outline, shown
+from .npz import Digest, Member, NpzReader, Outline, shown
 from .recent import Recent, content_key
 from .shares import Part, SpanName, TopToken
 from .spans import NONE, SampleSpans, Span, clamp, shift, size
 from .words import Word
 from .words import words as words_of
+from .zipped import NpzError
 
 T = TypeVar("T")
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -481,7 +483,7 @@ def sample_values(
     return values if hop is None else {**values, "hop": hop}
 
 
-def load_sample(path: str | Path) -> Sample:
+def load_sample(path: Place) -> Sample:
     """Load one exported sample of either layout, every array checked against its schema.
 
     >>> sample = load_sample(next(demo.out.rglob("ifr_multi_hop_both*/ex_000000.npz")))
@@ -565,7 +567,7 @@ class Loader(Generic[T]):
         self._learn = learn
         self._recent: Recent[_Known[T]] = Recent(limit, lambda known: size(known.learned))
 
-    def load(self, path: str | Path) -> Loaded[T]:
+    def load(self, path: Place) -> Loaded[T]:
         """Load a sample.
 
         Raises:
@@ -605,7 +607,7 @@ def _identity(reader: NpzReader, key: str) -> bytes | None:
     return content_key(packed, *reader.digests()[key]) if packed else None
 
 
-def load_scores(path: str | Path) -> dict[str, float]:
+def load_scores(path: Place) -> dict[str, float]:
     """The scores of a sample by key, its vectors not read; NaN when absent.
 
     Raises:
@@ -629,7 +631,7 @@ class Measured(NamedTuple):
     scores: dict[str, float]
 
 
-def load_measured(path: str | Path) -> Measured:
+def load_measured(path: Place) -> Measured:
     """Length, spans and scores of a sample; of its vectors no more than a header is read.
 
     >>> found = load_measured(next(demo.out.glob("needles/*/attnlrp*/ex_000000.npz")))
@@ -661,25 +663,41 @@ def _scores(reader: NpzReader, layout: Layout) -> dict[str, float]:
 
 
 @contextmanager
-def _reading(path: str | Path) -> Iterator[NpzReader]:
+def _reading(place: Place) -> Iterator[NpzReader]:
     """An open npz; whatever is wrong with it is `sample-invalid`."""
-    path = given(path, "path")
+    if not hasattr(place, "read"):
+        place = given(place, "path")
+    with _told(place), NpzReader(place) as reader:
+        yield reader
+
+
+@contextmanager
+def _told(place: Place) -> Iterator[None]:
     try:
-        with NpzReader(path) as reader:
-            yield reader
+        yield
     except NpzError as err:
         why = str(err)
     except OSError as err:
         why = err.strerror or str(err)
     else:
         return
-    name, hint = os.path.basename(path), None
-    if why == _A_TRACE:
-        folder = shlex.quote(os.path.dirname(os.path.abspath(path)))
+    hint = None
+    if why == _A_TRACE and isinstance(place, str | Path):
+        folder = shlex.quote(os.path.dirname(os.path.abspath(place)))
         hint = (
             f"Convert it first: exp2proc convert --trace_dir {folder} (exp2proc doctor says how)."
         )
-    raise Exp2procError("sample-invalid", f"{name}: {why}", hint)
+    raise Exp2procError("sample-invalid", f"{place}: {why}", hint)
+
+
+def whole(path: Place, most: int) -> bytes | bytearray:
+    """A sample's file as it lies there, or a little more than `most` bytes of it.
+
+    Raises:
+        Exp2procError: `sample-invalid`.
+    """
+    with _told(path):
+        return zipped.content(path, most)
 
 
 _A_TRACE: Final = "it is a trace of exp2, not an exported sample"

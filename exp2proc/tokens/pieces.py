@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Exp2procError
-from ..formats.npz import Member, NpzError, unpack
+from ..formats.npz import Member, unpack
 from ..formats.sample import pack_text
+from ..formats.zipped import NpzError
 from ..traces.datasets import Text
 from .prefixes import DEFAULT_PREFIX, PREFIXES
 

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from ..errors import Exp2procError
 from ..formats.layouts import MAX_HOPS, SCORES
-from ..formats.npz import NpzError, NpzReader, OversizeError, shown
+from ..formats.npz import NpzReader, OversizeError, shown
 from ..formats.spans import Span, sample_length
+from ..formats.zipped import NpzError
 from ..system.files import is_missing
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..exports.pair import pair_with_rows
+from ..exports.pair import SampleWork, pair_with_rows
 from ..exports.scores import short_datasets
 from ..formats.cells import cells
 from ..formats.layouts import SCORES
@@ -46,9 +46,10 @@ def find_work(sources: Sequence[Source], against: Path | None) -> list[Work]:
     """
     if against is None:
         return [Work(source, "") for source in sources]
-    folders: dict[str, list[str]] = {}
+    folders: dict[str, list[SampleWork]] = {}
     for source in sources:
-        folders.setdefault(str(source.path.parent), []).append(str(source.path))
+        found = SampleWork(str(source.path), held=source.held)
+        folders.setdefault(str(source.path.parent), []).append(found)
     errors: list[RowError] = []
     paired = pair_with_rows([], folders, against, errors)
     traces = {
@@ -135,7 +136,7 @@ def load_facts(work: Work) -> Facts:
     Raises:
         Exp2procError: `sample-invalid`.
     """
-    return facts_of(work, load_sample(work.source.path))
+    return facts_of(work, load_sample(work.source.place))
 
 
 def message(rows: Iterable[tuple[int, Facts]], seen: set[str]) -> dict[str, Any]:

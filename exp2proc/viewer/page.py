@@ -67,7 +67,7 @@ def make_page(kind: Kind, samples: list[dict[str, Any]] | None = None, *, addres
     return page
 
 
-def inside(source: Source | None, npz: bytes) -> dict[str, Any]:
+def inside(source: Source | None, npz: bytes | bytearray) -> dict[str, Any]:
     """A sample for `make_page`, by its file's content and what its path says it is of."""
     file = "sample.npz" if source is None else source.name.rpartition("/")[2]
     dataset, model, tag = (

@@ -20,6 +20,9 @@ from typing import Any, Final
 
 from ..errors import Exp2procError
 from ..exports.find import Outs, find_sources
+from ..exports.read import reason
+from ..formats.names import Source
+from ..formats.zipped import NpzError
 from ..system.files import given, open_regular
 from . import facts
 from .page import make_page
@@ -122,7 +125,7 @@ class Viewer:
             try:
                 rows.append((at, facts.load_facts(work)))
             except Exp2procError as err:
-                failed.append((at, err.message))
+                failed.append((at, reason(work.source.place, err)))
             if len(rows) + len(failed) == _BATCH or at + 1 == len(self.works):
                 self._tell(json.dumps({**facts.message(rows, seen), "failed": failed}))
                 rows, failed = [], []
@@ -181,19 +184,26 @@ class _Answer(BaseHTTPRequestHandler):
                 lines = (f"{line}\n".encode() for line in viewer.lines())
                 self._send("application/x-ndjson", None, lines)
             case ["npz", number] if number in viewer.numbers:
-                self._send_file(viewer.works[viewer.numbers[number]].source.path)
+                self._send_sample(viewer.works[viewer.numbers[number]].source)
             case _:
                 self._refuse(404, "there is nothing here")
 
-    def _send_file(self, path: Path) -> None:
+    def _send_sample(self, source: Source) -> None:
+        kind = "application/octet-stream"
         try:
-            with open_regular(path) as stream:
+            if source.held is not None:
+                content = source.held.read()
+                self._send(kind, len(content), [content])
+                return
+            with open_regular(source.path) as stream:
                 size = os.fstat(stream.fileno()).st_size
-                self._send("application/octet-stream", size, iter(lambda: stream.read(_BLOCK), b""))
+                self._send(kind, size, iter(lambda: stream.read(_BLOCK), b""))
+        except NpzError as err:
+            self._refuse(404, str(err))
         except OSError as err:
             self._refuse(404, f"it cannot be read ({err.strerror or err})")
 
-    def _send(self, kind: str, size: int | None, blocks: Iterable[bytes]) -> None:
+    def _send(self, kind: str, size: int | None, blocks: Iterable[bytes | bytearray]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)
         if size is not None:

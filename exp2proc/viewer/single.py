@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from ..errors import Exp2procError
 from ..exports.find import Outs, find_sources
-from ..formats.sample import load_sample
+from ..formats.sample import load_sample, whole
 from ..system.atomic_write import written_whole
-from ..system.files import given, open_regular
+from ..system.files import given
 from ..traces.runs import refuse_traces
 from .facts import facts_of, find_work
 from .page import inside, make_page
@@ -45,9 +45,8 @@ def write_single(outs: Outs, target: str | Path, *, against: str | Path | None =
     size = 0
     for work in find_work(sources, None if against is None else given(against, "against")):
         source = work.source
-        gold = facts_of(work, load_sample(source.path)).gold
-        with open_regular(source.path) as stream:
-            content = stream.read(_MOST + 1)
+        gold = facts_of(work, load_sample(source.place)).gold
+        content = whole(source.place, _MOST)
         size += len(content)
         if size > _MOST:
             raise Exp2procError(

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from ..errors import Exp2procError
 from ..exports.find import Outs, find_sources
-from ..exports.read import read_each
+from ..exports.read import read_each, reason
 from ..formats import npz
 from ..formats.names import Source
 from ..formats.sample import load_sample
@@ -118,9 +118,9 @@ def build_gallery(
 
 def _write_sample(data: Path, item: tuple[Work, str]) -> Facts:
     work, name = item
-    sample = load_sample(work.source.path)
+    sample = load_sample(work.source.place)
     found = facts.facts_of(work, sample)
-    with npz.NpzReader(work.source.path) as reader:
+    with npz.NpzReader(work.source.place) as reader:
         members = {key: reader.member(key) for key in reader.keys}
     if "tok" in members:
         text = {"tok": members.pop("tok")}
@@ -146,7 +146,7 @@ def _write_index(
     told: dict[str, Any] = {
         **facts.names(sources, ids),
         **facts.message(rows, set()),
-        "failed": [[at, error.message] for at, error in failed],
+        "failed": [[at, reason(sources[at].place, error)] for at, error in failed],
         "done": True,
     }
     text = json.dumps(told, separators=(",", ":"))

@@ -82,6 +82,6 @@ def test_what_is_no_sample_is_refused(
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
-    for path, says in ((tmp_path, "not a regular file"), (tmp_path / "x.npz", "No such file")):
+    for path, says in ((tmp_path, "holds no sample"), (tmp_path / "x.npz", "does not exist")):
         with pytest.raises(exp2proc.Exp2procError, match=says):
             exp2proc.load_sample(path)

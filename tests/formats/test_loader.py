@@ -75,7 +75,7 @@ def test_as_many_pieces_as_tokens_are_asked_for_each_time(tmp_path: Path) -> Non
     bad = write_export(tmp_path / "bad.npz", PIECES, attr=[1, 2], spans=((0, 1), (-1, -1), (1, 1)))
     refused = said(by_loader(loader), bad)
     assert refused == said(by_load_sample, bad)
-    assert refused == ("sample-invalid", "bad.npz: tok is str64[6], not str[2]")
+    assert refused == ("sample-invalid", f"{bad}: tok is str64[6], not str[2]")
 
 
 def test_what_other_programs_write(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_an_array_that_is_not_as_its_layout_has_it(
     with pytest.raises(Exp2procError) as caught:
         load_sample(path)
     assert caught.value.code == "sample-invalid"
-    assert caught.value.message == f"ex_000000.npz: {says}"
+    assert caught.value.message == f"{path}: {says}"
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,9 @@ def test_the_last_character_of_all_is_one(tmp_path: Path) -> None:
 
 
 def test_each_reader_says_it(out: Path, tmp_path: Path) -> None:
-    says = "ex_000001.npz: tok holds 0x110000, which is no character"
-    done = run_cli("show", next(out.rglob("ex_000001.npz")))
+    path = next(out.rglob("ex_000001.npz"))
+    says = f"{path}: tok holds 0x110000, which is no character"
+    done = run_cli("show", path)
     assert done.returncode == 2
     assert done.stderr.startswith(f"exp2proc: sample-invalid: {says}\nhint: ")
     done = run_cli("check", out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -219,12 +220,14 @@ def test_what_is_no_sample(demo: DemoTree, tmp_path: Path) -> None:
     assert re.match(r"exp2proc: no-samples: \S+absent.npz does not exist\nhint: ", done.stderr)
     out = tmp_path / "out"
     inside = make(out)
+    assert run_cli("show", out).returncode == 0
+    shutil.copy(inside, inside.with_name("ex_000009.npz"))
     done = run_cli("show", out)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no-samples: " in done.stderr
-    assert f"{out} is a folder" in done.stderr
-    assert f"exp2proc show {inside}" in done.stderr
-    assert f"exp2proc gallery {out} -o " in done.stderr
+    assert f"{out} holds 2 of them" in done.stderr
+    assert f"exp2proc show {out} " in done.stderr
+    assert f"exp2proc view {out}" in done.stderr
     trace = next(demo.traces.rglob("ex_*.npz"))
     done = run_cli("show", trace)
     assert (done.returncode, done.stdout) == (2, "")
@@ -232,4 +235,4 @@ def test_what_is_no_sample(demo: DemoTree, tmp_path: Path) -> None:
     assert "is a trace of exp2, not an exported sample" in done.stderr
     assert f"exp2proc convert --trace_dir {trace.parent}" in done.stderr
     (tmp_path / "x.npz").write_text("text")
-    assert "sample-invalid: x.npz: " in run_cli("show", tmp_path / "x.npz").stderr
+    assert f"sample-invalid: {tmp_path / 'x.npz'}: " in run_cli("show", tmp_path / "x.npz").stderr

@@ -137,7 +137,7 @@ def test_a_file_that_is_no_sample_is_told_with_its_reason(out: Path) -> None:
     bad = out / "data/math.jsonl/qwen-8B" / METHODS[1] / "ex_000000.npz"
     bad.write_bytes(b"PK")
     index = index_of(build(out, 1))
-    assert index["failed"] == [[3, "ex_000000.npz: it has 2 bytes: not a zip archive"]]
+    assert index["failed"] == [[3, "it has 2 bytes: not a zip archive"]]
     assert [fact[0] for fact in index["facts"]] == [0, 1, 2, 4]
     before = _contents(out.parent / "site")
     for path in out.rglob("*.npz"):
