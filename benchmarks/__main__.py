@@ -3,7 +3,7 @@
 python -m benchmarks            (about a quarter of an hour; writes benchmarks/latest.json)
 python -m benchmarks --quick    (under a minute; a check that everything works, not a measure)
 python -m benchmarks --only gallery --only pack     (these lines, nothing is written)
-python -m benchmarks --show benchmarks/latest.json --markdown   (the README's tables)
+python -m benchmarks --show benchmarks/latest.json --markdown   (the documentation's tables)
 """
 
 from __future__ import annotations

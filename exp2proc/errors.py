@@ -10,7 +10,7 @@ Every failure of the program is one of these, with a code of the catalogue:
         └── PlanError
                 carries every problem that planning found
 
-A new code is an entry of one of the three tables, and a row in both READMEs.
+A new code is an entry of one of the three tables; `python docs/generate.py` puts it on its page.
 """
 
 from __future__ import annotations

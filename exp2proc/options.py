@@ -1,8 +1,8 @@
 """What a caller may ask for. Every option is declared once, as a field of `Options`.
 
 A declaration gives the option of the command line, the keyword argument of `convert`, the words of
-the commands that are printed (`to_argv`) and the row of docs/options.md. A new option is a field
-here and the code that heeds it; one that concerns single rows is also a field of `Rules`.
+the commands that are printed (`to_argv`) and a row of docs/reference/options.md. A new option is a
+field here and the code that heeds it; one that concerns single rows is also a field of `Rules`.
 """
 
 from __future__ import annotations

@@ -39,8 +39,6 @@ from exp2proc.options import (
 from exp2proc.tokens.prefixes import PREFIXES
 from exp2proc.traces.runs import describe_run
 
-_ROOT = Path(__file__).resolve().parents[1]
-
 
 def _parsed(words: list[str]) -> argparse.Namespace:
     """What `exp2proc convert` makes of words."""
@@ -267,34 +265,6 @@ def test_a_command_may_take_some_options_and_say_them_otherwise() -> None:
     assert "hands" in parser.format_help()
     with pytest.raises(SystemExit):
         parser.parse_args(["--overwrite", "--resume"])
-
-
-# The page.
-
-_PAGE = """\
-# Options of `exp2proc convert`
-
-Made from the declarations in `exp2proc/options.py` and `exp2proc/cli/reports.py`; a test says what
-this page should be. Names may be spelled with underscores or dashes, and are the keyword arguments
-of `exp2proc.convert` too, except the report, which it returns (`--no_cache` is `cache=False`).
-`--dry_run` writes nothing: the same as `exp2proc plan`.
-"""
-
-
-def _page() -> str:
-    page = _PAGE
-    tables: dict[str, Any] = {**table(Options), **table(Following), **table(Telling)}
-    for heading, rows in tables.items():
-        page += f"\n## {heading.capitalize()}\n\n| option | what it does |\n| --- | --- |\n"
-        for spelled, text in rows:
-            bars = spelled.replace("|", r"\|")
-            page += f"| `{bars}` | {text.replace('<', '&lt;').replace('|', r'&#124;')} |\n"
-    return page
-
-
-def test_the_page_of_options_is_what_is_declared() -> None:
-    made = _page()
-    assert (_ROOT / "docs/options.md").read_text(encoding="utf-8") == made, made
 
 
 _WRONG: list[tuple[str, Any, str]] = [

@@ -12,7 +12,6 @@ import pytest
 
 import exp2proc
 from exp2proc import errors
-from exp2proc.cli import COMMANDS
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -105,14 +104,6 @@ def test_the_public_interface_type_checks_as_a_caller_uses_it() -> None:
     if "No module named mypy" in done.stderr:
         pytest.skip("mypy is not installed (it is in the group dev)")
     assert done.returncode == 0, done.stdout
-
-
-def test_every_command_and_code_is_documented() -> None:
-    readme = (_ROOT / "README.md").read_text(encoding="utf-8")
-    for command in COMMANDS:
-        assert f"exp2proc {command}" in readme, command
-    for code in errors.CATALOGUE:
-        assert f"`{code}`" in readme, code
 
 
 def test_every_code_says_what_to_do() -> None:

@@ -1,22 +1,15 @@
-"""README.md and README.zh-CN.md say the same, and only what is so."""
+"""README.md and README.zh-CN.md say the same; what they say, tests/test_docs.py looks at."""
 
 from __future__ import annotations
 
-import functools
+import posixpath
 import re
-import shlex
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pytest
-from support.cli import run_cli
-from support.markdown import Section, differences, read_sections
+from support.markdown import differences, read_sections
 
-from exp2proc.cli import COMMANDS
-
-_HERE = Path(__file__).resolve().parent
-_ROOT = _HERE.parent
+_ROOT = Path(__file__).resolve().parents[1]
 _PAGES = ("README.md", "README.zh-CN.md")
 
 _SAMPLE = """\
@@ -43,9 +36,42 @@ def _read(page: str) -> str:
     return (_ROOT / page).read_text(encoding="utf-8")
 
 
-def test_both_languages_say_the_same() -> None:
-    found = differences(*map(_read, _PAGES), own=_PAGES)
+_TWINS = {
+    "README.md": "README.zh-CN.md",
+    "docs/tutorial.md": "docs/zh/tutorial.md",
+    "docs/reference/sample.md": "docs/zh/sample.md",
+    "docs/reference/glossary.md": "docs/zh/terms.md",
+}
+"""Pages in English and in Chinese; of the glossary the Chinese one has another form."""
+
+
+def _with_links_to_english(page: str) -> str:
+    """A page whose links are those that its English twin has, from the root and to whole pages."""
+    english = {chinese: page for page, chinese in _TWINS.items()}
+
+    def canonical(found: re.Match[str]) -> str:
+        if "://" in found[1]:
+            return found[0]
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(page), found[1].split("#")[0]))
+        return f"]({english.get(path, path)})"
+
+    return re.sub(r"\]\(([^)\s]+)\)", canonical, _read(page))
+
+
+@pytest.mark.parametrize("page", [page for page in _TWINS if "glossary" not in page])
+def test_both_languages_say_the_same(page: str) -> None:
+    found = differences(*map(_with_links_to_english, (page, _TWINS[page])))
     assert not found, "\n".join(found)
+
+
+def test_terms_are_those_of_the_glossary() -> None:
+    """What the English page explains, the Chinese one has in its table."""
+    titles = [section.title for section in read_sections(_read("docs/reference/glossary.md"))]
+    terms = _read("docs/zh/terms.md")
+    for title in titles[1:]:
+        if title not in ("Glossary", "The experiment", "Attribution", "Scores", "The program"):
+            for term in title.split(", "):
+                assert term in terms, term
 
 
 def test_each_page_leads_to_the_other() -> None:
@@ -82,111 +108,6 @@ def test_another_language_is_no_difference() -> None:
     assert not differences(_SAMPLE, other.replace("never", "从不").replace("Two", "二"))
 
 
-@functools.cache
-def _help(*command: str) -> str:
-    done = run_cli(*command, "--help")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@functools.cache
-def _options(command: str) -> dict[str, str]:
-    """The options that a command's help lists, each with what it says of it."""
-    entries = re.findall(r"^  (-.*(?:\n   .*)*)", _help(command), re.MULTILINE)
-    return {
-        name: entry
-        for entry in entries
-        for name in re.findall(r"(?:^|, )(--?[\w-]+)", re.split(r"\n|  ", entry)[0])
-    }
-
-
-def _help_has(command: str, words: list[str]) -> bool:
-    """Whether a command's help lists the options among `words`, and the values of `--x a|b`."""
-    known = _options(command)
-    for at, word in enumerate(words):
-        name, _, value = word.partition("=")
-        if not re.match(r"--?[a-z]", name):
-            continue
-        choices = (value or "".join(words[at + 1 : at + 2])).split("|")
-        if name not in known or (len(choices) > 1 and not all(c in known[name] for c in choices)):
-            return False
-    return True
-
-
-def _code(section: Section) -> list[str]:
-    """The code in a section's text and tables."""
-    cells = [words for table in section.tables for row in table for words in row]
-    return [code for words in (section.words, *cells) for code in words.code]
-
-
-def _commands(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The words after `exp2proc` of each command in some code."""
-    for text in texts:
-        joined = text.replace("\\\n", " ")
-        for words in re.findall(r"(?:^|[$&|;]) *exp2proc (.+)$", joined, re.MULTILINE):
-            yield shlex.split(re.split(r"&&|[|;>]", words)[0])
-
-
-def _shown(section: Section) -> list[list[str]]:
-    """The commands in a section's fences."""
-    return list(_commands(text for language, text in section.fences if language != "python"))
-
-
-def test_commands_are_in_the_help() -> None:
-    sections = read_sections(_read("README.md"))
-    shown = [words for section in sections for words in _shown(section)]
-    code = [code for section in sections for code in _code(section)]
-    shown += _commands(code)
-    shown += [shlex.split(text) for text in code if text.split(" ")[0] in COMMANDS]
-    shown = [words for words in shown if words[0] not in ("--help", "--version")]
-    assert {words[0] for words in shown} == set(COMMANDS)
-    assert all(re.search(rf"^    {name} ", _help(), re.MULTILINE) for name in COMMANDS)
-    for command, *words in shown:
-        assert _help_has(command, words), (command, words)
-
-
-def test_lone_options_are_in_the_help() -> None:
-    """`--resume` in a text is an option of a command that its section shows, if it shows any."""
-    seen = 0
-    for section in read_sections(_read("README.md")):
-        commands = {words[0] for words in (*_shown(section), *_commands(_code(section)))}
-        if not _shown(section):
-            commands = set(COMMANDS)
-        for words in (shlex.split(text) for text in _code(section) if text.startswith("-")):
-            assert any(_help_has(command, words) for command in commands), (section.title, words)
-            seen += 1
-    assert seen
-
-
-def test_an_unknown_option_is_seen() -> None:
-    assert _help_has("convert", ["--backend", "loky|threading", "--jobs=2"])
-    assert not _help_has("convert", ["--backend", "loky|nonsense"])
-    assert not _help_has("convert", ["--against", "DIR"])
-    assert list(_commands(["a && exp2proc demo --dir x | cat", "import exp2proc; exp2proc.plan"]))
-
-
-@pytest.mark.parametrize("page", _PAGES)
-def test_links_lead_to_files(page: str) -> None:
-    targets = [target for section in read_sections(_read(page)) for target in section.targets]
-    assert targets
-    for target in targets:
-        address = urlsplit(target)
-        if not address.scheme:
-            assert (_ROOT / unquote(address.path)).is_file(), target
-
-
-def test_tests_that_are_named_exist() -> None:
-    seen = 0
-    for section in read_sections(_read("README.md")):
-        for table in section.tables:
-            for row in table[1:]:
-                file = ""
-                for code in row[-1].code:
-                    named = re.fullmatch(r"((?:\w+/)*test_\w+\.py)?(?:::(test_\w+))?", code)
-                    if named is None:
-                        continue
-                    file = named[1] or file
-                    source = (_HERE / file).read_text(encoding="utf-8")
-                    assert not named[2] or f"def {named[2]}(" in source, code
-                    seen += 1
-    assert seen
+def test_it_is_read_to_its_end() -> None:
+    for page in _PAGES:
+        assert len(_read(page).splitlines()) <= 140, page

@@ -494,8 +494,6 @@ def test_recipes_of_the_readme(out: Path, recipe: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_recipes_stand_in_the_readme(recipe: Path) -> None:
-    readme = (HERE.parent / "README.md").read_text(encoding="utf-8")
-    if "exp2proc pack" not in readme:
-        pytest.skip("the README has no section on packing yet")
-    assert recipe.read_text(encoding="utf-8").strip() in readme
+def test_recipes_stand_in_the_documentation(recipe: Path) -> None:
+    page = HERE.parent / "docs/how-to/hand-over.md"
+    assert recipe.read_text(encoding="utf-8").strip() in page.read_text(encoding="utf-8")
