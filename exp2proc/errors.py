@@ -7,10 +7,11 @@ Every failure of the program is one of these, with a code of the catalogue:
         │   code of ROW_ERRORS: costs one row; all others are written
         │   code of PLAN_ERRORS: nothing starts, nothing is written
         │   code of SAMPLE_ERRORS: said by what reads exports
+        │   code of ENDINGS: what else ends a command
         └── PlanError
                 carries every problem that planning found
 
-A new code is an entry of one of the three tables, and a row in both READMEs.
+A new code is an entry of one of the four tables, and a row in both READMEs.
 """
 
 from __future__ import annotations
@@ -273,7 +274,17 @@ SAMPLE_ERRORS: Final = _catalogue(
     ),
 )
 
-TABLES: Final = (ROW_ERRORS, PLAN_ERRORS, SAMPLE_ERRORS)
+ENDINGS: Final = _catalogue(
+    ErrorKind(
+        "system-refuses",
+        "the operating system refuses something that a command needs",
+        "Free space, mend permissions or name another place, then run it again.",
+    ),
+    ErrorKind("interrupted", "Ctrl-C ended a command", "Run it again."),
+    ErrorKind("terminated", "SIGTERM, or a lost terminal, ended a command", "Run it again."),
+)
+
+TABLES: Final = (ROW_ERRORS, PLAN_ERRORS, SAMPLE_ERRORS, ENDINGS)
 _refuse_twice([code for table in TABLES for code in table])
 
 CATALOGUE: Final[Mapping[str, ErrorKind]] = ChainMap(*TABLES)

@@ -140,7 +140,7 @@ def test_commands_are_in_the_help() -> None:
     shown += [shlex.split(text) for text in code if text.split(" ")[0] in COMMANDS]
     shown = [words for words in shown if words[0] not in ("--help", "--version")]
     assert {words[0] for words in shown} == set(COMMANDS)
-    assert all(re.search(rf"^    {name} ", _help(), re.MULTILINE) for name in COMMANDS)
+    assert all(re.search(rf"^    {name}\b", _help(), re.MULTILINE) for name in COMMANDS)
     for command, *words in shown:
         assert _help_has(command, words), (command, words)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from .answers import add_json
 from .values import named, names, path, several
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ..results import OnProgress
 
 T = TypeVar("T")
-Run = Callable[[argparse.Namespace], int]
+
+Failure = tuple[str, "Exp2procError"]
 
 _MAX_SHOWN = 5
 
@@ -41,6 +42,19 @@ def add_against(parser: argparse.ArgumentParser) -> None:
         type=path,
         help="mark the gold tokens that these traces name, and tell Recovery of what is shown",
     )
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """How a table is printed."""
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument(
+        "--format",
+        choices=("table", "csv", "json", "markdown", "latex"),
+        default="table",
+        metavar="FORMAT",
+        help="what to print: table (the default), csv, json, markdown or latex",
+    )
+    add_json(formats)
 
 
 def add_arrangement(parser: argparse.ArgumentParser) -> None:
@@ -68,33 +82,6 @@ def add_arrangement(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="datasets and runs that come first, in this order",
     )
-
-
-def guarded(run: Run) -> Run:
-    """A command whose refusals are told on stderr, with exit code 2; 130 after Ctrl-C."""
-
-    @functools.wraps(run)
-    def guard(args: argparse.Namespace) -> int:
-        from ..errors import Exp2procError
-
-        try:
-            return run(args)
-        except Exp2procError as err:
-            from ..formats.names import printable
-
-            print(f"exp2proc: {err.code}: {printable(err.message)}", file=sys.stderr)
-            print(f"hint: {printable(err.hint)}", file=sys.stderr)
-        except KeyboardInterrupt:
-            print("exp2proc: interrupted; run it again to complete", file=sys.stderr)
-            return 130
-        except OSError as err:
-            from ..formats.names import printable
-
-            where = f"{err.filename}: " if err.filename else ""
-            print(f"exp2proc: {printable(where)}{err.strerror or err}", file=sys.stderr)
-        return 2
-
-    return guard
 
 
 class Reading(Generic[T]):
@@ -144,12 +131,17 @@ def read_all(args: argparse.Namespace, read: Callable[[Source], T]) -> Iterator[
         reading = Reading(sources, read, on_progress)
         yield reading
     if reading.failures:
-        tell_failures([(source.name, err) for source, err in reading.failures])
+        tell_failures(named_failures(reading.failures))
     if len(reading.failures) == len(sources):
         raise Exp2procError("no-samples", f"none of {len(sources)} npz files is a sample")
 
 
-def tell_failures(failures: list[tuple[str, Any]]) -> None:
+def named_failures(failures: list[tuple[Source, Exp2procError]]) -> list[Failure]:
+    """Samples that could not be read, by name."""
+    return [(source.name, err) for source, err in failures]
+
+
+def tell_failures(failures: list[Failure]) -> None:
     """The first files that failed, with the reason, on stderr."""
     from ..formats.names import printable
 

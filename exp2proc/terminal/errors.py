@@ -94,4 +94,5 @@ def print_problems(problems: Sequence[Exp2procError]) -> None:
         if len(group) > _MAX_PROBLEMS:
             out.print(Text(f"  and {len(group) - _MAX_PROBLEMS} more"))
         for hint in dict.fromkeys(problem.hint for problem in group):
-            out.print(Text(f"  hint: {printable(hint)}", style="cyan"), soft_wrap=True)
+            lead = "" if hint.startswith("Try: ") else "hint: "
+            out.print(Text(f"  {lead}{printable(hint)}", style="cyan"), soft_wrap=True)
