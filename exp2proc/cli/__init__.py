@@ -18,6 +18,7 @@ from typing import Final
 
 from ..errors import Exp2procError
 from ..system.signals import Terminated, hear_stops, ignore_stops
+from ..system.status import busy, show_on
 from ..system.streams import StandardStreams
 from ..versions import __version__
 from .answers import add_json, refuse, refused_by_system, stop
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Most of what a command makes stays until its end: look for garbage less often.
     gc.set_threshold(50_000, 20, 100)
     streams = StandardStreams()
+    show_on(None if "--quiet" in words else streams.terminal)
     asked = _Asked(words)
     try:
         hear_stops()
@@ -116,6 +118,7 @@ def _run(asked: _Asked) -> int:
         parser.error(f"the first word is to be a command, not {words[0]}")
     command = known_command(words[0])
     asked.prog = prog = f"exp2proc {command}"
+    busy("starting")
     module = import_module(f".{command}", __name__)
     asked.go_on = getattr(module, "GO_ON", "")
     args = command_parser(command).parse_args(_underscored(words[1:]))

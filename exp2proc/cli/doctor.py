@@ -6,7 +6,6 @@ Four questions are answered with evidence; the last one with the exact convert c
 from __future__ import annotations
 
 import argparse
-import sys
 
 from .answers import print_json
 from .selection import add_options
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         tokenizer_model=args.tokenizer_model,
         prompt_prefix=args.prompt_prefix,
         out_root=args.out_root,
-        on_step=_say if sys.stderr.isatty() else None,
+        on_step=_say,
     )
     if args.json:
         return print_json(diagnosis.to_dict(), diagnosis.exit_code)
@@ -54,5 +53,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _say(step: str) -> None:
     from ..formats.names import printable
+    from ..system.status import busy
 
-    print(f"exp2proc: {printable(step)}", file=sys.stderr)
+    busy(printable(step))

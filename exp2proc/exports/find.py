@@ -24,6 +24,7 @@ from ..formats.names import (
 )
 from ..formats.record import RECORDS
 from ..system.files import absolute, given, is_missing
+from ..system.status import busy
 from ..system.walk import Identity, walk
 
 Outs = str | Path | Sequence[str | Path]
@@ -259,6 +260,7 @@ def find_sources(outs: Outs, where: Where | None = None) -> list[Source]:
     roots = named(outs)
     if not roots:
         raise Exp2procError("no-samples", "no folder and no npz was named")
+    busy("looking for samples")
     found: dict[str, Source] = {}
     for root, (path, _, is_sample) in find_once(roots, on_empty=_refuse, on_error=_unlisted):
         if is_sample:

@@ -18,6 +18,7 @@ from ..formats.names import promised_by
 from ..options import Options, parse_tokenizers
 from ..results import RunWarning
 from ..system.files import absolute
+from ..system.status import busy
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key, usual_limit
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, load_manifest
@@ -64,6 +65,7 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
             problems.append(err)
     if problems:
         return plan, problems
+    busy("reading the manifests")
     try:
         tokenizers = parse_tokenizers(options.tokenizer_model)
         _enter_runs(plan, problems)
