@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show or clear."""
-    from ..formats.names import printable
+    from ..formats.names import counted, printable
     from ..tokens.cache import Cache, cache_folder
 
     cache = Cache(cache_folder())
@@ -36,12 +36,9 @@ def run(args: argparse.Namespace) -> int:
         fields = {"path": str(now.path), "entries": now.entries}
         return print_json({**fields, "bytes": now.size, "limit": now.limit})
     if args.clear:
-        print(f"forgot {_entries(before.entries)} ({before.size / 1e6:.1f} MB) of {path}")
+        entries = counted(before.entries, "entry", "entries")
+        print(f"forgot {entries} ({before.size / 1e6:.1f} MB) of {path}")
     else:
-        entries = _entries(now.entries)
+        entries = counted(now.entries, "entry", "entries")
         print(f"{path}: {entries}, {now.size / 1e6:.1f} MB of at most {now.limit / 1e6:.0f} MB")
     return 0
-
-
-def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count} entries"

@@ -72,6 +72,8 @@ def _environment() -> dict[str, Any]:
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
+    from ..formats.names import counted
+
     cores, cache = found["cores"], found["cache"]
     used = f"{cache['bytes'] / 1e6:.1f} of at most {cache['limit'] / 1e6:.0f} MB"
     rows = [
@@ -82,7 +84,7 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
         ("codecs", ", ".join(f"{codec} for {what}" for what, codec in found["codecs"].items())),
         ("cores", f"{cores['usable']} of {cores['machine']} may be used"),
         ("cache", cache["path"]),
-        ("", f"{cache['entries']} entries, {used}"),
+        ("", f"{counted(cache['entries'], 'entry', 'entries')}, {used}"),
         *((f"[{extra}]", _versions(of)) for extra, of in found["extras"].items()),
         *((name, value) for name, value in found["variables"].items()),
     ]

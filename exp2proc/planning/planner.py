@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
-from ..formats.names import promised_by
+from ..formats.names import counted, promised_by
 from ..options import Options, parse_tokenizers
 from ..results import RunWarning
 from ..system.files import absolute
@@ -140,7 +140,8 @@ def _look_for_all_rows(
         said = f"no rows{where}: nothing to convert, no folder is made"
         planned.warnings.append(RunWarning("empty-run", said))
     else:
-        said = f"{len(planned.files)} rows{where}: the run was cut, or is still being written"
+        rows = counted(len(planned.files), "row")
+        said = f"{rows}{where}: the run was cut, or is still being written"
         planned.warnings.append(RunWarning("fewer-rows", said))
 
 
