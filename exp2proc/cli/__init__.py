@@ -44,6 +44,9 @@ COMMANDS = {
     "help": "the help of a command, or this",
 }
 
+_TELLING: Final = ("help", "completion")
+"""Commands that do nothing that a variable of the environment could spoil."""
+
 _EPILOG = """\
 examples:
   exp2proc demo
@@ -123,9 +126,10 @@ def _run(asked: _Asked) -> int:
     asked.go_on = getattr(module, "GO_ON", "")
     args = command_parser(command).parse_args(_underscored(words[1:]))
     asked.json = args.json
-    asked.prog = "exp2proc"  # whatever the command is
-    _check_environment()
-    asked.prog = prog
+    if command not in _TELLING:
+        asked.prog = "exp2proc"  # whatever the command is
+        _check_environment()
+        asked.prog = prog
     return int(module.run(args))
 
 

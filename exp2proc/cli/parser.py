@@ -6,7 +6,6 @@ import argparse
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any, Final, NoReturn
 
 from ..errors import Exp2procError
@@ -55,6 +54,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("convrt", ["convert", "plan"]), did_you_mean("zebra", ["convert", "plan"])
     (' (did you mean convert?)', '')
     """
+    from difflib import get_close_matches
+
     alike = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {alike[0]}?)" if alike else ""
 
