@@ -70,7 +70,7 @@ def tell(out: Console, text: Text) -> None:
 def wrapped(text: Text, width: int) -> list[Text]:
     """A text in lines that end between words; the later ones stand a little more to the right.
 
-    A word that is too long, such as a path, is left whole: it can be copied.
+    A word that is too long, such as a path, stays whole and where it is: it can be copied.
 
     >>> [line.plain for line in wrapped(Text("  one two three"), 10)]
     ['  one two', '    three']
@@ -81,7 +81,8 @@ def wrapped(text: Text, width: int) -> list[Text]:
     begin, room, at = 0, width, lead
     for word in plain[lead:].split(" "):
         end = at + len(word)
-        if cell_len(plain[begin:end]) > room and at > max(begin, lead):
+        fits_below = cell_len(word) <= width - lead - _HANGING
+        if fits_below and cell_len(plain[begin:end]) > room and at > max(begin, lead):
             ends.append(at)
             begin, room = at, width - lead - _HANGING
         at = end + 1

@@ -183,16 +183,18 @@ def test_ctrl_c(places: dict[str, str], tmp_path: Path, as_json: bool) -> None:
         assert done.stderr.splitlines()[0] == "exp2proc: interrupted"
 
 
-def test_ctrl_c_while_following(places: dict[str, str], tmp_path: Path) -> None:
+def test_ctrl_c_while_following(demo: DemoTree) -> None:
     """A conversion that was stopped tells what it did, and that it was stopped."""
-    out = tmp_path / "out"
-    more = ("--out_root", out, "--follow", "--every", "60", "--patience", "60", "--limit", "2")
-    words = ("convert", "--traces_root", places["traces"], "--layout", "proc_1", *more, "--json")
-    done = _stopped(*words, when=lambda: len(list(out.rglob("*.npz"))) == 24)
+    manifest = min(demo.traces.rglob("manifest.jsonl"))
+    lines = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    manifest.write_text("".join(lines[:-1]), encoding="utf-8")  # the run is not complete
+    more = ("--out_root", demo.out, "--follow", "--every", "60", "--json")
+    words = ("convert", "--traces_root", demo.traces, "--layout", "proc_1", *more)
+    done = _stopped(*words, when=lambda: len(list(demo.out.rglob("*.npz"))) == 95)
     found = _object(done)
     assert (done.returncode, found["code"], found["stopped"]) == (130, "interrupted", "interrupted")
     assert found["hint"].startswith("To go on: exp2proc convert ")
-    assert found["counts"]["converted"] == 24
+    assert found["counts"]["planned"] == 95
 
 
 def test_the_server_tells_its_address(places: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from exp2proc.cli.parser import _command_lines, _paragraphs
 
 def _lines_that_stick_out(text: str, width: int) -> list[str]:
     """Lines that are too long, other than by one word, an option and its value, or a [choice]."""
-    whole = re.compile(r" *(\[[^]]*\]|\S+( \S+)?)( \\)?")
+    whole = re.compile(r" *(\[[^]]*\]|\S+( \S+)?)( [\\|])?")
     return [line for line in text.splitlines() if len(line) > width and not whole.fullmatch(line)]
 
 
