@@ -35,10 +35,14 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         fields = {"path": str(now.path), "entries": now.entries}
         return print_json({**fields, "bytes": now.size, "limit": now.limit})
+    from rich.text import Text
+
+    from ..terminal.console import console, tell
+
+    entries = counted((before if args.clear else now).entries, "entry", "entries")
     if args.clear:
-        entries = counted(before.entries, "entry", "entries")
-        print(f"forgot {entries} ({before.size / 1e6:.1f} MB) of {path}")
+        told = f"forgot {entries} ({before.size / 1e6:.1f} MB) of {path}"
     else:
-        entries = counted(now.entries, "entry", "entries")
-        print(f"{path}: {entries}, {now.size / 1e6:.1f} MB of at most {now.limit / 1e6:.0f} MB")
+        told = f"{path}: {entries}, {now.size / 1e6:.1f} MB of at most {now.limit / 1e6:.0f} MB"
+    tell(console(), Text(told))
     return 0

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -150,16 +151,19 @@ def test_files_that_are_no_samples_are_named(places: dict[str, str], tmp_path: P
         assert failure["hint"]
 
 
-def _stopped(*words: str | Path, when: Any) -> subprocess.CompletedProcess[str]:
-    """A command that gets Ctrl-C once something is so."""
+def _stopped(
+    *words: str | Path, told: Path, when: Callable[[], bool]
+) -> subprocess.CompletedProcess[str]:
+    """A command that gets Ctrl-C once something is so; its standard error goes to a file."""
     command = [*COMMAND, *map(str, words)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        told.open("w") as err,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True) as process,
+    ):
         wait_until(lambda: when() or process.poll() is not None)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
+        out, _ = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(command, process.returncode, out, told.read_text())
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -172,7 +176,9 @@ def test_ctrl_c(places: dict[str, str], tmp_path: Path, as_json: bool) -> None:
     site = tmp_path / "site"
     words = ["gallery", str(tmp_path / "out"), "-o", str(site)]
     words += ["--json"] if as_json else []
-    done = _stopped(*words, when=lambda: len(list(site.glob(".*/*/data/*"))) > 20)
+    done = _stopped(
+        *words, told=tmp_path / "err", when=lambda: len(list(site.glob(".*/*/data/*"))) > 20
+    )
     assert done.returncode == 130
     if as_json:
         found = _object(done)
@@ -190,7 +196,8 @@ def test_ctrl_c_while_following(demo: DemoTree) -> None:
     manifest.write_text("".join(lines[:-1]), encoding="utf-8")  # the run is not complete
     more = ("--out_root", demo.out, "--follow", "--every", "60", "--json")
     words = ("convert", "--traces_root", demo.traces, "--layout", "proc_1", *more)
-    done = _stopped(*words, when=lambda: len(list(demo.out.rglob("*.npz"))) == 95)
+    told = demo.root / "err"
+    done = _stopped(*words, told=told, when=lambda: "round 1: 95 rows" in told.read_text())
     found = _object(done)
     assert (done.returncode, found["code"], found["stopped"]) == (130, "interrupted", "interrupted")
     assert found["hint"].startswith("To go on: exp2proc convert ")
