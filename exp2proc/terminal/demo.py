@@ -29,17 +29,17 @@ def print_made(tree: DemoTree, report: Report, breaking: Sequence[str] | None) -
     Args:
         tree: that was converted.
         report: of the conversion.
-        breaking: the command that shows failures; None after it.
+        breaking: the command that shows failures; None after it, which is about them alone.
     """
     print_errors(console(), report.errors)
     counts = report.counts
-    done = f"{counts.converted} of {counts.planned} rows done"
-    runs = counted(len(report.runs), "run")
-    print(f"{done}: {counted(counts.converted, 'sample')} of {runs} in {printable(str(tree.out))}")
+    done = f"{counts.converted} of {counted(counts.planned, 'row')} of {len(report.runs)} runs done"
+    print(f"{done}: {printable(str(tree.out))}")
+    if breaking is None:
+        return
     print("look at them:")
     out = shlex.quote(str(tree.out))
     site = shlex.quote(str(tree.root / "site"))
     for words in (f"summary {out}", f"show {out}/{_SHOWN}", f"gallery {out} -o {site}"):
         print(f"  exp2proc {printable(words)}")
-    if breaking is not None:
-        print(f"see what failures look like:\n  {printable(shlex.join(breaking))}")
+    print(f"see what failures look like:\n  {printable(shlex.join(breaking))}")

@@ -45,7 +45,7 @@ def test_from_nothing_to_samples(tmp_path: Path) -> None:
     root = tmp_path / "exp2proc-demo"
     assert len(list((root / "exp/proc/output").rglob("*.npz"))) == 96
     assert len(list((root / "exp/exp2/output/traces").rglob("*.npz"))) == 96
-    assert "96 of 96 rows done" in done.stdout
+    assert "96 of 96 rows of 12 runs done" in done.stdout
 
 
 def test_it_says_little_and_the_same_each_time(tmp_path: Path) -> None:
@@ -70,7 +70,8 @@ def test_the_commands_it_shows_work(tmp_path: Path) -> None:
     broken = _typed(breaking, tmp_path)
     assert (broken.returncode, broken.stderr) == (1, "")
     assert all(code in broken.stdout for code in _FAILURES)
-    assert "--break" not in broken.stdout
+    assert len(_commands(broken.stdout)) == 1, "the conversion"
+    assert "86 of 96 rows of 12 runs done" in broken.stdout
     assert (tmp_path / "exp2proc-demo-broken").is_dir()
     for path, when in before.items():
         assert path.stat().st_mtime_ns == when, path
