@@ -77,13 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         hear_stops()
         _stand_somewhere()
-        code = _run(asked)
+        code = _answer(asked)
     except SystemExit as end:  # of argparse: help or version were asked for
         code = int(end.code or 0)
-    except Exp2procError as err:
-        code = refuse(err, prog=asked.prog, as_json=asked.json)
-    except OSError as err:
-        code = refuse(refused_by_system(err), prog=asked.prog, as_json=asked.json)
     except KeyboardInterrupt:
         code = stop("interrupted", asked.go_on, as_json=asked.json)
     except Terminated:
@@ -108,6 +104,16 @@ class _Asked:
         self.prog = "exp2proc"
         self.json = "--json" in words
         self.go_on = ""
+
+
+def _answer(asked: _Asked) -> int:
+    """Run the command, or say why it does not; stops are for `main`."""
+    try:
+        return _run(asked)
+    except Exp2procError as err:
+        return refuse(err, prog=asked.prog, as_json=asked.json)
+    except OSError as err:
+        return refuse(refused_by_system(err), prog=asked.prog, as_json=asked.json)
 
 
 def _run(asked: _Asked) -> int:

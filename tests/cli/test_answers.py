@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from support.cli import COMMAND, run_cli
 from support.processes import wait_until
 
 import exp2proc
-from exp2proc.cli import COMMANDS
+from exp2proc.cli import COMMANDS, main
 from exp2proc.demo.tree import DemoTree
 
 _DEMO: dict[str, tuple[str, ...]] = {
@@ -217,3 +218,13 @@ def test_the_server_tells_its_address(places: dict[str, str]) -> None:
     assert found["exit_code"] == 0
     assert found["address"].startswith(f"http://127.0.0.1:{found['port']}/")
     assert rest == ""
+
+
+def test_a_command_in_a_thread(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a program that calls `main` there; signals are the business of its main thread."""
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(main(["cache", "--json"])))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 0
