@@ -7,10 +7,11 @@ Every failure of the program is one of these, with a code of the catalogue:
         │   code of ROW_ERRORS: costs one row; all others are written
         │   code of PLAN_ERRORS: nothing starts, nothing is written
         │   code of SAMPLE_ERRORS: said by what reads exports
+        │   code of ENDINGS: what else ends a command
         └── PlanError
                 carries every problem that planning found
 
-A new code is an entry of one of the three tables; `python docs/generate.py` puts it on its page.
+A new code is an entry of one of the four tables; `python docs/generate.py` puts it on its page.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ class ErrorKind:
         code: the stable, lower-case name used in reports, logs and tests.
         when: the condition, in one clause.
         hint: what the user can do about it.
+        stays: whether going on with the same options meets it again, whatever is mended meanwhile.
     """
 
     code: str
     when: str
     hint: str
+    stays: bool = False
 
 
 def _catalogue(*kinds: ErrorKind) -> dict[str, ErrorKind]:
@@ -52,22 +55,26 @@ ROW_ERRORS: Final = _catalogue(
         'the tokenizer cuts " " + prompt into another number of tokens than the trace has',
         "The tokenizer is probably not the one the trace was made with: pass the model's own with"
         " --tokenizer_model TAG=DIR. Traces without the leading space need --prompt_prefix none.",
+        stays=True,
     ),
     ErrorKind(
         "generation-length-mismatch",
         "the tokenizer cuts target + eos into another number of tokens than the trace has",
         "Check that the tokenizer (and its eos token) is the one the trace was made with, and that"
         " the dataset's targets were not cut.",
+        stays=True,
     ),
     ErrorKind(
         "dataset-no-match",
         "no dataset row has this (prompt_sha1, target_sha1)",
         "Pass the dataset cache that the trace run was made from with --dataset_jsonl.",
+        stays=True,
     ),
     ErrorKind(
         "missing-hops",
         "an FT-IFR method's trace has no vh",
         "Trace the run again with hops, or pass --allow_missing_ft_hops to write it without hop.",
+        stays=True,
     ),
     ErrorKind(
         "manifest-invalid",
@@ -109,6 +116,7 @@ ROW_ERRORS: Final = _catalogue(
         "the tokenizer gives most tokens of a text an empty piece, not only white space",
         "This tokenizers release gives wrong offsets for this model: upgrade the tokenizers"
         " package.",
+        stays=True,
     ),
     ErrorKind(
         "output-exists",
@@ -136,6 +144,7 @@ ROW_ERRORS: Final = _catalogue(
         "internal",
         "a bug of exp2proc",
         "Please report it with the output of --verbose.",
+        stays=True,
     ),
 )
 
@@ -160,16 +169,19 @@ PLAN_ERRORS: Final = _catalogue(
         "no-dataset",
         "no dataset cache was found for a run",
         "Pass it with --dataset_jsonl FILE, or its folder with --data_root DIR.",
+        stays=True,
     ),
     ErrorKind(
         "no-tokenizer",
         "no tokenizer was given for a run",
         "Pass --tokenizer_model DIR for all runs, or TAG=DIR for the runs of one model_tag.",
+        stays=True,
     ),
     ErrorKind(
         "tokenizer-invalid",
         "a tokenizer does not load, has no eos_token or gives no offsets",
         "Pass a folder with the model's tokenizer.json and tokenizer_config.json.",
+        stays=True,
     ),
     ErrorKind(
         "output-is-trace",
@@ -278,7 +290,17 @@ SAMPLE_ERRORS: Final = _catalogue(
     ),
 )
 
-TABLES: Final = (ROW_ERRORS, PLAN_ERRORS, SAMPLE_ERRORS)
+ENDINGS: Final = _catalogue(
+    ErrorKind(
+        "system-refuses",
+        "the operating system refuses something that a command needs",
+        "Free space, mend permissions or name another place, then run it again.",
+    ),
+    ErrorKind("interrupted", "Ctrl-C ended a command", "Run it again."),
+    ErrorKind("terminated", "SIGTERM, or a lost terminal, ended a command", "Run it again."),
+)
+
+TABLES: Final = (ROW_ERRORS, PLAN_ERRORS, SAMPLE_ERRORS, ENDINGS)
 _refuse_twice([code for table in TABLES for code in table])
 
 CATALOGUE: Final[Mapping[str, ErrorKind]] = ChainMap(*TABLES)

@@ -133,7 +133,7 @@ _runs = functools.partial(option, group="runs")
 _texts = functools.partial(option, group="texts and tokenizers (layout proc)")
 _outputs = functools.partial(option, group="where to and how")
 _workers = functools.partial(option, group="workers")
-_following = functools.partial(option, group="following a run that is still being written")
+_following = functools.partial(option, group="runs that are still being written")
 
 
 # The options.

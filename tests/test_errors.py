@@ -84,7 +84,7 @@ def test_a_new_code_works_end_to_end(
 @pytest.mark.parametrize(
     "words",
     [
-        ("convert", "--traces_root", "{traces}", "--layout", "proc_1", "--json"),
+        ("convert", "--traces_root", "{traces}", "--layout", "proc_1"),
         ("plan", "--traces_root", "{traces}"),
         ("doctor", "--traces_root", "{traces}"),
         ("check", "{traces}"),
@@ -102,8 +102,10 @@ def test_a_codec_that_is_none(demo: DemoTree, words: tuple[str, ...]) -> None:
     words = tuple(word.format(traces=demo.traces) for word in words)
     done = run_cli(*words, env={"EXP2PROC_DEFLATE": "foo\x1b"})
     assert (done.returncode, done.stdout) == (2, "")
-    said = "exp2proc: EXP2PROC_DEFLATE is 'foo\\x1b': it may be zlib, libdeflate, isal\n"
-    assert done.stderr == said
+    assert done.stderr.splitlines() == [
+        "exp2proc: EXP2PROC_DEFLATE is 'foo\\x1b': it may be zlib, libdeflate, isal",
+        "hint: Set it to one that is there, or unset EXP2PROC_DEFLATE.",
+    ]
 
 
 def test_a_codec_that_is_none_from_python(demo: DemoTree, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +159,9 @@ def test_a_variable_that_is_no_number(
     for command in (("convert", *words), ("cache",)):
         done = run_cli(*command, env={name: value})
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == f"exp2proc: {told}\n"
+        line, hint = done.stderr.splitlines()
+        assert line == f"exp2proc: {told}"
+        assert hint.endswith(f"unset {name}.")
     monkeypatch.setenv(name, value)
     options = exp2proc.Options(**what)
     problems = exp2proc.plan(options).problems

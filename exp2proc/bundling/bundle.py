@@ -146,11 +146,10 @@ def bundle(
 
 
 def _check_options(about: About, parquet: bool, npz: bool) -> None:
-    hint = "See exp2proc bundle --help."
     if about.cite and not about.authors:
-        raise Exp2procError("usage", "a citation needs authors", hint)
+        raise Exp2procError("usage", "a citation needs authors")
     if not (npz or parquet):
-        raise Exp2procError("usage", "without npz files it needs Parquet files", hint)
+        raise Exp2procError("usage", "without npz files it needs Parquet files")
 
 
 class _Work:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import correlation
 from typing import Final, Literal, NamedTuple
 
+from ..formats.names import counted
 from ..tokens.prefixes import DEFAULT_PREFIX, MEANING, other_prefix
 
 Kind = Literal[
@@ -112,7 +113,7 @@ def length_pattern(cases: Sequence[LengthCase], prefix: str = DEFAULT_PREFIX) ->
     targets = [_Part(c.target, c.gen_made, c.gen_len - c.gen_made) for c in cases]
     off_p, off_g = _off(prompts), _off(targets)
     if not off_p and not off_g:
-        return Pattern("match", f"all {len(cases)} rows have the trace's lengths")
+        return Pattern("match", f"all {counted(len(cases), 'row')} have the trace's lengths")
     return (
         _other_prefix(cases, len(off_p), len(off_g), prefix)
         or _constant(prompts, targets)
@@ -157,7 +158,7 @@ def _constant(prompts: Sequence[_Part], targets: Sequence[_Part]) -> Pattern | N
         for name, more in (("prompt", p), ("generation", g))
         if more
     )
-    said = f"{said} than this tokenizer makes ({rows} of {rows} rows)"
+    said = f"{said} than this tokenizer makes ({rows} of {counted(rows, 'row')})"
     if not p:
         if abs(g) == 1:
             return Pattern("eos", f"{said}: one EOS token {_word(g)}")
@@ -216,7 +217,7 @@ def _varied_cut(targets: Sequence[_Part], off: Sequence[_Part]) -> Pattern | Non
     longer, cut = ("fewer", "trace") if off[0].more < 0 else ("more", "dataset")
     return Pattern(
         "cut",
-        f"only generations differ ({len(off)} of {len(targets)} rows), all of them with"
+        f"only generations differ ({len(off)} of {counted(len(targets), 'row')}), all of them with"
         f" {_range(abs(part.more) for part in off)} tokens {longer} in the trace:"
         f" the text was cut in the {cut}",
     )
@@ -285,7 +286,7 @@ def _vocabulary(
     rows = sum(bool(p.more or t.more) for p, t in zip(prompts, targets, strict=True))
     return Pattern(
         "vocabulary",
-        f"the differences {how} ({_signed(off)} tokens in {rows} of {len(prompts)} rows,"
+        f"the differences {how} ({_signed(off)} tokens in {rows} of {counted(len(prompts), 'row')},"
         f" {extent}{ratio:.2f} tokens in the trace for each of this tokenizer's):"
         " another vocabulary",
     )

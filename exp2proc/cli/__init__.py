@@ -1,24 +1,28 @@
 """The command line: parse, call one public function, render what it returns.
 
-Each command is a module of this folder with `add_arguments(parser)` and `run(args) -> exit code`.
-Modules are imported when their command is used, so that `--help` stays quick. May import every
-room; nobody imports this one.
+Each command is a module of this folder with `EXAMPLES`, `add_arguments(parser)` and
+`run(args) -> exit code`; what it raises is told here. `GO_ON`, where it has one, says what to do
+after Ctrl-C. Modules are imported when their command is used, so that `--help` stays quick. May
+import every room; nobody imports this one.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, Final, NoReturn
+from typing import Final
 
+from ..errors import Exp2procError
 from ..system.signals import Terminated, hear_stops, ignore_stops
+from ..system.status import busy, show_on
 from ..system.streams import StandardStreams
 from ..versions import __version__
+from .answers import add_json, refuse, refused_by_system, stop
+from .parser import Parser, did_you_mean, try_help
 
 COMMANDS = {
     "convert": "convert trace runs to samples",
@@ -36,7 +40,13 @@ COMMANDS = {
     "pack": "all samples in one Parquet file",
     "unpack": "the npz files of a Parquet file again",
     "cache": "show or clear what is remembered between runs",
+    "env": "versions, codecs, cores, cache and extras: what a bug report needs",
+    "completion": "a script that lets a shell complete commands and options",
+    "help": "the help of a command, or this",
 }
+
+_TELLING: Final = ("help", "completion")
+"""Commands that do nothing that a variable of the environment could spoil."""
 
 _EPILOG = """\
 examples:
@@ -45,22 +55,12 @@ examples:
   exp2proc convert --trace_dir RUN --layout proc_1 --out_dir OUT
   exp2proc doctor --traces_root traces --tokenizer_model A --tokenizer_model B
 
-exit codes: 0 all done; 1 some rows failed, all others written; 2 nothing could start;
-130 interrupted (Ctrl-C); 143 terminated.
+exit codes: 0 all done; 1 some rows failed, all others written; 2 nothing could start, or no command
+was given; 130 interrupted (Ctrl-C); 143 terminated.
+
+With --json every command prints one object with its exit_code; one that ends with 2, 130 or 143 has
+code, message and hint in it.
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(**kwargs)
-
-    def error(self, message: str) -> NoReturn:
-        from ..formats.names import printable
-
-        # Words of the command line may come from file names.
-        lines = "\n".join(map(printable, message.splitlines()))
-        self.exit(2, f"{self.prog}: {lines}\nTry: {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,26 +73,88 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Most of what a command makes stays until its end: look for garbage less often.
     gc.set_threshold(50_000, 20, 100)
     streams = StandardStreams()
+    show_on(None if "--quiet" in words else streams.terminal)
+    asked = _Asked(words)
     try:
         hear_stops()
         _stand_somewhere()
-        code = _run(words)
-    except SystemExit as end:  # of argparse
+        code = _answer(asked)
+    except SystemExit as end:  # of argparse: help or version were asked for
         code = int(end.code or 0)
     except KeyboardInterrupt:
-        print("exp2proc: interrupted", file=sys.stderr)
-        code = 130
+        code = stop("interrupted", asked.go_on, as_json=asked.json)
     except Terminated:
-        print("exp2proc: terminated", file=sys.stderr)
-        code = 143
+        code = stop("terminated", asked.go_on, as_json=asked.json)
     if argv is None:
         ignore_stops()  # all is done: the exit code of this process stands
     return streams.settle(code)
 
 
-def _run(words: list[str]) -> int:
-    command = next((word for word in words if not word.startswith("-")), None)
-    parser = _Parser(
+class _Asked:
+    """What was asked for, as far as it is known.
+
+    Attributes:
+        words: of the command line.
+        prog: the command, as its help calls it.
+        json: whether the answer is to be JSON.
+        go_on: what to do after the command was stopped, or "".
+    """
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        self.prog = "exp2proc"
+        self.json = "--json" in words
+        self.go_on = ""
+
+
+def _answer(asked: _Asked) -> int:
+    """Run the command, or say why it does not; stops are for `main`."""
+    try:
+        return _run(asked)
+    except Exp2procError as err:
+        return refuse(err, prog=asked.prog, as_json=asked.json)
+    except OSError as err:
+        return refuse(refused_by_system(err), prog=asked.prog, as_json=asked.json)
+
+
+def _run(asked: _Asked) -> int:
+    words = asked.words
+    if not words:
+        top_parser()[0].print_help(sys.stderr)
+        return 2
+    if words[0].startswith("-"):
+        parser, _ = top_parser()
+        parser.parse_args(words)
+        parser.error(f"the first word is to be a command, not {words[0]}")
+    command = known_command(words[0])
+    asked.prog = prog = f"exp2proc {command}"
+    busy("starting")
+    module = import_module(f".{command}", __name__)
+    asked.go_on = getattr(module, "GO_ON", "")
+    args = command_parser(command).parse_args(_underscored(words[1:]))
+    asked.json = args.json
+    if command not in _TELLING:
+        asked.prog = "exp2proc"  # whatever the command is
+        _check_environment()
+        asked.prog = prog
+    return int(module.run(args))
+
+
+def known_command(word: str) -> str:
+    """A word that is a command.
+
+    Raises:
+        Exp2procError: `usage`, with the command that was meant.
+    """
+    if word not in COMMANDS:
+        said = f"there is no command {word!r}{did_you_mean(word, COMMANDS)}"
+        raise Exp2procError("usage", said, try_help("exp2proc"))
+    return word
+
+
+def top_parser() -> tuple[Parser, dict[str, Parser]]:
+    """The parser of what stands before a command, and those of commands, without their options."""
+    parser = Parser(
         prog="exp2proc",
         description="Convert trace runs of the exp2 attribution experiment into lean per-sample"
         " npz files.",
@@ -100,20 +162,23 @@ def _run(words: list[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"exp2proc {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    module: Any = None
-    for name, summary in COMMANDS.items():
-        if name != command:
-            commands.add_parser(name, help=summary)
-            continue
-        module = import_module(f".{name}", __name__)
-        sub = commands.add_parser(
-            name, help=summary, description=module.__doc__, epilog=module.EXAMPLES
-        )
-        module.add_arguments(sub)
-    args = parser.parse_args(_underscored(words))
-    if why := _wrong_environment():
-        parser.exit(2, f"{parser.prog}: {why}\n")
-    return int(module.run(args))
+    return parser, {name: commands.add_parser(name, help=of) for name, of in COMMANDS.items()}
+
+
+def command_parser(command: str) -> Parser:
+    """The parser of a command's options."""
+    parser = Parser(prog=f"exp2proc {command}")
+    add_command(parser, command)
+    return parser
+
+
+def add_command(parser: Parser, command: str) -> None:
+    """Give a parser what a command has: its description, options and examples."""
+    module = import_module(f".{command}", __name__)
+    parser.description, parser.epilog = module.__doc__, module.EXAMPLES
+    module.add_arguments(parser)
+    add_json(parser)
+    parser.set_defaults(prog=parser.prog)
 
 
 _NOWHERE: Final = "/proc/sys"
@@ -139,18 +204,11 @@ _READERS: Final = {
 """Environment variables, and who raises `usage` for a value that may not be."""
 
 
-def _wrong_environment() -> str | None:
-    """What is wrong with an environment variable, or None."""
-    from ..errors import Exp2procError
-
+def _check_environment() -> None:
+    """See whether an environment variable is what it may not be."""
     for name, (module, check) in _READERS.items():
-        if name not in os.environ:
-            continue  # importing its reader takes its time
-        try:
+        if name in os.environ:  # importing its reader takes its time
             getattr(import_module(f"..{module}", __package__), check)()
-        except Exp2procError as err:
-            return err.message
-    return None
 
 
 def _underscored(words: list[str]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import shlex
 
-from .exported import add_outs, guarded, tell_failures
+from .answers import failures_json, print_json
+from .exported import add_outs, tell_failures
 from .values import path
 
 EXAMPLES = """\
@@ -21,6 +22,7 @@ make the same bytes. Stopped, it goes on where it was when it is run again.
 exit codes: 0 all is in it; 1 some files are no samples, told on stderr; 2 nothing was written;
 130 stopped by Ctrl-C.
 """
+GO_ON = "Run it again: it goes on where it was."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace a bundle that is there")
 
 
-@guarded
 def run(args: argparse.Namespace) -> int:
     """Read the samples, write the bundle."""
     from ..bundling.bundle import bundle
@@ -81,6 +82,9 @@ def run(args: argparse.Namespace) -> int:
             )
     finally:
         tell_failures(failures)
+    code = 1 if failures else 0
+    if args.json:
+        return print_json({**made.to_dict(), "failures": failures_json(failures)}, code)
     name = printable(str(args.output))
     samples, files = counted(made.samples, "sample"), counted(made.files, "file")
     print(f"{name}: {samples}, {files}, {made.size / 1e6:.1f} MB")
@@ -92,4 +96,4 @@ def run(args: argparse.Namespace) -> int:
     words = ["hf", "upload", "USER/NAME", str(args.output)]
     words += [args.output.name] if args.output.suffix == ".zip" else ["."]
     print("publish it: " + shlex.join([*words, "--repo-type", "dataset"]))
-    return 1 if failures else 0
+    return code

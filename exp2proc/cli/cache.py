@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+
+from .answers import print_json
 
 EXAMPLES = """\
 examples:
@@ -19,32 +19,30 @@ EXP2PROC_CACHE_DIR moves the cache, EXP2PROC_CACHE_MB bounds it (default: 1024).
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc cache`."""
     parser.add_argument("--clear", action="store_true", help="forget everything")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Show or clear."""
-    from ..formats.names import printable
+    from ..formats.names import counted, printable
     from ..tokens.cache import Cache, cache_folder
 
     cache = Cache(cache_folder())
     before = cache.size()
     if args.clear:
-        try:
-            cache.clear()
-        except OSError as err:
-            print(printable(f"exp2proc: {cache.path}: {err.strerror or err}"), file=sys.stderr)
-            return 1
+        cache.clear()
     now = cache.size()
     path = printable(str(now.path))
     if args.json:
         fields = {"path": str(now.path), "entries": now.entries}
-        print(json.dumps({**fields, "bytes": now.size, "limit": now.limit}))
-    elif args.clear:
-        print(f"forgot {before.entries} entries ({before.size / 1e6:.1f} MB) of {path}")
+        return print_json({**fields, "bytes": now.size, "limit": now.limit})
+    from rich.text import Text
+
+    from ..terminal.console import console, tell
+
+    entries = counted((before if args.clear else now).entries, "entry", "entries")
+    if args.clear:
+        told = f"forgot {entries} ({before.size / 1e6:.1f} MB) of {path}"
     else:
-        print(
-            f"{path}: {now.entries} entries, {now.size / 1e6:.1f} MB"
-            f" of at most {now.limit / 1e6:.0f} MB"
-        )
+        told = f"{path}: {entries}, {now.size / 1e6:.1f} MB of at most {now.limit / 1e6:.0f} MB"
+    tell(console(), Text(told))
     return 0

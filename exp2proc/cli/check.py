@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
+from typing import TYPE_CHECKING
 
-from .reports import refuse
+from .answers import print_json
 from .selection import add_options
+
+if TYPE_CHECKING:
+    from ..exports.check import CheckReport
 
 EXAMPLES = """\
 examples:
@@ -32,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " expect a sample for every row",
     )
     add_options(
-        parser.add_argument_group("token pieces, with --against (from texts, by tokenizers)"),
+        parser.add_argument_group("token pieces", "with --against: from texts, by tokenizers"),
         *("tokenizer_model", "dataset_jsonl", "data_root", "prompt_prefix", "cache"),
     )
     add_options(
@@ -40,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         *("jobs", "backend", "scheduler", "address"),
         jobs="worker processes (default: auto)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quiet", action="store_true", help="no progress, no word of success")
 
 
@@ -66,38 +68,36 @@ def run(args: argparse.Namespace) -> int:
                 address=args.address,
                 on_progress=show,
             )
-    except PlanError as err:
-        return refuse(err, args)
     except Exp2procError as err:
-        return refuse(PlanError([err]), args)
+        raise err if isinstance(err, PlanError) else PlanError([err]) from None
     if args.json:
-        print(json.dumps(report.to_dict(), indent=2))
-    else:
-        from ..formats.names import printable
-        from ..terminal.console import console
-        from ..terminal.errors import print_errors
-
-        out = console(stderr=args.quiet)
-        print_errors(out, report.errors)
-        if not args.quiet:
-            compared = f", {report.compared} compared with their traces" if args.against else ""
-            if report.tok_left_out:
-                print(
-                    f"tok of {report.tok_left_out} samples was not compared: that takes"
-                    " --tokenizer_model"
-                )
-            if report.leftovers:
-                print(
-                    f"{len(report.leftovers)} temporary files of runs that were killed or are under"
-                    f" way, such as {printable(report.leftovers[0])}: the next run there removes"
-                    " what is left behind"
-                )
-            if report.files:
-                print(f"{report.files} files of bundles compared with their sums")
-            if report.recorded:
-                print(f"{report.recorded} of {report.folders} folders have a record")
-            print(
-                f"{report.samples} samples in {report.folders} folders checked{compared}:"
-                f" {len(report.errors) or 'no'} problem{'' if len(report.errors) == 1 else 's'}"
-            )
+        return print_json(report.to_dict(), report.exit_code)
+    _print(report, quiet=args.quiet, compared=bool(args.against))
     return report.exit_code
+
+
+def _print(report: CheckReport, *, quiet: bool, compared: bool) -> None:
+    from ..formats.names import counted, printable
+    from ..terminal.console import console
+    from ..terminal.errors import print_errors
+
+    print_errors(console(stderr=quiet), report.errors)
+    if quiet:
+        return
+    if report.tok_left_out:
+        tok = counted(report.tok_left_out, "sample")
+        print(f"tok of {tok} was not compared: that takes --tokenizer_model")
+    if left := report.leftovers:
+        print(
+            f"{counted(len(left), 'temporary file')} of runs that were killed or are under way,"
+            f" such as {printable(left[0])}: the next run there removes what is left behind"
+        )
+    if report.files:
+        print(f"{counted(report.files, 'file')} of bundles compared with their sums")
+    folders = counted(report.folders, "folder")
+    if report.recorded:
+        have = "has" if report.folders == 1 else "have"
+        print(f"{report.recorded} of {folders} {have} a record")
+    told = f", {report.compared} compared with their traces" if compared else ""
+    problems = counted(len(report.errors), "problem") if report.errors else "no problems"
+    print(f"{counted(report.samples, 'sample')} in {folders} checked{told}: {problems}")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from .exported import add_outs, guarded, tell_failures
+from .answers import failures_json, print_json
+from .exported import add_format, add_outs, tell_failures
 from .values import positive
 
 EXAMPLES = """\
@@ -43,12 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="mas",
         help="what is compared (default: %(default)s)",
     )
-    parser.add_argument(
-        "--format",
-        choices=("table", "csv", "json", "markdown", "latex"),
-        default="table",
-        help="what to print (default: %(default)s)",
-    )
+    add_format(parser)
     parser.add_argument(
         "--seed", metavar="N", type=int, default=0, help="of the random draws (default: 0)"
     )
@@ -57,16 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@guarded
 def run(args: argparse.Namespace) -> int:
     """Compare and show."""
     from ..errors import Exp2procError
     from ..exports.compare import compare
     from ..exports.compare_formats import FORMATS
-    from ..formats.names import Source
     from ..terminal import progress
 
-    failures: list[tuple[Source, Exp2procError]] = []
+    failures: list[Exp2procError] = []
     with progress.reporter(1, what="examples", doing="reading") as on_progress:
         found = compare(
             args.outs,
@@ -75,10 +69,13 @@ def run(args: argparse.Namespace) -> int:
             score=args.score,
             jobs=args.jobs,
             seed=args.seed,
-            on_error=lambda source, err: failures.append((source, err)),
+            on_error=lambda _, err: failures.append(err),
             on_progress=on_progress,
         )
-    tell_failures(err for _, err in failures)
+    code = 1 if failures else 0
+    tell_failures(failures)
+    if args.json:
+        return print_json({**found.to_dict(), "failures": failures_json(failures)}, code)
     if args.format == "table":
         from ..terminal.comparison import comparison_tables
         from ..terminal.console import console
@@ -86,4 +83,4 @@ def run(args: argparse.Namespace) -> int:
         console().print(comparison_tables(found))
     else:
         print(FORMATS[args.format](found), end="")
-    return 1 if failures else 0
+    return code

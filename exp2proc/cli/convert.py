@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from ..errors import Exp2procError, PlanError
+from ..errors import PlanError
 from ..options import Following, Options, to_argv
 from . import plan
-from .reports import Telling, check_report, refuse, write_report
+from .answers import STOPPED, print_json, refusal, stopped
+from .reports import Telling, check_report, write_report
 from .selection import add_groups, options_of
 
 if TYPE_CHECKING:
@@ -56,11 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Plan, convert, report."""
     if args.report is not None:
-        try:
-            check_report(args.report)
-        except Exp2procError as err:
-            args.report = None
-            return refuse(PlanError([err]), args)
+        check_report(args.report)
     if args.dry_run:
         return plan.run(args)
     from ..engines import open_engine
@@ -73,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
         with open_engine(options.engine) as engine:
             return carry_out(make_plan(options), args, engine)
     except PlanError as err:
-        return refuse(err, args)
+        if args.report is not None:
+            write_report(args.report, refusal(err))
+        raise
 
 
 def _follow(options: Options, args: argparse.Namespace) -> int:
@@ -110,11 +108,14 @@ def _deliver(report: Report, options: Options, args: argparse.Namespace) -> bool
     """Tell what was done; False when a report that was asked for could not be written."""
     from ..terminal.report import print_report
 
-    written = args.report is None or write_report(args.report, report.to_dict())
-    if args.json:
-        print(json.dumps(report.to_dict(), indent=2))
-        return written
     again = shlex.join(_go_on(options, options_of(args, Telling), options_of(args, Following)))
+    data: dict[str, Any] = report.to_dict()
+    if report.stopped in STOPPED:
+        data |= stopped(report.stopped, f"To go on: {again}")
+    written = args.report is None or write_report(args.report, data)
+    if args.json:
+        print_json(data)
+        return written
     print_report(report, quiet=args.quiet, verbose=args.verbose, resume=again)
     return written
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .answers import print_json
 from .values import path
 
 if TYPE_CHECKING:
@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   exp2proc demo
-  exp2proc demo --dir /tmp/demo --break     (shows what failures look like; exit code 1)
+  exp2proc demo --break     (shows what failures look like; exit code 1)
+  exp2proc demo --dir /tmp/demo
+
+A demo that is already in its folder is made again. That of --break has a folder of its own.
 """
 
 _MARKER: Final = ".exp2proc-demo"
+_BROKEN_MARKER: Final = ".exp2proc-demo-broken"
+_DIR: Final = Path("exp2proc-demo")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dir",
         metavar="DIR",
         type=path,
-        default=Path("exp2proc-demo"),
-        help="where to write it (default: ./%(default)s)",
+        help=f"where to write it (default: {_DIR}, or {_broken(_DIR)} with --break)",
     )
     parser.add_argument(
         "--break",
@@ -40,23 +44,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _broken(root: Path) -> Path:
+    """Where the demo of --break goes beside one."""
+    return root.with_name(f"{root.name}-broken")
+
+
 def run(args: argparse.Namespace) -> int:
     """Write the tree, convert it, show what came out."""
-    from ..formats.names import printable
+    from ..errors import Exp2procError
     from ..system.atomic_write import claim_folder
 
-    root: Path = args.dir
-    try:
-        if claim_folder(root, _MARKER):
-            tree, problem = _write(root, broken=args.plant), None
-        else:
-            problem = f"{root} is not empty and not a demo: choose another --dir"
-    except OSError as err:
-        problem = f"{root}: {err.strerror or err}"
-    if problem is not None:
-        print(printable(f"exp2proc: {problem}"), file=sys.stderr)
-        return 2
-    return _convert(tree)
+    root: Path = args.dir or (_broken(_DIR) if args.plant else _DIR)
+    if not claim_folder(root, _BROKEN_MARKER if args.plant else _MARKER):
+        which = "the demo of --break" if args.plant else "a demo"
+        said = f"{root} is not empty and not {which}: choose another --dir"
+        raise Exp2procError("target-exists", said, "Name a folder that is empty or not there.")
+    return _convert(_write(root, broken=args.plant), args)
 
 
 def _write(root: Path, *, broken: bool) -> DemoTree:
@@ -68,15 +71,11 @@ def _write(root: Path, *, broken: bool) -> DemoTree:
     return tree
 
 
-def _convert(tree: DemoTree) -> int:
+def _convert(tree: DemoTree, args: argparse.Namespace) -> int:
     from ..conversion.run import convert
-    from ..errors import PlanError
-    from ..formats.names import printable
     from ..options import Options, to_argv
-    from ..terminal.demo import print_first_look
-    from ..terminal.errors import print_problems
+    from ..terminal.demo import print_command, print_made
     from ..terminal.progress import reporter
-    from ..terminal.report import print_report
 
     asked: dict[str, Any] = {
         "traces_root": tree.traces,
@@ -84,15 +83,16 @@ def _convert(tree: DemoTree) -> int:
         "tokenizer_model": tree.tokenizer,
         "out_root": tree.out,
     }
-    command = shlex.join(["exp2proc", "convert", *to_argv(Options(**asked))])
-    print(f"$ {printable(command)}")
+    command = ["exp2proc", "convert", *to_argv(Options(**asked))]
+    if not args.json:
+        print_command(command)
     shutil.rmtree(tree.out, ignore_errors=True)  # of an earlier demo: claimed above
-    try:
-        with reporter(96) as on_progress:
-            report = convert(**asked, on_progress=on_progress)
-    except PlanError as err:
-        print_problems(err.problems)
-        return 2
-    print_report(report, resume=f"{command} --resume")
-    print_first_look(tree)
+    with reporter(96, quiet=args.json) as on_progress:
+        report = convert(**asked, on_progress=on_progress)
+    if args.json:
+        folders = {name: str(getattr(tree, name)) for name in ("root", "traces", "data", "out")}
+        told = {**folders, "tokenizer": str(tree.tokenizer), "command": shlex.join(command)}
+        return print_json({**told, "report": report.to_dict()}, report.exit_code)
+    again = ["--dir", str(_broken(tree.root))] if args.dir else []
+    print_made(tree, report, None if args.plant else ["exp2proc", "demo", *again, "--break"])
     return report.exit_code

@@ -6,10 +6,8 @@ Four questions are answered with evidence; the last one with the exact convert c
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 
-from .reports import refuse
+from .answers import print_json
 from .selection import add_options
 
 EXAMPLES = """\
@@ -26,41 +24,35 @@ run to look at.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc doctor`."""
     add_options(parser.add_argument_group("runs"), "trace_dir", "traces_root")
-    evidence = "the evidence to look for (every --tokenizer_model is tried)"
     texts = ("dataset_jsonl", "data_root", "tokenizer_model", "prompt_prefix")
-    add_options(parser.add_argument_group(evidence), *texts)
+    add_options(parser.add_argument_group("evidence", "every --tokenizer_model is tried"), *texts)
     add_options(parser, "out_root", out_root="where the suggested command shall write")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Diagnose and show."""
     from ..doctor.examination import diagnose
-    from ..errors import PlanError
 
-    try:
-        diagnosis = diagnose(
-            trace_dir=args.trace_dir,
-            traces_root=args.traces_root,
-            dataset_jsonl=args.dataset_jsonl,
-            data_root=args.data_root,
-            tokenizer_model=args.tokenizer_model,
-            prompt_prefix=args.prompt_prefix,
-            out_root=args.out_root,
-            on_step=_say if sys.stderr.isatty() else None,
-        )
-    except PlanError as err:
-        return refuse(err, args)
+    diagnosis = diagnose(
+        trace_dir=args.trace_dir,
+        traces_root=args.traces_root,
+        dataset_jsonl=args.dataset_jsonl,
+        data_root=args.data_root,
+        tokenizer_model=args.tokenizer_model,
+        prompt_prefix=args.prompt_prefix,
+        out_root=args.out_root,
+        on_step=_say,
+    )
     if args.json:
-        print(json.dumps(diagnosis.to_dict(), indent=2))
-    else:
-        from ..terminal.diagnosis import print_diagnosis
+        return print_json(diagnosis.to_dict(), diagnosis.exit_code)
+    from ..terminal.diagnosis import print_diagnosis
 
-        print_diagnosis(diagnosis)
+    print_diagnosis(diagnosis)
     return diagnosis.exit_code
 
 
 def _say(step: str) -> None:
     from ..formats.names import printable
+    from ..system.status import busy
 
-    print(f"exp2proc: {printable(step)}", file=sys.stderr)
+    busy(printable(step))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from .answers import add_json
 from .values import named, names, path, several
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..results import OnProgress
 
 T = TypeVar("T")
-Run = Callable[[argparse.Namespace], int]
+
 
 _MAX_SHOWN = 5
 
@@ -42,6 +42,19 @@ def add_against(parser: argparse.ArgumentParser) -> None:
         type=path,
         help="mark the gold tokens that these traces name, and tell Recovery of what is shown",
     )
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """How a table is printed."""
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument(
+        "--format",
+        choices=("table", "csv", "json", "markdown", "latex"),
+        default="table",
+        metavar="FORMAT",
+        help="what to print: table (the default), csv, json, markdown or latex",
+    )
+    add_json(formats)
 
 
 def add_arrangement(parser: argparse.ArgumentParser) -> None:
@@ -71,33 +84,6 @@ def add_arrangement(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def guarded(run: Run) -> Run:
-    """A command whose refusals are told on stderr, with exit code 2; 130 after Ctrl-C."""
-
-    @functools.wraps(run)
-    def guard(args: argparse.Namespace) -> int:
-        from ..errors import Exp2procError
-
-        try:
-            return run(args)
-        except Exp2procError as err:
-            from ..formats.names import printable
-
-            print(f"exp2proc: {err.code}: {printable(err.message)}", file=sys.stderr)
-            print(f"hint: {printable(err.hint)}", file=sys.stderr)
-        except KeyboardInterrupt:
-            print("exp2proc: interrupted; run it again to complete", file=sys.stderr)
-            return 130
-        except OSError as err:
-            from ..formats.names import printable
-
-            where = f"{err.filename}: " if err.filename else ""
-            print(f"exp2proc: {printable(where)}{err.strerror or err}", file=sys.stderr)
-        return 2
-
-    return guard
-
-
 class Reading(Generic[T]):
     """The samples of a command's OUTs as they are read; files that are none are counted."""
 
@@ -105,7 +91,7 @@ class Reading(Generic[T]):
         self, sources: list[Source], read: Callable[[Source], T], on_progress: OnProgress
     ) -> None:
         self.sources = sources
-        self.failures: list[tuple[Source, Exp2procError]] = []
+        self.failures: list[Exp2procError] = []
         self._read = read
         self._on_progress = on_progress
 
@@ -116,9 +102,9 @@ class Reading(Generic[T]):
         from ..results import Progress
 
         results = read_each(self.sources, self._read)
-        for done, (source, result) in enumerate(results, 1):
+        for done, (_, result) in enumerate(results, 1):
             if isinstance(result, Exp2procError):
-                self.failures.append((source, result))
+                self.failures.append(result)
             else:
                 yield result
             self._on_progress(Progress(done, len(self.sources), len(self.failures)))
@@ -145,7 +131,7 @@ def read_all(args: argparse.Namespace, read: Callable[[Source], T]) -> Iterator[
         reading = Reading(sources, read, on_progress)
         yield reading
     if reading.failures:
-        tell_failures(err for _, err in reading.failures)
+        tell_failures(reading.failures)
     if len(reading.failures) == len(sources):
         raise Exp2procError("no-samples", f"none of {len(sources)} npz files is a sample")
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from .exported import add_arrangement, add_outs, guarded, read_all
+from .answers import failures_json, print_json
+from .exported import add_arrangement, add_outs, read_all
 from .values import path, several
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ A run is named by its method (ifr), setting (ifr_n1) or run_tag, a dataset by it
 name.
 exit codes: 0 drawn of all; 1 some files are no samples, told on stderr; 2 nothing was drawn.
 """
+
+
+GO_ON = "Nothing was written. Run it again."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +111,6 @@ def _width(value: str) -> float:
         raise argparse.ArgumentTypeError(str(err)) from None
 
 
-@guarded
 def run(args: argparse.Namespace) -> int:
     """Read the samples, draw, write figure and numbers."""
     from ..figures.kinds import KINDS, check_heeded
@@ -138,6 +141,16 @@ def run(args: argparse.Namespace) -> int:
     with replaced_together(file.parent, [table.name, file.name]) as new:
         (new / table.name).write_bytes(drawn.table.csv().encode())
         (new / file.name).write_bytes(data)
+    if args.json:
+        told = {
+            "figure": str(file),
+            "bytes": len(data),
+            "table": str(table),
+            "rows": len(drawn.table.rows),
+            "missing": told_missing(drawn.missing) if drawn.missing else None,
+            "failures": failures_json(reading.failures),
+        }
+        return print_json(told, reading.exit_code)
     rows = counted(len(drawn.table.rows), "row")
     print(f"{printable(str(file))}: {len(data) / 1e3:.0f} kB; {printable(str(table))}: {rows}")
     return reading.exit_code

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from .exported import add_against, add_outs, guarded, tell_failures
+from .answers import failures_json, print_json
+from .exported import add_against, add_outs, tell_failures
 from .values import path, positive
 
 EXAMPLES = """\
@@ -21,6 +22,9 @@ everything is in one file; without samples in it, that file shows whatever npz f
 zip is dropped on it.
 exit codes: 0 all shown; 1 some files are no samples, told on stderr; 2 nothing was built.
 """
+
+
+GO_ON = "Nothing was written. Run it again."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@guarded
 def run(args: argparse.Namespace) -> int:
     """Build the site, say where it is."""
     from ..errors import Exp2procError
@@ -54,9 +57,13 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.outs and not args.single:
         raise Exp2procError("usage", "no OUT was named", "Name an output folder or npz files.")
+    if not args.outs and args.against is not None:
+        raise Exp2procError("usage", "--against marks tokens of samples, and no OUT was named")
     if args.single:
         check_target(args.output, PAGE)
         count = write_single(args.outs, args.output, against=args.against)
+        if args.json:
+            return print_json({"samples": count, "open": str(args.output)})
         held = counted(count, "sample") if count else "no sample"
         print(f"{held} inside: open {printable(str(args.output))}")
         return 0
@@ -67,9 +74,15 @@ def run(args: argparse.Namespace) -> int:
             jobs=args.jobs,
             on_progress=on_progress,
         )
-    tell_failures(err for _, err in built.failures)
+    failures = [err for _, err in built.failures]
+    code = 1 if failures else 0
+    tell_failures(failures)
+    if args.json:
+        gold = {} if args.against is None else {"gold": built.gold}
+        told = {"samples": built.samples, **gold, "open": str(built.index)}
+        return print_json({**told, "failures": failures_json(failures)}, code)
     samples = counted(built.samples, "sample")
     if args.against is not None:
         samples += f", {built.gold} with gold tokens"
     print(f"{samples}: open {printable(str(built.index))}")
-    return 1 if built.failures else 0
+    return code

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from .exported import add_outs, guarded, tell_failures
+from .answers import failures_json, print_json
+from .exported import add_outs, tell_failures
 from .values import path
 
 EXAMPLES = """\
@@ -18,6 +19,9 @@ exit codes: 0 all packed; 1 some files are no samples, told on stderr; 2 nothing
 """
 
 
+GO_ON = "Nothing was written. Run it again."
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc pack`."""
     add_outs(parser)
@@ -27,27 +31,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace FILE.parquet")
 
 
-@guarded
 def run(args: argparse.Namespace) -> int:
     """Read the samples, write the file."""
     from ..errors import Exp2procError
     from ..exports.packing import pack
-    from ..formats.names import Source, counted, printable
+    from ..formats.names import counted, printable
     from ..terminal import progress
 
-    failures: list[tuple[Source, Exp2procError]] = []
+    failures: list[Exp2procError] = []
     try:
         with progress.reporter(1, what="samples", doing="reading") as on_progress:
             count = pack(
                 args.outs,
                 args.output,
                 overwrite=args.overwrite,
-                on_error=lambda source, err: failures.append((source, err)),
+                on_error=lambda _, err: failures.append(err),
                 on_progress=on_progress,
             )
     finally:
-        tell_failures(err for _, err in failures)
+        tell_failures(failures)
+    code = 1 if failures else 0
+    size = args.output.stat().st_size
+    if args.json:
+        told = {"path": str(args.output), "samples": count, "bytes": size}
+        return print_json({**told, "failures": failures_json(failures)}, code)
     name = printable(str(args.output))
-    size = args.output.stat().st_size / 1e6
-    print(f"{name}: {counted(count, 'sample')}, {size:.1f} MB")
-    return 1 if failures else 0
+    print(f"{name}: {counted(count, 'sample')}, {size / 1e6:.1f} MB")
+    return code

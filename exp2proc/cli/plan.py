@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from ..errors import PlanError
 from ..options import Options
-from .reports import refuse, write_report
+from .answers import leading_to_help, print_json, refusal
+from .reports import write_report
 from .selection import add_groups, options_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare the outputs that are there with what would be written, array by array, and"
         " show which are made, stale, missing, and cannot be made",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,17 +46,25 @@ def run(args: argparse.Namespace) -> int:
     options = options_of(args, Options)
     deep = getattr(args, "deep", False)  # convert --dry_run has none
     made = forecast(evolve(options, resume=True, overwrite=False) if deep else options)
+    made.problems = [leading_to_help(one, args.prog) for one in made.problems]
     if deep and not made.problems:
         return _compare(options, made, args)
     if getattr(args, "report", None) is not None:  # of convert --dry_run
         write_report(args.report, made.to_dict())
     if args.json:
-        print(json.dumps(made.to_dict(), indent=2))
-    else:
-        from ..terminal.forecast import print_forecast
+        return print_json(_told(made), made.exit_code)
+    from ..terminal.forecast import print_forecast
 
-        print_forecast(made)
+    print_forecast(made)
     return made.exit_code
+
+
+def _told(made: Forecast) -> dict[str, Any]:
+    """A forecast as plain data, and where nothing can start why, as any refusal says it."""
+    data = made.to_dict()
+    if made.problems:
+        data |= refusal(PlanError(made.problems))
+    return data
 
 
 def _compare(options: Options, made: Forecast, args: argparse.Namespace) -> int:
@@ -66,15 +73,11 @@ def _compare(options: Options, made: Forecast, args: argparse.Namespace) -> int:
     from ..terminal.progress import reporter
     from ..terminal.standing import print_standing
 
-    try:
-        rows = made.total("rows")
-        with reporter(rows, quiet=args.json, doing="comparing") as on_progress:
-            found = standing(options, on_progress)
-    except PlanError as err:
-        return refuse(err, args)
+    rows = made.total("rows")
+    with reporter(rows, quiet=args.json, doing="comparing") as on_progress:
+        found = standing(options, on_progress)
+    code = found.report.exit_code
     if args.json:
-        told = {**made.to_dict(), "exit_code": found.report.exit_code, "deep": found.to_dict()}
-        print(json.dumps(told, indent=2))
-    else:
-        print_standing(found)
-    return found.report.exit_code
+        return print_json({**made.to_dict(), "exit_code": code, "deep": found.to_dict()}, code)
+    print_standing(found)
+    return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from ..errors import Exp2procError, PlanError
+from ..errors import Exp2procError
 from ..options import option, optional_path
 from ..system.atomic_write import check_writable, written_whole
 from .targets import REPORT, check_target
@@ -68,17 +67,3 @@ def write_report(path: Path, data: dict[str, Any]) -> bool:
         return True
     print(printable(f"exp2proc: the report was not written: {why}"), file=sys.stderr)
     return False
-
-
-def refuse(err: PlanError, args: argparse.Namespace) -> int:
-    """Say everything that keeps a run from starting; exit code 2."""
-    data = {"exit_code": 2, "problems": [problem.to_dict() for problem in err.problems]}
-    if getattr(args, "report", None) is not None:  # check has none
-        write_report(args.report, data)
-    if args.json:
-        print(json.dumps(data, indent=2))
-    else:
-        from ..terminal.errors import print_problems
-
-        print_problems(err.problems)
-    return 2

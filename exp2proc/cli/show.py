@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .exported import guarded
-from .values import path, positive
+from .answers import print_json
+from .values import not_negative, path, positive
 
 if TYPE_CHECKING:
     from ..formats.names import Source
@@ -62,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top",
         metavar="K",
-        type=int,
+        type=not_negative,
         help="list the K strongest tokens of each part (default: 8; terminal only)",
     )
     parser.add_argument(
@@ -81,17 +80,16 @@ def _picture(value: str) -> Path:
     return file
 
 
-@guarded
 def run(args: argparse.Namespace) -> int:
     """Load the sample, print or write it."""
+    from ..errors import Exp2procError
+
     if why := _unfit(args):
-        print(f"exp2proc: {why}", file=sys.stderr)
-        return 2
+        raise Exp2procError("usage", why)
     try:
         return _print(args) if args.output is None else _write(args)
-    except IndexError as err:
-        print(f"exp2proc: {err}", file=sys.stderr)
-        return 2
+    except IndexError as err:  # no such hop
+        raise Exp2procError("usage", str(err)) from None
 
 
 def _unfit(args: argparse.Namespace) -> str | None:
@@ -111,6 +109,9 @@ def _print(args: argparse.Namespace) -> int:
 
     sample = _load(args)
     assert sample.source is not None
+    if args.json:
+        sample.scores_of(args.hop)
+        return print_json({"file": str(sample.source.path), **sample.to_dict()})
     out = console(narrowest=NARROWEST)
     if args.width is not None:
         out.width = max(NARROWEST, args.width)
@@ -145,7 +146,10 @@ def _write(args: argparse.Namespace) -> int:
     text = PICTURES[ending](sample, name, hop=args.hop, scale=args.scale, **more)
     with written_whole(args.output) as temporary:
         temporary.write_bytes(text.encode())
-    print(f"{printable(str(args.output))}: {args.output.stat().st_size / 1e3:.0f} kB")
+    size = args.output.stat().st_size
+    if args.json:
+        return print_json({"path": str(args.output), "bytes": size})
+    print(f"{printable(str(args.output))}: {size / 1e3:.0f} kB")
     return 0
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .exported import add_arrangement, add_outs, guarded, read_all
+from .answers import failures_json, print_json
+from .exported import add_arrangement, add_format, add_outs, read_all
 from .values import path
 
 if TYPE_CHECKING:
@@ -35,12 +36,7 @@ differs; 2 there are no samples, or no CSVs.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc summary`."""
     add_outs(parser)
-    parser.add_argument(
-        "--format",
-        choices=("table", "csv", "json", "markdown", "latex"),
-        default="table",
-        help="what to print (default: %(default)s)",
-    )
+    add_format(parser)
     parser.add_argument(
         "--wide", action="store_true", help="methods as rows, datasets as groups of columns"
     )
@@ -74,7 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@guarded
 def run(args: argparse.Namespace) -> int:
     """Read the scores, print the table."""
     from ..exports.against import compare_with_exp2
@@ -88,8 +83,12 @@ def run(args: argparse.Namespace) -> int:
     beside = None
     if args.against is not None:
         beside = compare_with_exp2(score_rows(samples), args.against)
+    code = max(reading.exit_code, 0 if beside is None else beside.exit_code)
+    if args.json:
+        failed = {"failures": failures_json(reading.failures)}
+        return print_json(_data(args, rows, arrangement, beside) | failed, code)
     _print(args, rows, arrangement, beside)
-    return max(reading.exit_code, 0 if beside is None else beside.exit_code)
+    return code
 
 
 def _arrangement(args: argparse.Namespace) -> Arrangement:
@@ -104,12 +103,26 @@ def _arrangement(args: argparse.Namespace) -> Arrangement:
     )
 
 
+def _data(
+    args: argparse.Namespace, rows: list[ScoreRow], arrangement: Arrangement, beside: Against | None
+) -> dict[str, Any]:
+    """The table as plain data."""
+    from ..exports.score_formats import table_data
+    from ..exports.wide import wide_table
+    from ..exports.wide_formats import wide_data
+
+    more = {} if beside is None else {"against": beside.to_dict()}
+    if args.wide:
+        return wide_data(wide_table(rows, arrangement.labels), args.spread, more)
+    return table_data(rows, args.spread, more)
+
+
 def _print(
     args: argparse.Namespace, rows: list[ScoreRow], arrangement: Arrangement, beside: Against | None
 ) -> None:
-    from ..exports.score_formats import FORMATS, json_text
+    from ..exports.score_formats import FORMATS, json_of
     from ..exports.wide import wide_table
-    from ..exports.wide_formats import WIDE_FORMATS, wide_json
+    from ..exports.wide_formats import WIDE_FORMATS
 
     table = wide_table(rows, arrangement.labels) if args.wide else None
     if args.format == "table":
@@ -122,8 +135,7 @@ def _print(
             out.print(beside_table(beside))
         return
     if args.format == "json":
-        more = {} if beside is None else {"against": beside.to_dict()}
-        text = wide_json(table, args.spread, more) if table else json_text(rows, args.spread, more)
+        text = json_of(_data(args, rows, arrangement, beside))
     elif table:
         text = WIDE_FORMATS[args.format](table, args.spread)
     else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from .exported import guarded, tell_failures
+from .answers import failures_json, print_json
+from .exported import tell_failures
 from .selection import add_options
 from .values import path
 
@@ -20,6 +20,9 @@ take, told on stderr; 2 nothing was written, or the system refused to go on.
 """
 
 
+GO_ON = "Run it again with --overwrite to complete it."
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc unpack`."""
     parser.add_argument("file", metavar="FILE.parquet", type=path, help="what pack wrote")
@@ -30,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "jobs", jobs="worker processes (default: auto)")
 
 
-@guarded
 def run(args: argparse.Namespace) -> int:
     """Read the file, write the samples."""
     from ..errors import Exp2procError
@@ -49,11 +51,11 @@ def run(args: argparse.Namespace) -> int:
                 on_error=failures.append,
                 on_progress=on_progress,
             )
-    except KeyboardInterrupt:
-        told = "interrupted; run it again with --overwrite to complete"
-        print(f"exp2proc: {told}", file=sys.stderr)
-        return 130
     finally:
         tell_failures(failures)
+    code = 1 if failures else 0
+    if args.json:
+        told = {"path": str(args.output), "samples": done}
+        return print_json({**told, "failures": failures_json(failures)}, code)
     print(f"{printable(str(args.output))}: {counted(done, 'sample')}")
-    return 1 if failures else 0
+    return code

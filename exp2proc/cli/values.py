@@ -47,6 +47,13 @@ def positive(value: str) -> int:
     return number
 
 
+def not_negative(value: str) -> int:
+    """A number from 0."""
+    if not value.isdecimal():
+        raise argparse.ArgumentTypeError("it may be a number from 0")
+    return int(value)
+
+
 def port(value: str) -> int:
     """A port; 0 for any that is free."""
     number = int(value) if value.isdecimal() else -1

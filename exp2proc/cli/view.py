@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from .exported import add_against, add_outs, guarded
+from .answers import show_json
+from .exported import add_against, add_outs
 from .values import port
 
 EXAMPLES = """\
@@ -27,25 +28,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_against(parser)
 
 
-@guarded
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     import getpass
     import socket
 
+    from ..system.signals import stops_wait
     from ..viewer.server import Viewer
 
     with Viewer(args.outs, port=args.port, against=args.against) as viewer:
         try:
-            print(f"open {viewer.address}", flush=True)
-            try:
-                user = f"{getpass.getuser()}@"
-            except (KeyError, OSError):  # no name is known
-                user = ""
-            print("from another machine, first and as long as you look:")
-            print(f"  ssh -N -L {viewer.port}:127.0.0.1:{viewer.port} {user}{socket.gethostname()}")
-            print("Ctrl-C ends it", flush=True)
+            if args.json:
+                with stops_wait():  # whoever reads the address may end this at once
+                    show_json({"address": viewer.address, "port": viewer.port})
+            else:
+                print(f"open {viewer.address}", flush=True)
+                try:
+                    user = f"{getpass.getuser()}@"
+                except (KeyError, OSError):  # no name is known
+                    user = ""
+                port, host = viewer.port, socket.gethostname()
+                print("from another machine, first and as long as you look:")
+                print(f"  ssh -N -L {port}:127.0.0.1:{port} {user}{host}")
+                print("Ctrl-C ends it", flush=True)
             viewer.serve()
         except KeyboardInterrupt:
-            print()
+            if not args.json:
+                print()
     return 0

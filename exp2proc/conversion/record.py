@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..formats.layouts import LAYOUTS
-from ..formats.names import is_plain_name, spelled
+from ..formats.names import counted, is_plain_name, spelled
 from ..formats.record import FORMAT, record_path, remove_records
 from ..formats.sample import DigestSum
 from ..planning.plan import Plan, PlannedRun
@@ -104,7 +104,9 @@ def _written(planned: PlannedRun, run: RunReport, path: Path, *, wanted: bool) -
     except OSError as err:
         return f"an earlier record was not removed: {err.filename}: {err.strerror or err}"
     if others:
-        said = f"{len(others)} samples of other runs lie in {out}, such as {others[0]}"
+        lie = "lies" if len(others) == 1 else "lie"
+        samples = counted(len(others), "sample")
+        said = f"{samples} of other runs {lie} in {out}, such as {others[0]}"
         return f"its record was not written: {said}"
     try:
         if wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Final
 
 from ..traces.datasets import Text
@@ -74,4 +75,30 @@ def _needle(rng: random.Random) -> Text:
     return Text(
         " ".join(filler) + f"\nWhat is the special number for {key} mentioned in the text?",
         f"The text says that the special number for {key} is {number}.\n\nAnswer: {number}",
+    )
+
+
+_EVIDENCE: Final = re.compile(
+    r"The special number for \w+ is \d+\."  # a needle
+    r"|\d+(?= (?:packs|away|[a-z]))|(?<=packs of )\d+"  # the numbers of a word problem
+    r"|于\d+年出生在\w\w|\w\w是\w\w的一座城市"  # two facts
+)
+_CONCLUSION: Final = re.compile(r"\n\n(?:The answer|Answer|答案)")
+_REPEATED: Final = re.compile(r"\d+|出生在\w\w|位于\w\w")
+
+Spans = list[tuple[int, int]]
+
+
+def evidence(text: Text) -> tuple[Spans, Spans]:
+    """What the answer rests on, as half-open character spans: in the prompt, and in the reasoning.
+
+    >>> text = needles(1)[0]
+    >>> [text.prompt[start:end] for start, end in evidence(text)[0]]
+    ['The special number for basalt is 721429.']
+    """
+    ends = _CONCLUSION.search(text.target)
+    reasoning = text.target[: ends.start()] if ends else ""
+    return (
+        [found.span() for found in _EVIDENCE.finditer(text.prompt)],
+        [found.span() for found in _REPEATED.finditer(reasoning)],
     )

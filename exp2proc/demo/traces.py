@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..traces.datasets import Text, text_sha1
+from .attribution import attribution, faithfulness, recovery
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -23,12 +24,16 @@ class Example:
         text: prompt and target.
         prompt_len, gen_len: P and G under the run's tokenizer.
         sink: closed span in generation tokens that is explained.
+        gold: tokens of the prompt that the answer rests on; () where nobody knows.
+        thoughts: tokens of the generation, before the sink, that repeat it.
     """
 
     text: Text
     prompt_len: int
     gen_len: int
     sink: tuple[int, int]
+    gold: tuple[int, ...] = ()
+    thoughts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Method:
         run_tag: name of its run folder.
         hops: H of `vh`, or None.
         faithfulness, recovery: which scores were measured.
+        skill: share of its mass that it puts on what the answer rests on, where that is known.
     """
 
     attr_func: str
@@ -47,6 +53,7 @@ class Method:
     hops: int | None = None
     faithfulness: bool = True
     recovery: bool = False
+    skill: float = 0.0
 
 
 def example_of(text: Text, prompt_len: int, gen_len: int) -> Example:
@@ -56,7 +63,11 @@ def example_of(text: Text, prompt_len: int, gen_len: int) -> Example:
 
 
 def trace_arrays(rng: np.random.Generator, example: Example, method: Method) -> Arrays:
-    """The arrays of one trace, as exp2 stores them: float32 vectors that look like attributions."""
+    """The arrays of one trace, as exp2 stores them: float32 vectors that look like attributions.
+
+    Where it is known what the answer rests on, they find it and the scores are measured; else both
+    are noise.
+    """
     prompt, gen = example.prompt_len, example.gen_len
     total = prompt + gen
 
@@ -84,7 +95,39 @@ def trace_arrays(rng: np.random.Generator, example: Example, method: Method) -> 
         arrays["attnlrp_neg_handling"] = np.array("drop", "U16")
         arrays["attnlrp_norm_mode"] = np.array("norm", "U16")
         arrays["attnlrp_ratio_enabled"] = np.array(0, np.int64)
+    if example.gold:
+        _find(rng, arrays, example, method)
     return arrays
+
+
+_KINDS: Final = {"seq": 0.6, "row": 1.0, "rec": 0.8}
+"""The three attributions of a trace, and how much of its skill a method has in each."""
+
+
+def _find(rng: np.random.Generator, arrays: Arrays, example: Example, method: Method) -> None:
+    """Let the vectors of a trace find the evidence, and measure their scores."""
+    prompt, total = example.prompt_len, example.prompt_len + example.gen_len
+    gold, thoughts = example.gold, tuple(prompt + at for at in example.thoughts)
+    if method.hops is not None:  # from one hop to the next the mass goes back to the prompt
+        hops = [
+            attribution(rng, total, gold, thoughts, method.skill, thinking=0.5 / (1 + hop))
+            for hop in range(method.hops)
+        ]
+        arrays["vh"] = (np.stack(hops) / method.hops).astype(np.float32)
+    faithful, recovered = [], []
+    for kind, share in _KINDS.items():
+        found = attribution(rng, total, gold, thoughts, share * method.skill)
+        if kind == "row" and method.hops is not None:
+            found = np.sum(arrays["vh"], axis=0)
+        arrays[f"v_{kind}_all"] = found.astype(np.float32)
+        arrays[f"v_{kind}_prompt"] = scores = arrays[f"v_{kind}_all"][:prompt]
+        faithful.append(faithfulness(scores, gold))
+        recovered.append(recovery(scores, gold))
+    if method.faithfulness:
+        arrays["faithfulness_scores"] = np.array(faithful)
+    if method.recovery:
+        arrays["recovery_scores"] = np.array(recovered)
+        arrays["gold_prompt_token_indices"] = np.array(gold, np.int64)
 
 
 def manifest_row(number: int, example: Example, method: Method, arrays: Arrays) -> dict[str, Any]:

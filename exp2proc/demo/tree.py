@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,12 +34,12 @@ def _methods(dataset: str) -> tuple[Method, ...]:
     mode = "gen+recovery" if recovery else "gen"
     tail = f"mfaithfulness_{mode}_{SAMPLES}ex"
     return tuple(
-        Method(name, f"{name}_{middle}{tail}", hops, faithfulness=True, recovery=recovery)
-        for name, middle, hops in (
-            ("ifr_multi_hop_both", "n1_", 2),
-            ("ifr_in_all_gen", "n2_", 3),
-            ("ifr_multi_hop", "n1_", 2),
-            ("attnlrp", "negdrop_normnorm_", None),
+        Method(name, f"{name}_{middle}{tail}", hops, recovery=recovery, skill=skill)
+        for name, middle, hops, skill in (
+            ("ifr_multi_hop_both", "n1_", 2, 0.7),
+            ("ifr_in_all_gen", "n2_", 3, 0.4),
+            ("ifr_multi_hop", "n1_", 2, 0.25),
+            ("attnlrp", "negdrop_normnorm_", None, 0.12),
         )
     )
 
@@ -108,6 +108,27 @@ def measure(tokenizer: OffsetTokenizer, text: Text) -> Example:
     return example_of(text, prompt_len, len(generation_pieces(tokenizer, text.target)))
 
 
+def _with_evidence(tokenizer: OffsetTokenizer, text: Text) -> Example:
+    """As `measure`; it is known what the answer rests on."""
+    example = measure(tokenizer, text)
+    prompt, reasoning = texts.evidence(text)
+    gold = _tokens_in(prompt_pieces(tokenizer, text.prompt), prompt, before=1)
+    thoughts = _tokens_in(generation_pieces(tokenizer, text.target), reasoning)
+    return replace(
+        example, gold=gold, thoughts=tuple(at for at in thoughts if at < example.sink[0])
+    )
+
+
+def _tokens_in(pieces: list[str], spans: texts.Spans, before: int = 0) -> tuple[int, ...]:
+    """The tokens that have a character of one of the spans, which `before` characters precede."""
+    found, at = [], -before
+    for number, piece in enumerate(pieces):
+        if any(at < end and start < at + len(piece) for start, end in spans):
+            found.append(number)
+        at += len(piece)
+    return tuple(found)
+
+
 def write_tree(root: Path, samples: int = SAMPLES) -> DemoTree:
     """Write datasets, tokenizer and traces below `root`: 3 datasets x 4 methods x `samples`."""
     tree = DemoTree(root)
@@ -117,7 +138,7 @@ def write_tree(root: Path, samples: int = SAMPLES) -> DemoTree:
     for number, (dataset, rows) in enumerate(data.items()):
         name = dataset.rpartition("/")[2].removesuffix(".jsonl")
         write_jsonl(tree.data / f"{name}.jsonl", [text._asdict() for text in rows])
-        examples = [measure(tokenizer, text) for text in rows]
+        examples = [_with_evidence(tokenizer, text) for text in rows]
         for at, method in enumerate(_methods(dataset)):
             folder = tree.traces / dataset / MODEL_TAG / method.run_tag
             write_run(folder, examples, method, seed=10 * number + at)

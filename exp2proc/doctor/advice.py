@@ -11,6 +11,7 @@ from typing import Final
 from attrs import evolve
 
 from ..causes.texts import GENERATED_TARGET, WITHOUT_TARGET
+from ..formats.names import counted
 from ..options import Options, to_argv
 from ..planning.plan import Plan, PlannedRun
 from ..planning.planner import draft_plan
@@ -123,20 +124,22 @@ def _needs(found: RunFindings) -> list[str]:
     if broken:
         some = "; ".join(f"{at}: {error.message}" for at, error in [*broken.items()][:_FIRST])
         more = f"; and {len(broken) - _FIRST} more" if len(broken) > _FIRST else ""
+        rows = counted(found.rows, "row")
         needs.append(
-            f"{found.name}: {len(broken)} of {found.rows} rows cannot be read ({some}{more});"
+            f"{found.name}: {len(broken)} of {rows} cannot be read ({some}{more});"
             f" {next(iter(broken.values())).hint}"
         )
     return needs
 
 
 def _dataset_need(found: RunFindings) -> str:
-    lost = f"{found.unmatched} of {found.rows} rows have no text"
+    have = "has" if found.unmatched == 1 else "have"
+    lost = f"{found.unmatched} of {counted(found.rows, 'row')} {have} no text"
     if not found.datasets:
         return f"{lost}: no dataset cache was found; pass it with --dataset_jsonl"
     asked = "pass the cache that the run was traced from with --dataset_jsonl"
     if not found.causes:
-        return f"{lost} in any of {len(found.datasets)} caches; {asked}"
+        return f"{lost} in any of {counted(len(found.datasets), 'cache')}; {asked}"
     cause = found.causes[0]
     if cause.kind == "target-missing":
         asked = f"{GENERATED_TARGET}. {WITHOUT_TARGET}"
@@ -189,12 +192,12 @@ def _notes(found: RunFindings) -> list[str]:
             " --allow_missing_ft_hops writes them without hop; trace them again to have it"
         )
     if whole.copies_differ:
+        have = "has" if len(whole.copies_differ) == 1 else "have"
         notes.append(
-            f"{found.name}: {len(whole.copies_differ)} traces have other spans or scores than"
-            " their manifest rows; samples get those of the npz"
+            f"{found.name}: {counted(len(whole.copies_differ), 'trace')} {have} other spans or"
+            " scores than their manifest rows; samples get those of the npz"
         )
     if whole.too_few:
-        notes.append(
-            f"{found.name}: {found.rows} rows where the run's name promises {whole.promised}"
-        )
+        rows = counted(found.rows, "row")
+        notes.append(f"{found.name}: {rows} where the run's name promises {whole.promised}")
     return notes

@@ -18,6 +18,7 @@ from ..causes.lengths import length_pattern
 from ..causes.texts import MEANING, Cause, WantedKey, find_causes
 from ..conversion.explain_lengths import Measured, cases_by_run, measure
 from ..errors import Exp2procError, PlanError
+from ..formats.names import counted
 from ..options import Options, PathLike
 from ..planning.plan import Plan
 from ..planning.planner import draft_plan
@@ -114,7 +115,7 @@ class _Doctor:
         self._search(files)
         for candidate in self._candidates:
             self._try(candidate)
-        self._say(f"reading {self._plan.row_count} traces")
+        self._say(f"reading {counted(self._plan.row_count, 'trace')}")
         for planned, found in zip(self._plan.runs, self._findings, strict=True):
             found.wholeness = inspect_run(planned.run.trace_dir, planned.rows)
             self._settle(planned.rows, found)
@@ -184,7 +185,7 @@ class _Doctor:
             lost |= {key for row in rows if (key := _wanted_key(row)) not in found.texts}
         causes: dict[WantedKey, tuple[Cause, Path]] = {}
         for path in files if lost else ():
-            self._say(f"looking for {len(lost)} texts, changed, in {path}")
+            self._say(f"looking for {counted(len(lost), 'text')}, changed, in {path}")
             for key, cause in find_causes(lost, read_rows(path)).items():
                 if key not in causes or cause.stronger_than(causes[key][0]):
                     causes[key] = cause, path
@@ -225,7 +226,7 @@ class _Doctor:
         works = [text for text in plan.texts if text.tokenizer >= 0]
         if not works:
             return
-        self._say(f"trying {name} on {len(works)} texts")
+        self._say(f"trying {name} on {counted(len(works), 'text')}")
         folder = str(cache_folder()) if self._options.cache else None
         tokenizers, prefix = plan.open_tokenizers(), self._options.prompt_prefix
         measured = list(measure(works, tokenizers, folder, prefix))

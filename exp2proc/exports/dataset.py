@@ -12,7 +12,7 @@ from typing import Any, Generic, SupportsIndex, TypeVar, overload
 import numpy as np
 
 from ..formats.layouts import SCORES
-from ..formats.names import Source
+from ..formats.names import Source, counted
 from ..formats.sample import Sample
 from ..system.extras import require
 from .find import Outs, find_sources
@@ -80,7 +80,7 @@ class SampleDataset(Generic[T]):
         return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"SampleDataset({len(self)} samples)"
+        return f"SampleDataset({counted(len(self), 'sample')})"
 
 
 def collate(samples: Sequence[Sample], *, torch: bool = False) -> dict[str, Any]:

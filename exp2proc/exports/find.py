@@ -34,6 +34,7 @@ from ..formats.parquet import ParquetReader, ParquetRow, is_parquet
 from ..formats.record import RECORDS
 from ..formats.zipped import NpzError
 from ..system.files import absolute, given, is_missing
+from ..system.status import busy
 from ..system.walk import Identity, walk
 
 Outs = str | Path | Sequence[str | Path]
@@ -361,6 +362,7 @@ def find_sources(outs: Outs, where: Where | None = None) -> list[Source]:
     roots = named(outs)
     if not roots:
         raise Exp2procError("no-samples", "no folder and no npz was named")
+    busy("looking for samples")
     by_name: dict[str, Source] = {}
     for root, found in find_once(roots, on_empty=_refuse, on_error=_unlisted):
         if found.is_sample:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..formats.layouts import SCORES
-from ..formats.names import Source, short_datasets
+from ..formats.names import Source, counted, short_datasets
 from ..formats.sample import Measured, load_measured
 from ..formats.spans import size
 from ..system.extras import require
@@ -46,7 +46,7 @@ class Scores:
         return len(self.records)
 
     def __repr__(self) -> str:
-        return f"Scores({len(self)} samples)"
+        return f"Scores({counted(len(self), 'sample')})"
 
     def to_dict(self) -> dict[str, Any]:
         """`{"records": [...]}` for JSON: what is not finite is None."""

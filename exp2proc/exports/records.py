@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ..formats.names import Source
+from ..formats.names import Source, counted
 from ..formats.record import RECORDS, read_record, record_paths, recorded_folder
 from ..formats.sample import DigestSum, Loaded, sample_digest
 from ..system.files import absolute
@@ -140,10 +140,13 @@ class _Held:
 
     def mismatch(self) -> str:
         samples = self.record["rows"]["samples"]
-        if self._sum.count != samples:
-            return f"{self._sum.count} samples are there, {samples} were made"
+        found = self._sum.count
+        if found != samples:
+            are, were = "is" if found == 1 else "are", "was" if samples == 1 else "were"
+            return f"{counted(found, 'sample')} {are} there, {samples} {were} made"
         if self._sum.hexdigest() != self.record["samples_digest"]:
-            return f"its {samples} samples are not those that were made"
+            are = "is not the one that was" if samples == 1 else "are not those that were"
+            return f"its {counted(samples, 'sample')} {are} made"
         return ""
 
 

@@ -79,17 +79,26 @@ def _csv(name: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def json_text(
+def table_data(
     rows: Sequence[ScoreRow], spread: Spread = "sem", more: Mapping[str, Any] | None = None
-) -> str:
-    """JSON: the direction of each score, and one object a row with absent numbers null."""
-    return json_of({"rows": records(rows, spread), **(more or {})})
+) -> dict[str, Any]:
+    """Plain data: the direction of each score, and one object a row with absent numbers None."""
+    return {"better": better_ways(), "rows": records(rows, spread), **(more or {})}
+
+
+def better_ways() -> dict[str, str]:
+    """Which way each score is better."""
+    return {s.key: "higher" if s.higher_is_better else "lower" for s in SCORES.values()}
+
+
+def json_text(rows: Sequence[ScoreRow], spread: Spread = "sem") -> str:
+    """`table_data` as JSON."""
+    return json_of(table_data(rows, spread))
 
 
 def json_of(data: Mapping[str, Any]) -> str:
-    """JSON of a table: the direction of each score, and the table."""
-    directions = {s.key: "higher" if s.higher_is_better else "lower" for s in SCORES.values()}
-    return json.dumps({"better": directions, **data}, indent=2, allow_nan=False) + "\n"
+    """Plain data as JSON."""
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
 
 def markdown_text(rows: Sequence[ScoreRow], spread: Spread = "sem") -> str:

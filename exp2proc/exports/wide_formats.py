@@ -9,6 +9,7 @@ from ..formats.layouts import SCORES, Score, directions
 from ..formats.names import UNKNOWN, printable
 from .score_formats import (
     ABSENT,
+    better_ways,
     csv_of,
     estimate_text,
     json_of,
@@ -66,14 +67,21 @@ def wide_csv(table: WideTable, spread: Spread) -> str:
     return csv_of(fields, records)
 
 
-def wide_json(table: WideTable, spread: Spread, more: Mapping[str, Any] | None = None) -> str:
-    """JSON: the datasets with their scores, and an object a method."""
+def wide_data(
+    table: WideTable, spread: Spread, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Plain data: the direction of each score, the datasets, and an object a method."""
     data = table.to_dict()
     if spread == "ci95":
         for record, row in zip(data["rows"], table.rows, strict=True):
             for (dataset, score), found in row.cells.items():
                 record["cells"][dataset][score]["ci95"] = found.ci95
-    return json_of({**data, **(more or {})})
+    return {"better": better_ways(), **data, **(more or {})}
+
+
+def wide_json(table: WideTable, spread: Spread) -> str:
+    """`wide_data` as JSON."""
+    return json_of(wide_data(table, spread))
 
 
 def wide_markdown(table: WideTable, spread: Spread) -> str:

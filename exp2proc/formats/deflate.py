@@ -46,6 +46,12 @@ _isal: Final = _may_use("isal")
 NAME: Final = "isal" if _isal else "libdeflate" if _libdeflate else "zlib"
 """The fastest codec that is used."""
 
+IN_USE: Final = {
+    "texts": "libdeflate" if _libdeflate else "zlib",
+    "vectors": NAME,
+}
+"""The codec of each kind of data."""
+
 _TEXT_LEVEL: Final = 6
 _NUMBERS_LEVEL: Final = 1
 """libdeflate's and ISA-L's level 1 are within 2 % of zlib's 6 on float32, at 0.25 and 0.1 of its

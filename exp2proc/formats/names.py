@@ -235,10 +235,10 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def counted(count: int, what: str) -> str:
+def counted(count: int, what: str, several: str = "") -> str:
     """A number of things, for people.
 
-    >>> counted(1, "sample"), counted(0, "hop")
-    ('1 sample', '0 hops')
+    >>> counted(1, "sample"), counted(0, "hop"), counted(2, "entry", "entries")
+    ('1 sample', '0 hops', '2 entries')
     """
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return f"{count} {what}" if count == 1 else f"{count} {several or f'{what}s'}"

@@ -29,7 +29,7 @@ from ..system.signals import undisturbed
 from ..versions import __version__, library_versions
 from .archives import ZipMember
 from .layouts import LAYOUTS, SCORES
-from .names import Source, is_inside, spelled
+from .names import Source, counted, is_inside, spelled
 from .npz import Member, Outline
 from .recent import Recent, content_key
 from .record import remove_records
@@ -840,7 +840,9 @@ def _look(reader: ParquetReader, out: Path, paths: list[Path], overwrite: bool) 
             raise Exp2procError("target-exists", said, "Name another folder with -o.")
     there = [] if overwrite else [path for path in paths if os.path.lexists(path)]
     if there:
-        said = f"{len(there)} of {len(paths)} files are already there, such as {there[0]}"
+        are = "is" if len(there) == 1 else "are"
+        files = counted(len(paths), "file")
+        said = f"{len(there)} of {files} {are} already there, such as {there[0]}"
         raise Exp2procError("target-exists", said)
 
 

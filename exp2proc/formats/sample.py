@@ -169,7 +169,7 @@ class Sample:
             return self.attr
         count = 0 if self.hop is None else len(self.hop)
         if self.hop is None or not 0 <= hop < count:
-            raise IndexError(f"hop {hop} of a sample with {count} hops")
+            raise IndexError(f"hop {hop} of a sample with {counted(count, 'hop')}")
         row: npt.NDArray[np.float32] = self.hop[hop]
         return row
 

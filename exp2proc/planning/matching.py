@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..causes.texts import GENERATED_TARGET, WITHOUT_TARGET
 from ..errors import Exp2procError
+from ..formats.names import counted
 from ..options import Options, TokenizerChoice
 from ..system.files import absolute, open_regular
 from ..tokens.tokenizer import fingerprint
@@ -154,7 +155,7 @@ def _no_match(
         return _generated_target(row, targetless)
     if no_dataset is not None:
         return no_dataset
-    where = ", ".join(f"{index.path} ({index.rows} texts)" for index in indexes)
+    where = ", ".join(f"{index.path} ({counted(index.rows, 'text')})" for index in indexes)
     return Exp2procError(
         "dataset-no-match",
         f"Failed to match manifest sha1 to dataset_jsonl: prompt_sha1 {row.prompt_sha1},"

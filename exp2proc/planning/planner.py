@@ -14,10 +14,11 @@ from pathlib import Path
 
 from ..errors import Exp2procError, PlanError
 from ..formats.layouts import LAYOUTS
-from ..formats.names import promised_by
+from ..formats.names import counted, promised_by
 from ..options import Options, parse_tokenizers
 from ..results import RunWarning
 from ..system.files import absolute
+from ..system.status import busy
 from ..tokens.cache import Cache, alignment_key, cache_folder, tokenizer_key, usual_limit
 from ..tokens.tokenizer import load_tokenizer
 from ..traces.manifest import NAME, BadLine, Row, load_manifest
@@ -64,6 +65,7 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
             problems.append(err)
     if problems:
         return plan, problems
+    busy("reading the manifests")
     try:
         tokenizers = parse_tokenizers(options.tokenizer_model)
         _enter_runs(plan, problems)
@@ -138,7 +140,8 @@ def _look_for_all_rows(
         said = f"no rows{where}: nothing to convert, no folder is made"
         planned.warnings.append(RunWarning("empty-run", said))
     else:
-        said = f"{len(planned.files)} rows{where}: the run was cut, or is still being written"
+        rows = counted(len(planned.files), "row")
+        said = f"{rows}{where}: the run was cut, or is still being written"
         planned.warnings.append(RunWarning("fewer-rows", said))
 
 

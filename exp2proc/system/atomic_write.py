@@ -50,10 +50,22 @@ def write_whole(path: str, data: bytes, *, replace: bool) -> None:
             # Another process may have taken the file for a leftover: write it once more.
             if last or not os.path.isdir(folder):
                 raise
-        except BaseException:
+        except BaseException as err:
             with suppress(OSError):
                 os.unlink(temporary)
+            _name(err, temporary, path)
             raise
+
+
+def _name(err: BaseException, temporary: str, path: str) -> None:
+    """Let what the system refuses name the file that it is about: a full disk names none."""
+    if not isinstance(err, OSError) or isinstance(err, FileExistsError):
+        return
+    named = err.filename2 or err.filename  # where a file is copied, the copy
+    if named is None:
+        err.filename = path
+    elif isinstance(named, str) and named.startswith(temporary):
+        err.filename, err.filename2 = path + named[len(temporary) :], None
 
 
 def write_new(path: str, data: bytes) -> None:
@@ -98,9 +110,10 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
-    except BaseException:
+    except BaseException as err:
         with suppress(OSError):
             temporary.unlink()
+        _name(err, str(temporary), str(path))
         raise
 
 
@@ -142,6 +155,9 @@ def replaced_together(folder: Path, names: Sequence[str]) -> Iterator[Path]:
             for name in names:
                 with suppress(FileNotFoundError):
                     (new / name).rename(folder / name)
+    except OSError as err:
+        _name(err, str(new), str(folder))
+        raise
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 

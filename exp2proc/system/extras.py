@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from ..errors import Exp2procError
 
@@ -36,3 +37,35 @@ import (No module named 'no_such_library')
             what = f"this needs {package}, which does not import ({err})"
             hint = f"Install it with: {command}"
         raise Exp2procError("missing-extra", what, hint) from None
+
+
+_NAME: Final = re.compile(r"[\w.-]+")
+_EXTRA: Final = re.compile(r"""extra == ['"]([\w.-]+)['"]""")
+
+
+def packages() -> dict[str, dict[str, str]]:
+    """The packages that this installation declares, by extra: name and version, "" where absent.
+
+    Those that are always needed stand under "". Nothing is imported.
+
+    >>> "numpy" in packages()[""]
+    True
+    """
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    def installed(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return ""
+
+    found: dict[str, dict[str, str]] = {"": {}}
+    try:
+        declared = requires("exp2proc") or []
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return found
+    for line in declared:
+        name, extra = _NAME.match(line), _EXTRA.search(line)
+        if name is not None:
+            found.setdefault(extra[1] if extra else "", {})[name[0]] = installed(name[0])
+    return found

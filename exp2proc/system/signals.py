@@ -68,7 +68,12 @@ def _stop_again(unraisable: sys.UnraisableHookArgs) -> None:
 
 
 def ignore_stops() -> list[Any]:
-    """Make Ctrl-C, SIGTERM and SIGHUP do nothing from now on; returns the handlers they had."""
+    """Make Ctrl-C, SIGTERM and SIGHUP do nothing from now on; returns the handlers they had.
+
+    In a thread there is nothing to do: the main one hears them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return []
     return [signal.signal(number, signal.SIG_IGN) for number in _STOPS]
 
 

@@ -10,6 +10,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
+from . import status
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -36,6 +38,8 @@ class _Output(io.RawIOBase):
         return self._terminal
 
     def write(self, data: ReadableBuffer, /) -> int:
+        if self._terminal:
+            status.over()
         while self.failure is None:
             try:
                 return os.write(self._fd, data)
@@ -73,12 +77,19 @@ class StandardStreams:
             if (output := _take_over(fd, name)) is not None
         }
 
+    @property
+    def terminal(self) -> int | None:
+        """The descriptor of standard error where that is a terminal of this process's own."""
+        output = self._outputs.get("stderr")
+        return output.fileno() if output is not None and output.isatty() else None
+
     def settle(self, code: int) -> int:
         """The exit code of a command that ends with `code`, all its output written.
 
         A reader that has gone away changes nothing. Output that could not be written is said on
         standard error, and the exit code is not 0.
         """
+        status.over()
         for name in self._outputs:
             with suppress(ValueError, OSError):  # closed by somebody
                 getattr(sys, name).flush()

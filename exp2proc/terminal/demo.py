@@ -1,51 +1,45 @@
-"""What the demo has made, on screen: its folders, one sample, what to look at next."""
+"""What the demo does, and what to look at next, on screen: a few lines, the same each time."""
 
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
-
-from rich.text import Text
-from rich.tree import Tree
+from collections.abc import Sequence
 
 from ..demo.tree import DemoTree
-from ..formats.names import printable
-from ..formats.sample import load_sample
+from ..formats.names import counted, printable
+from ..results import Report
 from .console import console
+from .errors import print_errors
+
+_SHOWN = "needles/*/*both*/ex_000000.npz"
 
 
-def print_first_look(tree: DemoTree) -> None:
-    """Print it on stdout."""
-    out = console()
-    first: Path | None = None
-    branches = {tree.out: Tree(Text(printable(str(tree.out))))}
-    for folder in sorted(at for at in tree.out.rglob("*") if at.is_dir()):
-        files = sorted(folder.glob("*.npz"))
-        count = f"  {files[0].name} ... {files[-1].name} ({len(files)})" if files else ""
-        branches[folder] = branches[folder.parent].add(Text(folder.name + count))
-        first = first or (files[0] if files else None)
-    out.print(branches[tree.out])
-    if first is None:
+def print_command(words: Sequence[str]) -> None:
+    """A command as it is typed, an option a line."""
+    lines = [shlex.quote(word) for word in words[:2]]
+    for word in words[2:]:
+        quoted = printable(shlex.quote(word))
+        lines += [f"\\\n      {quoted}"] if word.startswith("--") else [quoted]
+    print(f"$ {' '.join(lines)}")
+
+
+def print_made(tree: DemoTree, report: Report, breaking: Sequence[str] | None) -> None:
+    """What was made, how to look at it, and how to see failures.
+
+    Args:
+        tree: that was converted.
+        report: of the conversion.
+        breaking: the command that shows failures; None after it, which is about them alone.
+    """
+    print_errors(console(), report.errors)
+    counts = report.counts
+    done = f"{counts.converted} of {counted(counts.planned, 'row')} of {len(report.runs)} runs done"
+    print(f"{done}: {printable(str(tree.out))}")
+    if breaking is None:
         return
-    sample = load_sample(first)
-    print(f"\n{printable(str(first))}")
-    hop = "none" if sample.hop is None else f"float32{list(sample.hop.shape)}"
-    print(f"  attr float32[{len(sample.attr)}], hop {hop}")
-    print(f"  span_in {sample.span_in}, span_cot {sample.span_cot}, span_out {sample.span_out}")
-    print(f"  rise {sample.rise:.3f}, mas {sample.mas:.3f}, recovery {sample.recovery:.3f}")
-    for name in ("in", "cot", "out"):
-        pieces = getattr(sample, f"tokens_{name}")
-        shown = "|".join(pieces[:14]) + ("|..." if len(pieces) > 14 else "")
-        print(f"  tokens_{name}: {printable(shown)}")
-    print("\nnext, look at it:")
-    for words in (
-        ("summary", tree.out),
-        ("show", first),
-        ("gallery", tree.out, "-o", tree.root / "site"),
-    ):
-        print(f"  {printable(shlex.join(['exp2proc', *map(str, words)]))}")
-    print("see what failures look like:")
-    again = shlex.join(["exp2proc", "demo", "--dir", str(tree.root), "--break"])
-    print(f"  {printable(again)}")
-    print("load a sample in Python:")
-    print(f"  import exp2proc; exp2proc.load_sample({str(first)!r})")
+    print("look at them:")
+    out = shlex.quote(str(tree.out))
+    site = shlex.quote(str(tree.root / "site"))
+    for words in (f"summary {out}", f"show {out}/{_SHOWN}", f"gallery {out} -o {site}"):
+        print(f"  exp2proc {printable(words)}")
+    print(f"see what failures look like:\n  {printable(shlex.join(breaking))}")

@@ -11,7 +11,7 @@ from ..doctor.findings import Diagnosis, RunFindings, TokenizerTrial
 from ..doctor.wholeness import Wholeness
 from ..formats.names import counted, printable
 from ..tokens.prefixes import DEFAULT_PREFIX, MEANING, other_prefix
-from .console import console
+from .console import console, tell
 
 _FIRST: Final = 3
 """Examples that are named before "and more"."""
@@ -27,9 +27,9 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     for found in diagnosis.runs:
         title = Text(printable(f"{found.name} ({counted(found.rows, 'row')})"), style="bold")
         if brief and found.complete:
-            out.print(Text.assemble(("ok  ", "green"), title), soft_wrap=True)
+            tell(out, Text.assemble(("ok  ", "green"), title))
             continue
-        out.print(title, soft_wrap=True)
+        tell(out, title)
         for number, question, lines in (
             (1, "dataset", _dataset(found)),
             (2, "tokenizer", _tokenizers(found)),
@@ -39,20 +39,21 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
                 head = f"  {number} {question:<9} " if at == 0 else " " * 14
                 mark = ("ok", "green") if good else ("no", "red")
                 line = Text.assemble(head, mark, f"  {printable(finding)}")
-                out.print(line, soft_wrap=True)
+                tell(out, line)
     out.print(Text("4 what to run", style="bold"))
     for need in diagnosis.needs:
-        out.print(Text(f"  needed first: {printable(need)}", style="yellow"), soft_wrap=True)
+        tell(out, Text(f"  needed first: {printable(need)}", style="yellow"))
     for note in diagnosis.notes:
-        out.print(Text(f"  note: {printable(note)}"), soft_wrap=True)
+        tell(out, Text(f"  note: {printable(note)}"))
     if not diagnosis.commands:
         out.print(Text("  there is no command that works yet", style="red"))
         return
     rows = sum(command.rows for command in diagnosis.commands)
     planned = sum(found.rows for found in diagnosis.runs)
     until = "meanwhile, " if diagnosis.needs else ""
-    out.print(Text(f"  {until}this converts {rows} of {planned} rows:"))
+    out.print(Text(f"  {until}this converts {rows} of {counted(planned, 'row')}:"))
     for command in diagnosis.commands:
+        # there to be copied
         out.print(Text(f"  {printable(str(command))}", style="cyan"), soft_wrap=True)
 
 
@@ -62,11 +63,11 @@ Line = tuple[bool, str]
 def _dataset(found: RunFindings) -> Iterator[Line]:
     shown = [match for match in found.datasets if match.matched][:_FIRST]
     for match in shown:
-        said = f"{match.path}: {match.matched} of {found.rows} rows match"
+        said = f"{match.path}: {_of(match.matched, found.rows, 'match', 'matches')}"
         yield match.matched == found.rows, f"{said} ({counted(match.rows, 'text')} in it)"
     if found.unmatched:
         where = _some(tuple(match.path for match in found.datasets)) or "no cache was found"
-        yield False, f"{found.unmatched} of {found.rows} rows match nothing ({where})"
+        yield False, f"{_of(found.unmatched, found.rows, 'match', 'matches')} nothing ({where})"
     for cause in found.causes[:_FIRST]:
         yield (
             False,
@@ -96,7 +97,7 @@ def _trial(trial: TokenizerTrial) -> Line:
         return False, trial.error
     fits = trial.matches == trial.compared
     how = f" {MEANING[trial.prompt_prefix]}" if trial.prompt_prefix != DEFAULT_PREFIX else ""
-    said = f"{trial.name}{how}: {trial.matches} of {trial.compared} rows fit"
+    said = f"{trial.name}{how}: {_of(trial.matches, trial.compared, 'fit', 'fits')}"
     if fits:
         return True, said
     detail = f"prompts {trial.prompt_matches}, generations {trial.gen_matches}"
@@ -110,7 +111,7 @@ def _trace(whole: Wholeness | None) -> Iterator[Line]:
     for where, error in list(whole.broken.items())[:_FIRST]:
         yield False, f"{where}: {error.code}: {error.message}"
     if len(whole.broken) > _FIRST:
-        yield False, f"and {len(whole.broken) - _FIRST} more rows that cannot be read"
+        yield False, f"and {counted(len(whole.broken) - _FIRST, 'more row')} that cannot be read"
     if whole.without_hops:
         yield False, f"{_some(whole.without_hops)}: no vh, which this FT-IFR method should have"
     for file, what in list(whole.copies_differ.items())[:_FIRST]:
@@ -123,6 +124,10 @@ def _trace(whole: Wholeness | None) -> Iterator[Line]:
         yield False, f"several rows have example_idx {_some(tuple(map(str, whole.duplicates)))}"
     if whole.too_few:
         yield False, f"{counted(whole.rows, 'row')} where the run's name promises {whole.promised}"
+
+
+def _of(some: int, rows: int, do: str, does: str) -> str:
+    return f"{some} of {counted(rows, 'row')} {does if rows == 1 else do}"
 
 
 def _some(names: tuple[str, ...]) -> str:

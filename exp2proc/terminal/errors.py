@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import PLAN_ERRORS, Exp2procError
-from ..formats.names import printable, short_dataset
+from ..formats.names import counted, printable, short_dataset
 from ..results import RowError, RunWarning
-from .console import console
+from .console import console, tell
 
 _MAX_EXAMPLES: Final = 3
 """Rows, and hints, that are shown of each code."""
@@ -30,11 +30,11 @@ def print_left_out(out: Console, errors: Sequence[RowError]) -> list[RowError]:
         out.print(Text.assemble((code, "bold red"), f" ({len(rows)})"))
         for message, some in list(by_message.items())[:_MAX_PROBLEMS]:
             more = f" and {len(some) - 1} more" if len(some) > 1 else ""
-            out.print(Text(f"  {_where(some[0])}{more}: {printable(message)}"), soft_wrap=True)
+            tell(out, Text(f"  {_where(some[0])}{more}: {printable(message)}"))
         if len(by_message) > _MAX_PROBLEMS:
             out.print(Text(f"  and {len(by_message) - _MAX_PROBLEMS} more (--json has all)"))
         for hint in list(dict.fromkeys(error.hint for error in rows))[:_MAX_EXAMPLES]:
-            out.print(Text(f"  hint: {printable(hint)}", style="cyan"), soft_wrap=True)
+            tell(out, Text(f"  hint: {printable(hint)}", style="cyan"))
     return [error for error in errors if error.code not in groups]
 
 
@@ -47,9 +47,9 @@ def print_warnings(out: Console, runs: Iterable[tuple[str, Sequence[RunWarning]]
     """
     lines = [f"warning: {name}: {one.message}" for name, some in runs for one in some]
     for line in lines[:_MAX_PROBLEMS]:
-        out.print(Text(printable(line), style="yellow"), soft_wrap=True)
+        tell(out, Text(printable(line), style="yellow"))
     if len(lines) > _MAX_PROBLEMS:
-        more = f"and {len(lines) - _MAX_PROBLEMS} more warnings (--json has all)"
+        more = f"and {counted(len(lines) - _MAX_PROBLEMS, 'more warning')} (--json has all)"
         out.print(Text(more, style="yellow"))
 
 
@@ -66,13 +66,13 @@ def print_errors(out: Console, errors: Sequence[RowError], *, verbose: bool = Fa
     for code, group in sorted(groups.items(), key=lambda item: -len(item[1])):
         out.print(Text.assemble((code, "bold red"), f" ({len(group)})"))
         for error in group[:_MAX_EXAMPLES]:
-            out.print(Text(f"  {_where(error)}: {printable(error.message)}"), soft_wrap=True)
+            tell(out, Text(f"  {_where(error)}: {printable(error.message)}"))
             if verbose and error.trace:
                 out.print(Text("\n".join(map(printable, error.trace.splitlines()))))
         if len(group) > _MAX_EXAMPLES:
             out.print(Text(f"  and {len(group) - _MAX_EXAMPLES} more (--json has all)"))
         for hint in list(dict.fromkeys(error.hint for error in group))[:_MAX_EXAMPLES]:
-            out.print(Text(f"  hint: {printable(hint)}", style="cyan"), soft_wrap=True)
+            tell(out, Text(f"  hint: {printable(hint)}", style="cyan"))
 
 
 def _where(error: RowError) -> str:
@@ -90,8 +90,9 @@ def print_problems(problems: Sequence[Exp2procError]) -> None:
     for code, group in groups.items():
         out.print(Text.assemble((code, "bold red"), f" ({len(group)})"))
         for problem in group[:_MAX_PROBLEMS]:
-            out.print(Text(f"  {printable(problem.message)}"), soft_wrap=True)
+            tell(out, Text(f"  {printable(problem.message)}"))
         if len(group) > _MAX_PROBLEMS:
             out.print(Text(f"  and {len(group) - _MAX_PROBLEMS} more"))
         for hint in dict.fromkeys(problem.hint for problem in group):
-            out.print(Text(f"  hint: {printable(hint)}", style="cyan"), soft_wrap=True)
+            lead = "" if hint.startswith("Try: ") else "hint: "
+            tell(out, Text(f"  {lead}{printable(hint)}", style="cyan"))

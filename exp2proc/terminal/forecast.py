@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..formats.names import counted, printable, short_dataset
 from ..planning.forecast import Forecast, RunForecast
-from .console import console
+from .console import console, tell
 from .errors import print_errors, print_left_out, print_problems, print_warnings, run_name
 
 
@@ -27,11 +27,11 @@ def print_forecast(forecast: Forecast) -> None:
             ("tokenizer", {run.tokenizer for run in forecast.runs if run.tokenizer}),
         ):
             for name in sorted(names):
-                out.print(Text(f"{title}: {printable(name)}"), soft_wrap=True)
+                tell(out, Text(f"{title}: {printable(name)}"))
         print_errors(out, failures)
         runs = [(run_name(r.dataset, r.model_tag, r.run_tag), r.warnings) for r in forecast.runs]
         print_warnings(out, runs)
-        out.print(Text(_closing(forecast)), soft_wrap=True)
+        tell(out, Text(_closing(forecast)))
     if forecast.problems:
         print_problems(forecast.problems)
 
@@ -42,7 +42,7 @@ def _closing(forecast: Forecast) -> str:
     known = f", {forecast.known_texts} of them known" if forecast.known_texts else ""
     return (
         ("nothing can start as it is; else " if forecast.problems and rows else "")
-        + f"{rows} of {forecast.total('rows')} rows can be converted"
+        + f"{rows} of {counted(forecast.total('rows'), 'row')} can be converted"
         + (f", {pending} {'is' if pending == 1 else 'are'} pending" if pending else "")
         + f"; {counted(forecast.texts, 'text')}{known}; about {_seconds(forecast.seconds)} with"
         f" {counted(forecast.jobs, 'worker')},"

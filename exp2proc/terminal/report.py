@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from ..formats.names import counted, printable
+from ..errors import CATALOGUE
+from ..formats.names import counted, printable, setting_of
 from ..results import Report, RunReport
-from .console import console
+from .console import console, tell
 from .errors import print_errors, print_left_out, print_warnings, run_name
 
 _MAX_RUNS: Final = 40
@@ -39,13 +41,29 @@ def print_report(
     out = console(stderr=quiet)
     errors = print_left_out(out, report.errors)
     if not quiet:
-        out.print(_runs_table(report.runs))
+        out.print(_runs_table(report.runs, out.width))
     print_errors(out, errors, verbose=verbose)
     if not quiet:
         print_warnings(out, ((_run_name(run), run.warnings) for run in report.runs))
-    left = _left(report, resume)
-    for line in left if quiet else (*_warnings(report), *left, _done(report)):
-        out.print(line, soft_wrap=True)  # a command that goes on is there to be copied
+    stopped = report.stopped in ("interrupted", "terminated")
+    if stopped:  # in the form of all commands
+        tell(console(stderr=True), Text(f"exp2proc: {_stop(report)}", style="red"))
+    if not quiet:
+        for line in _warnings(report):
+            tell(out, line)
+    if report.stopped and not stopped:
+        tell(out, Text(_stop(report), style="red"))
+    for problem in report.problems:
+        tell(out, Text(f"{problem.code}: {printable(problem.message)}", style="red"))
+    if can_go_on(report):  # a command that is there to be copied
+        out.print(Text(f"to go on: {printable(resume)}"), soft_wrap=True)
+    if not quiet:
+        tell(out, _done(report))
+
+
+def can_go_on(report: Report) -> bool:
+    """Whether the same command with --resume may do more: something is left that can change."""
+    return bool(report.stopped) or any(not CATALOGUE[one.code].stays for one in report.errors)
 
 
 def _warnings(report: Report) -> Iterator[Text]:
@@ -67,17 +85,6 @@ def _warnings(report: Report) -> Iterator[Text]:
             " --resume will pick them up",
             style="yellow",
         )
-
-
-def _left(report: Report, resume: str) -> Iterator[Text]:
-    """What a run that stopped or failed left, and how to go on."""
-    counts = report.counts
-    if report.stopped:
-        yield Text(_stop(report), style="red")
-    for problem in report.problems:
-        yield Text(f"{problem.code}: {printable(problem.message)}", style="red")
-    if report.stopped or counts.failed:
-        yield Text(f"to go on: {printable(resume)}")
 
 
 def _stop(report: Report) -> str:
@@ -104,7 +111,7 @@ def _done(report: Report) -> Text:
     rate = made / report.seconds if report.seconds else 0.0
     how = "made" if counts.replaced else "converted"
     return Text(
-        f"{made + counts.kept} of {counts.planned} rows done in"
+        f"{made + counts.kept} of {counted(counts.planned, 'row')} done in"
         f" {report.seconds:.1f} s ({made} {how}, {rate:.0f}/s)"
     )
 
@@ -120,12 +127,18 @@ _STOPPED: Final[dict[str, str]] = {
 _AWAY: Final = ("no-runs", "manifest-unreadable")
 
 
-def _runs_table(runs: Sequence[RunReport]) -> Table:
+def _runs_table(runs: Sequence[RunReport], width: int) -> Table:
     """One line a run, those with failures first when there are too many, and the totals."""
     shown = list(runs)
     if len(shown) > _MAX_RUNS:
         shown = sorted(shown, key=lambda run: -run.counts.failed)[:_MAX_RUNS]
-    table = Table(box=box.SIMPLE_HEAD, show_footer=len(runs) > 1)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_footer=len(runs) > 1,
+        pad_edge=False,
+        padding=(0, 0 if width < _NARROW else 1, 0, 0),
+    )
+    names = _names(runs, width)
     total = [sum(column) for column in zip(*map(_numbers, runs), strict=True)]
     more = len(runs) - len(shown)
     footer = f"{len(runs)} runs" + (f", {more} not shown" if more else "")
@@ -139,12 +152,12 @@ def _runs_table(runs: Sequence[RunReport]) -> Table:
             for at, (name, number) in enumerate(zip(_COLUMNS, _numbers(run), strict=True))
             if at < _ALWAYS or total[at]
         ]
-        table.add_row(Text(printable(_run_name(run))), *numbers)
+        table.add_row(Text(names[id(run)]), *numbers)
     return table
 
 
 _COLUMNS: Final = (
-    *("rows", "converted", "kept", "failed", "with hop"),
+    *("rows", "converted", "kept", "failed", "hop"),
     *("replaced", "pending", "unfinished"),
 )
 _ALWAYS: Final = 5
@@ -154,6 +167,24 @@ def _numbers(run: RunReport) -> tuple[int, ...]:
     c = run.counts
     always = c.planned, c.converted, c.kept, c.failed, run.with_hop
     return *always, c.replaced, c.pending, c.unfinished
+
+
+_NARROW: Final = 100
+_NUMBERS_WIDTH: Final = 40
+"""Columns that the numbers of a table take."""
+
+
+def _names(runs: Sequence[RunReport], width: int) -> dict[int, str]:
+    """The runs' names, by identity; where there is no room, without modes and size."""
+    whole = {id(run): printable(_run_name(run)) for run in runs}
+    if max(map(cell_len, whole.values()), default=0) + _NUMBERS_WIDTH <= width:
+        return whole
+    short = {
+        id(run): printable(run_name(run.dataset, run.model_tag, setting_of(run.run_tag)))
+        for run in runs
+    }
+    often = Counter(short.values())
+    return {at: name if often[name] == 1 else whole[at] for at, name in short.items()}
 
 
 def _run_name(run: RunReport) -> str:

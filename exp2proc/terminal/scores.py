@@ -20,6 +20,8 @@ from ..formats.layouts import SCORES
 from ..formats.names import UNKNOWN, counted, printable, short_dataset
 
 _METHOD_WIDTH: Final = 18
+_METHOD_LEAST: Final = 6
+"""Columns that are left for it beside the widest numbers."""
 _COUNT_WIDTH: Final = 4
 _SCORE_WIDTH: Final = 14
 
@@ -39,10 +41,8 @@ def score_tables(rows: Sequence[ScoreRow], spread: Spread = "sem") -> Renderable
 
 
 def _table(rows: Sequence[ScoreRow], width: int, spread: Spread) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    counted = max(_COUNT_WIDTH, *(len(row.count) for row in rows))
-    room = _METHOD_WIDTH + _COUNT_WIDTH - counted
-    table.add_column("method", overflow="fold", min_width=min(width, room))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("method", overflow="fold", min_width=min(width, _METHOD_LEAST))
     table.add_column("n", justify="right", no_wrap=True, min_width=_COUNT_WIDTH)
     for score in SCORES.values():
         table.add_column(

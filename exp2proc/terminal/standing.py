@@ -12,7 +12,7 @@ from rich.text import Text
 from ..conversion.standing import NAMES, Combination, Standing
 from ..formats.names import counted, printable, short_datasets
 from ..results import Counts
-from .console import console
+from .console import console, tell
 from .errors import print_errors, print_warnings, run_name
 
 _STYLES: Final = {"replaced": "yellow", "failed": "red"}
@@ -27,12 +27,12 @@ def print_standing(found: Standing) -> None:
         out.print(_table(model, {cell: of for cell, of in matrix.items() if cell.model == model}))
     print_errors(out, found.report.errors)
     for reason, count in Counter(one.reason for one in found.report.replaced).most_common():
-        out.print(Text(f"stale: {reason} ({count})", style="yellow"), soft_wrap=True)
+        tell(out, Text(f"stale: {reason} ({count})", style="yellow"))
     runs = found.report.runs
     print_warnings(out, ((run_name(r.dataset, r.model_tag, r.run_tag), r.warnings) for r in runs))
     counts = found.report.counts
     told = ", ".join(f"{getattr(counts, name)} {word}" for name, word in NAMES.items())
-    out.print(Text(f"{counted(counts.planned, 'row')}: {told}"), soft_wrap=True)
+    tell(out, Text(f"{counted(counts.planned, 'row')}: {told}"))
 
 
 def _table(model: str, matrix: dict[Combination, Counts]) -> Table:

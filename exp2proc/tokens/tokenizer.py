@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from ..errors import Exp2procError, first_line
 from ..system.environment import Variables
+from ..system.status import busy
 from .pieces import Offsets, OffsetTokenizer
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def load_tokenizer(name: str) -> LoadedTokenizer:
     Raises:
         Exp2procError: `tokenizer-invalid`.
     """
+    busy("loading the tokenizer")
     before = fingerprint(name)
     with _no_collections():
         pretrained = _pretrained(name)

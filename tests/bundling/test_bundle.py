@@ -274,7 +274,7 @@ def test_what_may_not_be_is_refused_and_nothing_is_touched(out: Path, tmp_path: 
     assert "needs Parquet" in _refused("usage", out, tmp_path / "z", npz=False)
     assert content(tmp_path) == before
     done = run_cli("bundle", out, "-o", tmp_path / "z", "--cite")
-    assert (done.returncode, "usage: a citation needs authors" in done.stderr) == (2, True)
+    assert (done.returncode, "bundle: a citation needs authors\nTry: " in done.stderr) == (2, True)
 
 
 def test_a_file_that_is_no_sample_is_left_out_and_told(out: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_every_command_has_help_with_examples(command: str) -> None:
 
 
 def test_usage_errors() -> None:
-    for words in ([], ["convert", "--nonsense"], ["nonsense"], ["convert", "--jobs", "0"]):
+    for words in (["convert", "--nonsense"], ["nonsense"], ["convert", "--jobs", "0"]):
         done = run_cli(*words)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.endswith("--help\n")

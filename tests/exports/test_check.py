@@ -381,7 +381,7 @@ def test_the_command(clean: Export, tmp_path: Path) -> None:
     assert f"{NAME}: no zip directory" in done.stdout
     assert f"{NAME}: {NAME}" not in done.stdout
     assert "sample-inconsistent (1)" in done.stdout
-    assert "8 samples in 1 folders checked: 4 problems" in done.stdout
+    assert "8 samples in 1 folder checked: 4 problems" in done.stdout
     assert "\x1b" not in done.stdout
     assert run_cli("check", tmp_path / "nowhere").returncode == 1
     assert run_cli("check", out, "--against", tmp_path / "nowhere").returncode == 2

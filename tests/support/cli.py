@@ -148,13 +148,12 @@ def on_a_terminal(width: int, *words: str | Path) -> list[str]:
     """The lines that `exp2proc WORDS` shows on a terminal of so many columns, without colour."""
     parent, child = pty.openpty()
     env = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1", "COLUMNS": str(width)}
-    with subprocess.Popen(
-        [*COMMAND, *map(str, words)], stdout=child, stderr=subprocess.DEVNULL, env=env
-    ):
-        os.close(child)
-        shown = b""
-        with contextlib.suppress(OSError):  # Linux says so when nobody is left
-            while chunk := os.read(parent, 4096):
-                shown += chunk
+    with open(os.devnull, "r+b") as nothing, open(child, "wb", buffering=0) as terminal:
+        process = start(*words, env=env, streams=(nothing, terminal, nothing))
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says so when nobody is left
+        while chunk := os.read(parent, 4096):
+            shown += chunk
     os.close(parent)
+    process.wait(60)
     return re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()

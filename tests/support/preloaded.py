@@ -27,7 +27,10 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-_SET_PER_TEST = ("EXP2PROC_CACHE_DIR", "EXP2PROC_CACHE_MB", "PYTEST_CURRENT_TEST", "TMPDIR")
+_SET_PER_TEST = (
+    *("EXP2PROC_CACHE_DIR", "EXP2PROC_CACHE_MB", "PYTEST_CURRENT_TEST", "TMPDIR"),
+    *("COLUMNS", "TERM", "NO_COLOR"),
+)
 """Read by the program when it needs them, never while it is imported."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support.arrays import files_below
 from support.cli import COMMAND, codes, run_cli, run_json
+from support.exported import write_export
 from support.processes import needs_proc, running, unmeasured, wait_until
 from support.workload import Workload
 
@@ -218,3 +219,31 @@ def test_output_that_cannot_be_replaced(workload: Workload, tmp_path: Path) -> N
     assert report["counts"]["converted"] == workload.rows - 1
     assert [path.name for path in tmp_path.rglob(".*")] == [RECORDS]
     assert run_cli(*workload.into(tmp_path)).returncode == 2
+
+
+def _on_a_full_disk(*words: str | Path) -> str:
+    command = [sys.executable, "-c", _LIMITED, *COMMAND[1:], *map(str, words)]
+    done = subprocess.run(command, env=unmeasured(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_full_disk_is_told_with_the_files_name(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    out = tmp_path / "out"
+    run = out / "math/m/ifr_1ex"
+    write_export(run / "ex_000000.npz", [f"{at:x}{at * 7919 % 1009:x} " for at in range(2000)])
+    packed, back, site = tmp_path / "p.parquet", tmp_path / "back", tmp_path / "site"
+    assert run_cli("pack", out, "-o", packed).returncode == 0
+    for words, file in (
+        (("unpack", packed, "-o", back, "--jobs", "1"), back / "math/m/ifr_1ex/ex_000000.npz"),
+        (("gallery", out, "-o", site), site / "data"),
+        (("gallery", "--single", out, "-o", tmp_path / "one.html"), tmp_path / "one.html"),
+        (("pack", out, "-o", tmp_path / "q.parquet"), tmp_path / "q.parquet"),
+        (("show", run / "ex_000000.npz", "-o", tmp_path / "s.html"), tmp_path / "s.html"),
+    ):
+        told = _on_a_full_disk(*words)
+        assert told.startswith(f"exp2proc: system-refuses: {file}"), told
+        assert "File too large" in told
+        assert "/." not in told.splitlines()[0]

@@ -101,7 +101,7 @@ def test_traces_that_are_not_whole(capsys: pytest.CaptureFixture[str], count: in
     assert findings[-1:] == ["no  8 rows where the run's name promises 9"]
     assert findings[1:-1] == [
         *(f"no  {name}: trace-missing: it does not exist" for name in names[:3]),
-        *["no  and 1 more rows that cannot be read"] * (count - 3),
+        *["no  and 1 more row that cannot be read"] * (count - 3),
         f"no  {some}: no vh, which this FT-IFR method should have",
         *(
             f"no  {name}: sink_span_gen of the manifest row and the npz disagree"

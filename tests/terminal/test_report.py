@@ -30,7 +30,8 @@ def test_failures_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     report.runs[0].counts.pending = 5
     report.runs[0].counts.unfinished = 6
     print_report(report, verbose=True, resume="exp2proc again")
-    said = capsys.readouterr().out
+    said, stopped = capsys.readouterr()
+    assert stopped == "exp2proc: interrupted: 6 rows left\n"
     assert "\x1b" not in said
     for line in (
         "  run/a\\x1b.npz: broke",
@@ -38,7 +39,6 @@ def test_failures_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
         "  hint: Report it.",
         "warning: 4 samples have NaN or infinite numbers in attr or hop, as their traces have",
         "5 rows are pending: exp2 seems to be still writing them; --resume will pick them up",
-        "interrupted: 6 rows left",
         "to go on: exp2proc again",
         "8 of 10 rows done in 1.0 s (7 converted, 7/s)",
     ):
@@ -46,7 +46,10 @@ def test_failures_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     print_report(report, quiet=True, resume="exp2proc again")
     quiet = capsys.readouterr()
     assert quiet.out == ""
-    assert quiet.err.splitlines()[-2:] == ["interrupted: 6 rows left", "to go on: exp2proc again"]
+    assert quiet.err.splitlines()[-2:] == [
+        "exp2proc: interrupted: 6 rows left",
+        "to go on: exp2proc again",
+    ]
     assert "traceback" not in quiet.err
 
 
@@ -70,6 +73,24 @@ def test_what_a_following_left(capsys: pytest.CaptureFixture[str]) -> None:
         report.runs[0].counts.unfinished = left
         print_report(report, quiet=True, resume="exp2proc again")
         assert capsys.readouterr().err.splitlines() == [*expected, "to go on: exp2proc again"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "helps"),
+    [
+        (["prompt-length-mismatch"], False),
+        (["dataset-no-match", "no-tokenizer", "internal"], False),
+        (["prompt-length-mismatch", "worker-lost"], True),
+        (["output-unwritable"], True),
+        (["trace-missing"], True),
+    ],
+)
+def test_how_to_go_on_is_told_where_it_can_help(
+    capsys: pytest.CaptureFixture[str], codes: list[str], helps: bool
+) -> None:
+    errors = [RowError("/t/run", "a.npz", 3, code, "broke", "Mend it.") for code in codes]
+    print_report(Report("proc", [_run(0, failed=len(errors))], errors), resume="exp2proc again")
+    assert ("to go on: exp2proc again" in capsys.readouterr().out) == helps
 
 
 def test_of_many_runs_those_with_failures_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

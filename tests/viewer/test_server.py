@@ -176,7 +176,7 @@ def test_a_taken_port_and_no_samples_are_told(
 ) -> None:
     done = run_cli("view", out, "--port", str(viewer[1]))
     assert done.returncode == 2
-    assert f"usage: port {viewer[1]}: " in done.stderr
+    assert f"exp2proc view: port {viewer[1]}: " in done.stderr
     assert "Traceback" not in done.stderr
     assert run_cli("view", out, "--port", "70000").returncode == 2
     done = run_cli("view", tmp_path)
