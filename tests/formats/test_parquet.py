@@ -439,7 +439,7 @@ def test_memory_stays_flat_with_long_pieces(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("samples", [5, 2100])
 def test_a_full_disk(tmp_path: Path, samples: int) -> None:
-    """Seen while a group is written beside the next, or at the end: one line, and no file."""
+    """Seen while a group is written beside the next, or at the end: told, and no file."""
     if shutil.which("prlimit") is None:
         pytest.skip("prlimit is not installed")
     run = tmp_path / "out" / RUN
@@ -455,7 +455,9 @@ def test_a_full_disk(tmp_path: Path, samples: int) -> None:
         timeout=120,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (2, "exp2proc: File too large\n")
+    line, hint = done.stderr.splitlines()
+    named = f"exp2proc: system-refuses: {tmp_path / 'x.parquet'}: File too large"
+    assert (done.returncode, line, hint.startswith("hint: ")) == (2, named, True)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
