@@ -77,14 +77,18 @@ def _longest_first(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_signals() -> Iterator[None]:
-    """A command that ran inside a test has its say on signals until the test has ended."""
+def _own_process() -> Iterator[None]:
+    """A command or library has its say on signals and environment until the test has ended."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before, hook = [signal.getsignal(number) for number in numbers], sys.unraisablehook
+    environment = dict(os.environ)
     yield
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
     sys.unraisablehook = hook
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
 
 
 @pytest.fixture(scope="session")
