@@ -420,7 +420,7 @@ def test_fifty_thousand_samples(browser: Any, tmp_path: Path) -> None:
     print(f"50,000 samples: {took:.0f} ms to the list, sort {sort:.0f} ms, filter {low:.0f} ms")
 
 
-@pytest.mark.parametrize("count", [10_000, 20_000])
+@pytest.mark.parametrize("count", [10_000, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_a_long_sample_is_quick(browser: Any, tmp_path: Path, count: int) -> None:
     rng = np.random.default_rng(4)
     words = [" the", " answer", "。", " 归因", ",", " of", " mass", ".\n"]
