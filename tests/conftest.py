@@ -27,8 +27,10 @@ collect_ignore = ["recipes", "typed"]
 """Scripts that tests run and check; not to be imported in search of examples."""
 
 _LONGEST = (
-    *("engines/test_dask.py", "conversion/test_signals.py", "conversion/test_kills.py"),
-    *("tests/test_benchmarks.py", "engines/test_ray.py", "viewer/test_browser.py"),
+    *("engines/test_dask.py", "figures/test_files.py", "conversion/test_kills.py"),
+    *("viewer/test_browser.py", "engines/test_ray.py", "viewer/test_looks.py"),
+    *("engines/test_working_directory.py", "tests/test_benchmarks.py"),
+    *("system/test_atomic_write.py", "conversion/test_signals.py"),
 )
 """The files that take longest, in that order: begun last, they would keep one core busy alone."""
 

@@ -40,7 +40,7 @@ def _combinations() -> Iterator[ParameterSet]:
             )
 
 
-@pytest.mark.parametrize(("how", "codec"), _combinations())
+@pytest.mark.parametrize(("how", "codec"), list(_combinations()))
 def test_all_published_samples(
     reference: Path, qwen3: Path, tmp_path: Path, how: tuple[str, ...], codec: str
 ) -> None:

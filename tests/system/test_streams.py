@@ -22,6 +22,8 @@ from support.workload import Workload
 
 from exp2proc.demo.tree import DemoTree, write_broken
 
+_SLOW = pytest.mark.slow
+
 
 def _convert(demo: DemoTree, tmp_path: Path, *more: str) -> list[str]:
     words = ["convert", "--traces_root", demo.traces, "--tokenizer_model", demo.tokenizer]
@@ -100,8 +102,14 @@ def test_output_that_cannot_be_written_is_said(
         assert _run(_convert(demo, tmp_path, "--resume"), err, stream) == 0
 
 
-@pytest.mark.parametrize("how", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(
+    ("how", "jobs"),
+    [
+        pytest.param(how, jobs, marks=[] if how == "<&- >&- 2>&-" or jobs == "1" else [_SLOW])
+        for how in ("<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-")
+        for jobs in ("1", "2")
+    ],
+)
 def test_closed_streams(demo: DemoTree, tmp_path: Path, how: str, jobs: str) -> None:
     """Files that are opened get no stream's number, in the command or in a worker."""
     words = [*COMMAND, *_convert(demo, tmp_path, "--jobs", jobs)]
