@@ -27,8 +27,10 @@ collect_ignore = ["recipes", "typed"]
 """Scripts that tests run and check; not to be imported in search of examples."""
 
 _LONGEST = (
-    *("engines/test_dask.py", "conversion/test_signals.py", "conversion/test_kills.py"),
-    *("tests/test_benchmarks.py", "engines/test_ray.py", "viewer/test_browser.py"),
+    *("engines/test_dask.py", "figures/test_files.py", "conversion/test_kills.py"),
+    *("viewer/test_browser.py", "engines/test_ray.py", "viewer/test_looks.py"),
+    *("engines/test_working_directory.py", "tests/test_benchmarks.py"),
+    *("system/test_atomic_write.py", "conversion/test_signals.py"),
 )
 """The files that take longest, in that order: begun last, they would keep one core busy alone."""
 
@@ -77,14 +79,18 @@ def _longest_first(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_signals() -> Iterator[None]:
-    """A command that ran inside a test has its say on signals until the test has ended."""
+def _own_process() -> Iterator[None]:
+    """A command or library has its say on signals and environment until the test has ended."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before, hook = [signal.getsignal(number) for number in numbers], sys.unraisablehook
+    environment = dict(os.environ)
     yield
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
     sys.unraisablehook = hook
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
 
 
 @pytest.fixture(scope="session")

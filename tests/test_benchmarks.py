@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -35,22 +36,72 @@ def _run(*words: str | Path) -> str:
     return done.stdout
 
 
-def test_quick_form(demo: DemoTree, tmp_path: Path) -> None:
+class Found(NamedTuple):
+    """What a small run of the benchmarks found.
+
+    Attributes:
+        shown: on standard output.
+        results: the JSON.
+        pairs: all costs that were taken side by side.
+        markdown: the tables of the JSON.
+    """
+
+    shown: str
+    results: dict[str, Any]
+    pairs: list[dict[str, dict[str, float]]]
+    markdown: str
+
+    def assert_goals(self, *lines: tuple[str, str]) -> None:
+        """Each of these lines of a table has its goal."""
+        for measured, goal in lines:
+            (line,) = (line for line in self.markdown.splitlines() if measured in line)
+            assert goal in line
+
+
+def _quick(demo: DemoTree, tmp_path: Path, *only: str) -> Found:
+    """The quick form, with what is right whatever was measured."""
     out = tmp_path / "results.json"
     sizes = ("--tokens_scale", "0.1", "--planning_rows", "200", "--many_rows", "1000")
     where = ("--tokenizer_model", demo.tokenizer, "--data", tmp_path / "data", "--json", out)
-    shown = _run("--quick", *sizes, *where)
+    shown = _run("--quick", *sizes, *where, *(word for one in only for word in ("--only", one)))
     found = json.loads(out.read_text())
     assert found["workload"]["rows"] == 72
     assert found["workload"]["texts"] == 8
     assert found["machine"]["versions"]["transformers"]
-    (pair,) = found["bulk"]
-    assert set(pair) == {"plain", "empty", "again", "resume", "double plain", "double empty"}
-    paired = [cost for pairs in found.values() if isinstance(pairs, list) for cost in pairs]
-    for cost in [one for costs in paired for one in costs.values()]:
+    pairs = [cost for pairs in found.values() if isinstance(pairs, list) for cost in pairs]
+    for cost in [one for costs in pairs for one in costs.values()]:
         assert cost["wall"] > 0
         assert cost["cpu"] > 0
         assert cost["memory"] > 1 << 20
+    assert not list((tmp_path / "data").glob("out-*"))
+    places = (str(tmp_path), str(_ROOT))
+    assert not any(place in out.read_text() for place in places)
+    return Found(shown, found, pairs, _run("--show", out, "--markdown"))
+
+
+def test_one_of_each_kind(demo: DemoTree, tmp_path: Path) -> None:
+    """Next to the plain way, to the floor, of other commands, by a probe inside a process."""
+    only = ("short", "floor", "pack", "planning_many", "memory")
+    quick = _quick(demo, tmp_path, *only)
+    found = quick.results
+    assert not {"bulk", "look", "steps"} & set(found)
+    (pair,) = found["short"]
+    assert set(pair) == {"plain", "empty", "again"}
+    assert 0 < pair["again"]["first_file"] < pair["again"]["wall"]
+    assert found["floor"][0]["floor"]["bytes"] == found["floor"][0]["again"]["bytes"]
+    assert all(found["pack"][0][run]["bytes"] > 10_000 for run in ("pack", "unpack"))
+    assert found["planning_many"]["again"]["runs"] == 10
+    assert found["memory"]["rows"][-1] == 144
+    quick.assert_goals(("`unpack` of that", "| ≤ 2.5 s |"))
+    quick.assert_goals(("of 10 runs: peak memory", "| ≤ 350 MB |"))
+
+
+@pytest.mark.slow
+def test_quick_form(demo: DemoTree, tmp_path: Path) -> None:
+    quick = _quick(demo, tmp_path)
+    found, paired, shown = quick.results, quick.pairs, quick.shown
+    (pair,) = found["bulk"]
+    assert set(pair) == {"plain", "empty", "again", "resume", "double plain", "double empty"}
     assert 0 < found["first"][0]["again"]["first_file"] < found["first"][0]["again"]["wall"]
     assert found["floor"][0]["floor"]["bytes"] == found["floor"][0]["again"]["bytes"]
     for run in ("gallery", "pack", "unpack"):
@@ -61,19 +112,13 @@ def test_quick_form(demo: DemoTree, tmp_path: Path) -> None:
     assert found["memory"]["rows"][-1] == 144
     assert len(found["steps"]["datasets"]) == 4
     assert "exp2proc --help" in shown
-    assert not list((tmp_path / "data").glob("out-*"))
-    places = (str(tmp_path), str(_ROOT))
-    assert not any(place in out.read_text() for place in places)
-    markdown = _run("--show", out, "--markdown")
-    for measured, goal in (
+    quick.assert_goals(
         ("`check --against` traces", "| ≤ 1.00 |"),
         ("`unpack` of that", "| ≤ 2.5 s |"),
         ("first file, again", "| ≤ 0.35 s |"),
         ("of 10 runs: peak memory", "| ≤ 350 MB |"),
-    ):
-        (line,) = (line for line in markdown.splitlines() if measured in line)
-        assert goal in line
-    assert sum(line.startswith("|") for line in markdown.splitlines()) > 40
+    )
+    assert sum(line.startswith("|") for line in quick.markdown.splitlines()) > 40
 
 
 @pytest.mark.usefixtures("from_root")

@@ -175,10 +175,11 @@ def test_a_variable_that_is_no_number(
 
 
 def test_numbers_that_are_taken_as_they_were(demo: DemoTree) -> None:
-    words = ("--traces_root", demo.traces, "--layout", "proc_1", "--jobs", "2")
+    run = next(path.parent for path in demo.traces.rglob("manifest.jsonl"))
+    words = ("--trace_dir", run, "--layout", "proc_1", "--jobs", "2")
     for at, value in enumerate(("0", "-1", " 2 ")):
         env = {"LOKY_MAX_CPU_COUNT": value, "EXP2PROC_CACHE_MB": ("0", "", "0.5")[at]}
-        run_json("convert", *words, "--out_root", demo.out / str(at), env=env)
+        run_json("convert", *words, "--out_dir", demo.out / str(at), env=env)
 
 
 def test_samples_are_read_by_workers_only_under_a_sound_variable(

@@ -158,6 +158,19 @@ def spaceless(genuine: Path) -> Path:
     return genuine / "no_leading_space"
 
 
+@pytest.fixture(scope="module")
+def plainly(spaceless: Path, qwen3: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both runs as the plain implementation converts them."""
+    from transformers import AutoTokenizer
+
+    out = tmp_path_factory.mktemp("plain")
+    tokenizer: Any = AutoTokenizer.from_pretrained(qwen3, local_files_only=True)
+    for run, cache in ((_BOTH, "morehopqa"), (_NIAH, "niah_mini")):
+        data = spaceless / f"exp/exp2/data/{cache}.jsonl"
+        plain.convert_run(spaceless / _TRACES / run, out / run, data, tokenizer, prefix="")
+    return out
+
+
 @pytest.mark.parametrize(
     "how",
     [
@@ -169,21 +182,17 @@ def spaceless(genuine: Path) -> Path:
     ],
     ids=" ".join,
 )
-def test_without_a_leading_space(spaceless: Path, qwen3: Path, tmp_path: Path, how: Words) -> None:
-    from transformers import AutoTokenizer
-
+def test_without_a_leading_space(
+    spaceless: Path, plainly: Path, qwen3: Path, tmp_path: Path, how: Words
+) -> None:
     words = ("--traces_root", spaceless / _TRACES, "--tokenizer_model", qwen3)
     out = tmp_path / "out"
     report = run_json("convert", *words, "--prompt_prefix", "none", "--out_root", out, *how)
     assert report["counts"]["converted"] == 16
     assert _warnings(report, spaceless / _TRACES) == {}
-    tokenizer: Any = AutoTokenizer.from_pretrained(qwen3, local_files_only=True)
-    for run, cache in ((_BOTH, "morehopqa"), (_NIAH, "niah_mini")):
-        data = spaceless / f"exp/exp2/data/{cache}.jsonl"
-        made = tmp_path / "plain" / cache
-        plain.convert_run(spaceless / _TRACES / run, made, data, tokenizer, prefix="")
-        for path in made.iterdir():
-            assert_same_npz(out / run / path.name, path)
+    assert len(_files(plainly)) == 16
+    for name in _files(plainly):
+        assert_same_npz(out / name, plainly / name)
 
 
 _FIT = [f"ex_00000{n}.npz" for n in (1, 2, 3, 4, 6)]

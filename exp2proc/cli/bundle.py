@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_outs(parser)
     parser.add_argument(
         *("-o", "--output"),
-        metavar="DIR|FILE.zip",
+        metavar="FILE.zip|DIR",
         required=True,
         type=path,
         help="a new or empty folder, or an archive",

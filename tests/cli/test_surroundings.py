@@ -7,7 +7,6 @@ import shlex
 import subprocess
 from pathlib import Path
 
-import pytest
 from support.arrays import assert_same_tree
 from support.cli import COMMAND, run_cli
 
@@ -30,15 +29,16 @@ def _from_a_removed_folder(tmp_path: Path, *words: str | Path) -> subprocess.Com
 _SAID = "exp2proc: the working directory was removed: only full paths can work\n"
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_full_paths_work_from_a_removed_folder(demo: DemoTree, tmp_path: Path, jobs: str) -> None:
+def test_full_paths_work_from_a_removed_folder(demo: DemoTree, tmp_path: Path) -> None:
     words = ("convert", "--traces_root", demo.traces, "--tokenizer_model", demo.tokenizer)
     assert run_cli(*words, "--out_root", tmp_path / "right").returncode == 0
-    more = ("--out_root", tmp_path / "out", "--jobs", jobs, "--no_cache")
-    done = _from_a_removed_folder(tmp_path, *words, *more)
-    assert (done.returncode, done.stderr) == (0, _SAID)
-    assert assert_same_tree(tmp_path / "out", tmp_path / "right") == 96
-    done = _from_a_removed_folder(tmp_path, "check", tmp_path / "out", "--against", demo.traces)
+    for jobs in ("1", "2"):
+        out = tmp_path / f"out{jobs}"
+        more = ("--out_root", out, "--jobs", jobs, "--no_cache")
+        done = _from_a_removed_folder(tmp_path, *words, *more)
+        assert (done.returncode, done.stderr) == (0, _SAID)
+        assert assert_same_tree(out, tmp_path / "right") == 96
+    done = _from_a_removed_folder(tmp_path, "check", out, "--against", demo.traces)
     assert (done.returncode, done.stderr) == (0, _SAID)
     done = _from_a_removed_folder(tmp_path, "doctor", *words[1:])
     assert (done.returncode, done.stderr) == (0, _SAID)

@@ -40,7 +40,7 @@ def test_whole_tree_killed_again_and_again(workload: Workload, tmp_path: Path, s
     """SIGKILL of every process at once, at random moments, on one output folder."""
     rng = random.Random(20261123)
     out, killed, mid_write = tmp_path / "out", 0, 0
-    while killed < (40 if slow else 6):
+    while killed < (40 if slow else 4):
         how = "--overwrite" if rng.random() < 0.7 else "--resume"
         cache = rng.choice([(), ("--no_cache",)])
         before = _newest(out)
@@ -164,13 +164,10 @@ def test_row_that_kills_its_worker_twice(slow_row: Workload, tmp_path: Path) -> 
     slow_row.assert_export(out)
 
 
-@pytest.mark.parametrize("moment", range(3))
-def test_workers_killed_at_random_moments(
-    workload: Workload, tmp_path: Path, moment: int, slow: bool
-) -> None:
+def test_workers_killed_at_random_moments(workload: Workload, tmp_path: Path, slow: bool) -> None:
     """One SIGKILL, as of the OOM killer, costs no row."""
-    rng = random.Random(moment)
-    for attempt in range(5 if slow else 1):
+    rng = random.Random(0)
+    for attempt in range(15 if slow else 1):
         out = tmp_path / f"out{attempt}"
         words = workload.into(out, "--jobs", "2", "--no_cache")
         with running(tmp_path / f"run{attempt}", *words) as run:

@@ -35,10 +35,26 @@ def _stop(run: Running, number: signal.Signals, whom: str) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize("number", _CODES, ids=_SAYS.get)
+_STOPPED = {
+    ("loky", "group"): signal.SIGINT,
+    ("loky", "parent"): signal.SIGTERM,
+    ("threading", "group"): signal.SIGINT,
+    ("sequential", "group"): signal.SIGTERM,
+}
+"""Which workers, who is told -> the signal of the short form."""
+
+
 @pytest.mark.parametrize(
-    ("backend", "whom"),
-    [("loky", "group"), ("loky", "parent"), ("threading", "group"), ("sequential", "group")],
+    ("backend", "whom", "number"),
+    [
+        pytest.param(
+            *(*where, number),
+            id="-".join((*where, _SAYS[number])),
+            marks=[] if number == short else [pytest.mark.slow],
+        )
+        for where, short in _STOPPED.items()
+        for number in _CODES
+    ],
 )
 def test_stop_in_the_middle(
     workload: Workload, tmp_path: Path, number: signal.Signals, backend: str, whom: str
@@ -106,7 +122,7 @@ def test_stop_at_random_moments(workload: Workload, tmp_path: Path, slow: bool) 
     """From the first moment that it can hear: while planning, starting workers, converting."""
     rng = random.Random(4)
     stopped = 0
-    for attempt in range(60 if slow else 8):
+    for attempt in range(60 if slow else 4):
         number = rng.choice(list(_CODES))
         out = tmp_path / f"out{attempt}"
         words = workload.into(out, "--jobs", "2", "--no_cache", "--json")

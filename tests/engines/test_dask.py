@@ -282,14 +282,14 @@ def test_an_interrupted_run_is_resumed(
     assert again["counts"]["converted"] == 96 - written
 
 
-def test_a_cluster_started_here(demo: DemoTree, tmp_path: Path) -> None:
-    words = ("--backend", "dask", "--jobs", "2")
-    report = run_json(*_all(demo, tmp_path / "out"), *words)
-    assert report["counts"]["converted"] == 96
-
-
 @needs_proc
-@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        *(pytest.param(number, marks=pytest.mark.slow) for number in STOPS[1:]),
+    ],
+)
 def test_a_cluster_started_here_is_stopped(
     workload: Workload, tmp_path: Path, number: signal.Signals
 ) -> None:

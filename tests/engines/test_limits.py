@@ -48,8 +48,18 @@ def limited() -> None:
         pytest.skip("this user cannot become another one")
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 6, 7, 8, 10, 12, 14])
+_TRIED = {"loky": (1, 3, 6, 8), "threading": (1, 4)}
+"""By default: no thread, no second worker, not all of them, no thread beside them."""
+
+
+@pytest.mark.parametrize(
+    ("backend", "number"),
+    [
+        pytest.param(backend, number, marks=[] if number in few else [pytest.mark.slow])
+        for backend, few in _TRIED.items()
+        for number in (1, 2, 3, 4, 6, 7, 8, 10, 12, 14)
+    ],
+)
 @pytest.mark.usefixtures("limited")
 def test_few_processes(demo: DemoTree, tmp_path: Path, backend: str, number: int) -> None:
     out = tmp_path / "out"

@@ -107,13 +107,10 @@ def test_an_active_joblib_context_is_honoured(demo: DemoTree, tmp_path: Path, ad
     assert report.counts.converted == 96
 
 
-def test_a_ray_started_here(demo: DemoTree, tmp_path: Path) -> None:
-    report = run_json(*_all(demo, tmp_path / "out"), "--backend", "ray", "--jobs", "2")
-    assert report["counts"]["converted"] == 96
-
-
 @needs_proc
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
+)
 def test_a_ray_started_here_is_stopped(
     workload: Workload, tmp_path: Path, number: signal.Signals
 ) -> None:

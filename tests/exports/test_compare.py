@@ -6,12 +6,13 @@ import csv
 import io
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.cli import import_first, on_a_terminal, run_cli
+from support.cli import import_first, on_a_terminal, preload, run_cli
 from support.exported import NAN, write_export
 from support.latex import set_in_an_article
 
@@ -25,11 +26,11 @@ SIZES = {"math": 7, "data/niah.jsonl": 12}
 METHODS = ("IG", "attnlrp_negdrop_normnorm", "ifr_n1", "ifr_multi_hop_both_n1")
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """4 methods on 2 datasets; example 3 lacks a method, a score and a text here and there."""
+@pytest.fixture(scope="module")
+def _template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    preload("scipy.stats")
     rng = np.random.default_rng(11)
-    root = tmp_path / "out"
+    root = tmp_path_factory.mktemp("template")
     for dataset, count in SIZES.items():
         for number in range(count):
             cot = int(rng.integers(1, 9))
@@ -56,6 +57,12 @@ def out(tmp_path: Path) -> Path:
     spans = ((ends[0][0], ends[0][1]), (ends[1][0], ends[1][1]), (ends[2][0], ends[2][1]))
     write_export(path, tok, attr=attr, spans=spans, scores=(0.5, NAN, 0.5))
     return root
+
+
+@pytest.fixture
+def out(_template: Path, tmp_path: Path) -> Path:
+    """4 methods on 2 datasets; example 3 lacks a method, a score and a text here and there."""
+    return Path(shutil.copytree(_template, tmp_path / "out"))
 
 
 def loaded(out: Path) -> dict[tuple[str, str], dict[str, dict[str, np.ndarray]]]:
@@ -91,7 +98,7 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("score", SCORES)
 def test_all_numbers_are_those_of_numpy(out: Path, score: str) -> None:
-    found = exp2proc.compare(out, ours="ifr_multi_hop_both", score=score)
+    found = exp2proc.compare(out, ours="ifr_multi_hop_both", score=score, draws=99)
     assert [row.method for row in found.rows[::4]] == ["IG", "attnlrp", "ifr"] * 3
     settings = {"IG": "IG", "attnlrp": "attnlrp_negdrop_normnorm", "ifr": "ifr_n1"}
     for row in found.rows:
@@ -174,13 +181,13 @@ def test_batches_do_not_grow_with_the_examples() -> None:
 
     import scipy.stats  # noqa: F401 # before memory is counted
 
-    d = np.random.default_rng(5).normal(size=2_500)
+    d = np.random.default_rng(5).normal(size=1_000)
     tracemalloc.start()
-    interval(d, 8_000, 0)
-    sign_flip(d, 8_000, 0)
+    interval(d, 5_000, 0)
+    sign_flip(d, 5_000, 0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 80e6  # at once they would be 20 million numbers
+    assert peak < 20e6  # at once they would be 5 million numbers, of eight bytes each
 
 
 def test_holm_is_what_its_definition_says() -> None:

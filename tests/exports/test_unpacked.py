@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.arrays import assert_same_tree, files_below
-from support.cli import COMMAND, run_cli
+from support.cli import COMMAND, preload, run_cli
 from support.exported import NAN, write_export
 from support.processes import needs_proc, running, wait_until
 
@@ -28,6 +28,12 @@ from exp2proc.system.leftovers import MACHINE
 
 pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _preloaded() -> None:
+    preload("pyarrow.parquet")
+
 
 RUNS = [f"math/qwen-8B/{method}_n1_12ex" for method in ("ifr", "attnlrp", "ifr_multi_hop")]
 
@@ -69,7 +75,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {name: (folder / name).read_bytes() for name in files_below(folder)}
 
 
-@pytest.mark.parametrize("jobs", ["1", "2", "3", "auto"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow), "3", "auto"])
 def test_the_same_with_any_number_of_workers(
     out: Path, packed: Path, tmp_path: Path, jobs: str
 ) -> None:
@@ -79,23 +85,30 @@ def test_the_same_with_any_number_of_workers(
     assert contents(tmp_path / "back") == contents(out)
 
 
+_WRITERS: dict[int, dict[str, Any]] = {
+    7: {"use_dictionary": True, "compression": "zstd"},  # as pack did first
+    1: {"use_dictionary": False, "compression": "none"},
+    1000: {"use_byte_stream_split": False, "compression": "snappy", "version": "1.0"},
+}
+"""By the rows of a group with which they are tried by default."""
+
+
 @pytest.mark.parametrize(
-    "how",
+    ("how", "rows"),
     [
-        {"use_dictionary": True, "compression": "zstd"},  # as pack did first
-        {"use_dictionary": False, "compression": "none"},
-        {"use_byte_stream_split": False, "compression": "snappy", "version": "1.0"},
+        pytest.param(how, rows, marks=[] if rows == its else [pytest.mark.slow])
+        for its, how in _WRITERS.items()
+        for rows in _WRITERS
     ],
     ids=str,
 )
-@pytest.mark.parametrize("rows", [1, 7, 1000])
 def test_whoever_wrote_it(out: Path, tmp_path: Path, how: dict[str, Any], rows: int) -> None:
     path = in_groups(out, tmp_path / "samples.parquet", rows, **how)
     assert run_cli("unpack", path, "-o", tmp_path / "back", "--jobs", "2").returncode == 0
     assert contents(tmp_path / "back") == contents(out)
 
 
-@pytest.mark.parametrize("jobs", ["1", "2", "3"])
+@pytest.mark.parametrize("jobs", ["1", "2", pytest.param("3", marks=pytest.mark.slow)])
 def test_rows_that_are_no_samples(out: Path, tmp_path: Path, jobs: str) -> None:
     """Told in order, with their numbers; the others are written."""
     path = in_groups(out, tmp_path / "samples.parquet", 1000)
@@ -193,8 +206,15 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_proc
-@pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code", "jobs"),
+    [
+        (signal.SIGINT, 130, "2"),
+        (signal.SIGTERM, 143, "1"),
+        pytest.param(signal.SIGINT, 130, "1", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, "2", marks=pytest.mark.slow),
+    ],
+)
 def test_stopped(long: Path, tmp_path: Path, number: signal.Signals, code: int, jobs: str) -> None:
     """Every file that is there is whole; nothing else is left, no process either."""
     back = tmp_path / "back"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 import zlib
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +21,19 @@ from support.exported import write_export
 from support.processes import fingerprint
 
 import exp2proc
+from exp2proc.cli import main
 
 pytest.importorskip("matplotlib", reason="the extra figures is not installed")
 
 _KINDS = ("length", "scores", "shares", "hops", "sample")
+_USED = ("matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg", "scipy.special")
+_BEGIN = {".pdf": b"%PDF-1", ".svg": b"<?xml", ".png": b"\x89PNG"}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    preload("matplotlib.figure")
+    for module in _USED:
+        preload(module)
     return write_archive(tmp_path_factory.mktemp("archive"))
 
 
@@ -32,33 +41,65 @@ def _of(kind: str, data: Path) -> Path:
     return min((data / "math").rglob("*.npz")) if kind == "sample" else data
 
 
-@pytest.mark.parametrize("kind", _KINDS)
-def test_the_same_bytes_each_time(data: Path, tmp_path: Path, kind: str) -> None:
+def _draw_elsewhere(data: Path, folder: Path, files: Sequence[tuple[str, str]]) -> str:
+    """Draw kinds in formats, in one process with another clock and other hashes; what it says."""
+    words = [
+        [kind, str(_of(kind, data)), "-o", str(folder / f"{kind}{ending}")]
+        for kind, ending in files
+    ]
+    program = (
+        "import json, sys\nfrom exp2proc.cli import main\n"
+        "for words in json.loads(sys.argv[1]):\n"
+        "    assert main(['figure', *words]) == 0, words\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(words)],
+        env={**os.environ, "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_same_bytes_each_time(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], slow: bool
+) -> None:
+    """Here and elsewhere: every kind, every format, in the long form each with each."""
     before = fingerprint(data)
-    for ending, start in ((".pdf", b"%PDF-1"), (".svg", b"<?xml"), (".png", b"\x89PNG")):
-        for folder, env in (("a", {}), ("b", {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"})):
-            file = tmp_path / folder / f"f{ending}"
-            done = run_cli("figure", kind, _of(kind, data), "-o", file, env=env)
-            assert (done.returncode, done.stderr) == (0, "")
-            rows = len(read_csv(file.with_suffix(".csv").read_text()))
-            size = file.stat().st_size
-            assert done.stdout == (
-                f"{file}: {size / 1e3:.0f} kB; {file.with_suffix('.csv')}: {rows} rows\n"
-            )
-        made = (tmp_path / "a" / f"f{ending}").read_bytes()
-        assert made.startswith(start)
-        assert b"exp2proc figure" in made
-        assert made == (tmp_path / "b" / f"f{ending}").read_bytes()
-        assert not re.search(rb"CreationDate|dc:date|/Type3|/Type1\b", made)
-    assert {path.name for path in (tmp_path / "a").iterdir()} == {
-        *("f.pdf", "f.svg", "f.png", "f.csv")
+    here, there = tmp_path / "here", tmp_path / "there"
+    said = {}
+    for kind in _KINDS:
+        for ending, start in _BEGIN.items():
+            file = here / f"{kind}{ending}"
+            assert main(["figure", kind, str(_of(kind, data)), "-o", str(file)]) == 0
+            said[kind, ending], error = capsys.readouterr()
+            assert error == ""
+            table, size = file.with_suffix(".csv"), file.stat().st_size
+            rows = len(read_csv(table.read_text()))
+            wanted = f"{file}: {size / 1e3:.0f} kB; {table}: {rows} rows\n"
+            assert said[kind, ending] == wanted
+            made = file.read_bytes()
+            assert made.startswith(start)
+            assert b"exp2proc figure" in made
+            assert not re.search(rb"CreationDate|dc:date|/Type3|/Type1\b", made)
+        pdf = (here / f"{kind}.pdf").read_bytes()
+        fonts = re.findall(rb"/Type /FontDescriptor.*?>>", pdf, re.DOTALL)
+        assert fonts
+        assert all(b"/FontFile2" in font for font in fonts)
+        svg = ET.parse(here / f"{kind}.svg").getroot()
+        # shapes: no font is needed
+        assert not list(svg.iter("{http://www.w3.org/2000/svg}text"))
+    assert {path.name for path in here.iterdir()} == {
+        f"{kind}{ending}" for kind in _KINDS for ending in (*_BEGIN, ".csv")
     }
-    pdf = (tmp_path / "a/f.pdf").read_bytes()
-    fonts = re.findall(rb"/Type /FontDescriptor.*?>>", pdf, re.DOTALL)
-    assert fonts
-    assert all(b"/FontFile2" in font for font in fonts)
-    svg = ET.parse(tmp_path / "a/f.svg").getroot()
-    assert not list(svg.iter("{http://www.w3.org/2000/svg}text"))  # shapes: no font is needed
+    again = list(said) if slow else list(zip(_KINDS, cycle(_BEGIN)))
+    told = _draw_elsewhere(data, there, again)
+    assert told.replace(str(there), str(here)) == "".join(said[one] for one in again)
+    for path in there.iterdir():
+        assert path.read_bytes() == (here / path.name).read_bytes(), path.name
+    assert len(list(there.iterdir())) == len(again) + len(_KINDS)
     assert fingerprint(data) == before
 
 

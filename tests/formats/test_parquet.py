@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hostile.kind import measured
 from support.arrays import assert_same_tree, records_of
-from support.cli import run_cli
+from support.cli import preload, run_cli
 from support.exported import NAN, write_export
 from support.processes import unmeasured
 
@@ -25,6 +25,12 @@ from exp2proc.formats.parquet import ParquetReader, pack, unpack
 
 pa = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _preloaded() -> None:
+    preload("pyarrow.parquet")
+
 
 HERE = Path(__file__).parents[1]
 RECIPES = sorted((HERE / "recipes").glob("read_*.py"))

@@ -3,8 +3,8 @@
 A server imports once what every command imports, and forks for each command that is asked for:
 a process of its own, with its own streams, folder, session, environment and exit code, that goes
 through `python -m exp2proc`, or another module, from there on. What is read while modules are
-imported is as it was when the server started, so a test of that or of start-up needs a fresh
-interpreter.
+imported is as it was when the server started, and the interpreter is not taken apart at the end: a
+test of that or of start-up needs a fresh one.
 """
 
 from __future__ import annotations
@@ -22,16 +22,21 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
-_SET_PER_TEST = (
-    *("EXP2PROC_CACHE_DIR", "EXP2PROC_CACHE_MB", "PYTEST_CURRENT_TEST", "TMPDIR"),
-    *("COLUMNS", "TERM", "NO_COLOR"),
+_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
+"""What the command sets for itself, in a test's process too where it is called there."""
+_SET_PER_TEST = frozenset(
+    (
+        *("EXP2PROC_CACHE_DIR", "EXP2PROC_CACHE_MB", "PYTEST_CURRENT_TEST", "TMPDIR"),
+        *("COLUMNS", "TERM", "NO_COLOR", *_THREADS),
+    )
 )
-"""Read by the program when it needs them, never while it is imported."""
+"""Read by the program when it needs them, never while it is imported; or the same in any server."""
 
 
 def at_start(env: Mapping[str, str]) -> frozenset[tuple[str, str]]:
@@ -89,7 +94,7 @@ class Server:
                 pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**env, "OPENBLAS_NUM_THREADS": "1"},
+                env={**env, **_THREADS},
                 start_new_session=True,
             )
         self._socket = mine
@@ -229,9 +234,27 @@ def _import_all() -> None:
         import_module(f"exp2proc.cli.{command}")
 
 
+def _leave(code: int) -> NoReturn:
+    """End as Python does: threads, then what is registered, then the streams; and no more.
+
+    Taking apart all that was imported would copy the pages shared with the server, which takes
+    longer than most commands. `multiprocessing` ends the processes that it forks in the same way.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     sys.path[0] = os.getcwd()  # as with python -m
     _import_all()
     gc.freeze()  # no forked process looks at all this for garbage
     sys.argv = _serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        _leave(end.code)

@@ -61,7 +61,7 @@ def _assert_stopped_early(report: dict[str, Any], reason: int) -> None:
 
 
 @pytest.mark.usefixtures("mounts")
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_disk_full(workload: Workload, tmp_path: Path, jobs: str) -> None:
     """A small disk fills up; with more room the next run finishes the rest."""
     out, full, rest = tmp_path / "out", tmp_path / "full", tmp_path / "rest"
@@ -170,7 +170,7 @@ def test_folder_blocked_by_a_file(workload: Workload, tmp_path: Path) -> None:
 
 
 @needs_proc
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_folder_vanishes(workload: Workload, tmp_path: Path, jobs: str) -> None:
     """Somebody moves the output folder away while it is written to."""
     out, gone = tmp_path / "out", tmp_path / "gone"

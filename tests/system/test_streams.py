@@ -22,6 +22,8 @@ from support.workload import Workload
 
 from exp2proc.demo.tree import DemoTree, write_broken
 
+_SLOW = pytest.mark.slow
+
 
 def _convert(demo: DemoTree, tmp_path: Path, *more: str) -> list[str]:
     words = ["convert", "--traces_root", demo.traces, "--tokenizer_model", demo.tokenizer]
@@ -35,9 +37,10 @@ def _assert_done(tmp_path: Path, samples: int = 96) -> None:
     assert report["counts"]["converted"] == samples
 
 
-def _run(words: list[str], out: IO[bytes], err: IO[bytes]) -> int:
+def _run(words: list[str], out: IO[bytes], err: IO[bytes], *, fresh: bool = False) -> int:
+    """The exit code of a command; a `fresh` interpreter is also taken apart at its end."""
     with open(os.devnull, "rb") as nothing:
-        process = start(*words, env=os.environ, streams=(nothing, out, err))
+        process = start(*words, env=os.environ, streams=(nothing, out, err), fresh=fresh)
     return process.wait(60)
 
 
@@ -60,7 +63,7 @@ def unread() -> Iterator[IO[bytes]]:
 def test_a_reader_that_went_away_changes_nothing(
     demo: DemoTree, tmp_path: Path, unread: IO[bytes], err: IO[bytes], more: list[str]
 ) -> None:
-    assert _run(_convert(demo, tmp_path, *more), unread, err) == 0
+    assert _run(_convert(demo, tmp_path, *more), unread, err, fresh=True) == 0
     _assert_done(tmp_path)
     assert (tmp_path / "err").read_text() == ""
     out = str(tmp_path / "out")
@@ -90,17 +93,23 @@ def test_output_that_cannot_be_written_is_said(
     if not full.exists():
         pytest.skip("no /dev/full here")
     with full.open("wb", buffering=0) as stream:
-        assert _run(_convert(demo, tmp_path), stream, err) == 1
+        assert _run(_convert(demo, tmp_path), stream, err, fresh=True) == 1
         _assert_done(tmp_path)
         said = "exp2proc: standard output: No space left on device\n"
         assert (tmp_path / "err").read_text() == said
-        assert _run(["--version"], stream, err) == 1
+        assert _run(["--version"], stream, err, fresh=True) == 1
         assert _run(["convert", "--nonsense"], stream, stream) == 2
         assert _run(_convert(demo, tmp_path, "--resume"), err, stream) == 0
 
 
-@pytest.mark.parametrize("how", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(
+    ("how", "jobs"),
+    [
+        pytest.param(how, jobs, marks=[] if how == "<&- >&- 2>&-" or jobs == "1" else [_SLOW])
+        for how in ("<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-")
+        for jobs in ("1", "2")
+    ],
+)
 def test_closed_streams(demo: DemoTree, tmp_path: Path, how: str, jobs: str) -> None:
     """Files that are opened get no stream's number, in the command or in a worker."""
     words = [*COMMAND, *_convert(demo, tmp_path, "--jobs", jobs)]

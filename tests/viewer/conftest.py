@@ -1,4 +1,4 @@
-"""A browser for all tests of a file."""
+"""A browser for all tests of the viewer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from support.browser import chromium, console
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with chromium(tmp_path_factory.mktemp("profile")) as found:
         yield found

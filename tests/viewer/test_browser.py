@@ -463,6 +463,12 @@ def first_row(browser: Any) -> str:
 ALL = 161
 
 
+# a server's list grows while it is read, the other two are there at once
+@pytest.mark.parametrize(
+    "source",
+    ["server", *(pytest.param(name, marks=pytest.mark.slow) for name in ("folder", "single"))],
+    indirect=True,
+)
 def test_the_list_filters_sorts_and_opens(browser: Any, source: Path | str) -> None:
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import Select
