@@ -122,7 +122,7 @@ class List {
     let last = null;
     this.summary.hidden = !rows.length;
     put(this.summary, 
-      el("h2", {}, t("Scores"), el("small", {}, t("mean ± standard error (n); best of its dataset and model in bold; {0}; – absent", directions.join("; ")))),
+      el("h2", {}, t("Scores"), el("small", {}, t("mean ± standard error (n); best of its dataset and model in bold; {0}; – absent", directions.join(t("; "))))),
       el("div", { class: "wide" }, el("table", { id: "summary" },
         el("thead", {}, el("tr", {}, ...["dataset", "model", "method"].map((name) => el("th", {}, t(name))), el("th", { class: "num" }, t("samples")),
           ...scores.map(({ label, higher }) => el("th", { class: "num" }, `${label} ${higher ? "↑" : "↓"}`)))),

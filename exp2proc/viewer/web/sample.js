@@ -220,7 +220,7 @@ class View {
     put(this.facts, 
       ...catalog.scores.map(({ label, higher }, i) => el("div", { class: "fact" }, el("span", {}, label), el("b", {}, score3(data.scores[i])), el("small", {}, t(higher ? "higher is better" : "lower is better")))),
       el("div", { class: "fact" }, el("span", {}, t("Tokens")), el("b", {}, String(data.attr.length)),
-        el("small", {}, PARTS.map((part, i) => (counts[i] ? `${t(TITLES[part])} ${counts[i]}` : null)).filter(Boolean).join(t(", ")), both ? `; ${t("CoT and output share {0}", both)}` : null)));
+        el("small", {}, PARTS.map((part, i) => (counts[i] ? `${t(TITLES[part])} ${counts[i]}` : null)).filter(Boolean).join(t(", ")), both ? t("; ") + t("CoT and output share {0}", both) : null)));
   }
 
   drawTools() {
@@ -332,7 +332,7 @@ class View {
     const notes = [t(SCALE_NOTES[this.state.scale]), Number(this.state.cut) > 0 ? t("below {0} of the highest nothing is coloured", percent(Number(this.state.cut))) : null];
     return el("section", { class: "box", id: "legend" }, el("h2", {}, t("Legend")),
       ...scales,
-      el("small", {}, notes.filter(Boolean).join("; "), t(".")),
+      el("small", {}, notes.filter(Boolean).join(t("; ")), t(".")),
       this.sample.facts?.gold?.gold.length ? el("small", {}, el("span", { class: "gold-key" }, t("gold")), " ", t("tokens that hold the answer, by the traces")) : null);
   }
 

@@ -170,7 +170,7 @@ function titleOf(view) {
   const name = other && state.mode === "difference" ? t("{0} minus {1}, of shares", sample.name, other.sample.name) : sample.name;
   return `${name} · ${state.v === "attr" ? t("row attribution") : t("hop {0}", state.v)}`;
 }
-const notesOf = ({ state }) => [t(SCALE_NOTES[state.scale]), t(NORM_NOTES[state.norm]), Number(state.cut) > 0 ? t("below {0} of the highest nothing is coloured", percent(Number(state.cut))) : null].filter(Boolean).join("; ");
+const notesOf = ({ state }) => [t(SCALE_NOTES[state.scale]), t(NORM_NOTES[state.norm]), Number(state.cut) > 0 ? t("below {0} of the highest nothing is coloured", percent(Number(state.cut))) : null].filter(Boolean).join(t("; "));
 
 function asSvg(view) {
   const { boxes, height } = figureBoxes(view), colours = themeColours();
