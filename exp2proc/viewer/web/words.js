@@ -33,7 +33,7 @@ const ZH = {
   "no other method": "不比较", "{0} minus {1}, of shares": "{0} 减 {1}（按占比）",
   "One of the two has no hop {0}: there is no difference to show.": "其中一种方法没有第 {0} 跳，无法显示差值。", "This method has no hop {0}: nothing is coloured.": "这种方法没有第 {0} 跳，不着色。",
   "Histogram of weights up to the highest, heights logarithmic": "权重直方图，上限为最高值，高度取对数", "Legend": "图例",
-  "below {0} of the highest nothing is coloured": "低于最高值 {0} 的不着色", "gold": "gold", "tokens that hold the answer, by the traces": "trace 中标明含有答案的 token",
+  "below {0} of the highest nothing is coloured": "低于最高值的 {0} 时不着色", "gold": "gold", "tokens that hold the answer, by the traces": "trace 中标明含有答案的 token",
   "Strongest of {0}": "{0} 中最强的", "Strongest tokens": "最强的 token", "Strongest units": "最强的单位", "Nothing here has a weight.": "这里没有任何权重。",
   "Agreement": "一致性", "rank correlation": "秩相关系数", "top 10 in common": "前 10 名重合", "top 50 in common": "前 50 名重合", "Recovery of gold tokens": "gold token 的 Recovery",
   "Where the mass goes": "归因总量（mass）的去向", "Small numbers: change from the hop before, in points.": "小字：相对上一跳的变化（百分点）。",
