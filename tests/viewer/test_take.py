@@ -249,7 +249,7 @@ def test_paper_has_no_tools(browser: Any, site: Path) -> None:
 
 @pytest.fixture(scope="module")
 def gold_site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The demo with gold tokens in the traces of one of its runs."""
+    """The demo with gold tokens of our own in the traces of one of its runs."""
     root = tmp_path_factory.mktemp("gold")
     tree = write_tree(root / "demo", samples=2)
     run = next(tree.traces.glob("needles/*/ifr_in_all_gen*"))
@@ -267,7 +267,7 @@ def gold_site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         out_root=tree.out,
     )
     built = build_gallery(tree.out / "needles", root / "site", against=tree.traces)
-    assert built.gold == 2
+    assert built.gold == 8
     return built.index, next(tree.out.glob("needles/*/ifr_in_all_gen*/ex_000000.npz"))
 
 
