@@ -39,6 +39,7 @@ sys.path.insert(0, str(_ROOT))
 from benchmarks import tables  # noqa: E402
 from exp2proc import errors  # noqa: E402
 from exp2proc.cli import COMMANDS  # noqa: E402
+from exp2proc.cli.answers import add_json  # noqa: E402
 from exp2proc.cli.reports import Telling  # noqa: E402
 from exp2proc.options import Following, Options, table  # noqa: E402
 
@@ -92,6 +93,7 @@ def _command(name: str) -> str:
     module = import_module(f"exp2proc.cli.{name}")
     parser = argparse.ArgumentParser(prog=f"exp2proc {name}", add_help=False)
     module.add_arguments(parser)
+    add_json(parser)
     found = f"## {name}\n\n{_text(' '.join(str(module.__doc__).split()))}\n\n"
     known = [row for rows in _convert_tables().values() for row in rows]
     rows = [(_spelled(one), _told(one, parser)) for one in parser._actions]

@@ -157,7 +157,7 @@ def test_refusals(data: Path, tmp_path: Path) -> None:
         (("hops", data, "--score", "mas"), "usage", "the kind hops heeds no score"),
         (("scores", data, "--scale", "log"), "usage", "the kind scores heeds no scale"),
         (("sample", _of("sample", data), "--order", "x"), "usage", "kind sample heeds no order"),
-        (("length", tmp_path), "no-samples", "holds no npz"),
+        (("length", tmp_path), "no-samples", "holds no sample"),
     ]
     for words, code, said in refused:
         done = run_cli("figure", *words, "-o", file)

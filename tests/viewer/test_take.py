@@ -249,7 +249,7 @@ def test_paper_has_no_tools(browser: Any, site: Path) -> None:
 
 @pytest.fixture(scope="module")
 def gold_site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The demo with gold tokens in the traces of one of its runs."""
+    """The demo with gold tokens of our own in the traces of one of its runs, none in another."""
     root = tmp_path_factory.mktemp("gold")
     tree = write_tree(root / "demo", samples=2)
     run = next(tree.traces.glob("needles/*/ifr_in_all_gen*"))
@@ -260,6 +260,10 @@ def gold_site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         arrays["gold_prompt_token_indices"] = np.array([2, 3, 4, 9, last + 3])
         arrays["keep_prompt_token_indices"] = np.arange(1, last - 1)
         np.savez_compressed(path, **arrays)
+    for path in tree.traces.glob("needles/*/attnlrp*/*.npz"):
+        with np.load(path) as trace:
+            arrays = {name: trace[name] for name in trace.files if not name.startswith("gold")}
+        np.savez_compressed(path, **arrays)
     exp2proc.convert(
         traces_root=tree.traces,
         data_root=tree.data,
@@ -267,7 +271,7 @@ def gold_site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         out_root=tree.out,
     )
     built = build_gallery(tree.out / "needles", root / "site", against=tree.traces)
-    assert built.gold == 2
+    assert built.gold == 6
     return built.index, next(tree.out.glob("needles/*/ifr_in_all_gen*/ex_000000.npz"))
 
 
