@@ -77,6 +77,10 @@ class Bundle:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Safe to call twice."""
         self._files.close()
 
     @property

@@ -275,6 +275,85 @@ def test_what_may_not_be_is_refused_and_nothing_is_touched(out: Path, tmp_path: 
     assert (done.returncode, "usage: a citation needs authors" in done.stderr) == (2, True)
 
 
+def test_no_link_leads_what_is_written_into_what_is_read(out: Path, tmp_path: Path) -> None:
+    made = exp2proc.bundle(out, tmp_path / "b").path
+    shutil.copy(exp2proc.bundle(out, tmp_path / "whole.zip").path, tmp_path / "z.zip.part")
+    (tmp_path / "link").symlink_to(out)
+    (tmp_path / "again").symlink_to(made)
+    before = content(tmp_path)
+    assert "which is read" in _refused("usage", out, tmp_path / "link/b")
+    assert "which is read" in _refused("usage", tmp_path / "link", out / "b.zip")
+    assert "which is read" in _refused("usage", made, tmp_path / "again", overwrite=True)
+    assert "would replace it" in _refused("usage", made / "data", made, overwrite=True)
+    assert "would replace it" in _refused("usage", tmp_path / "z.zip.part", tmp_path / "z.zip")
+    assert content(tmp_path) == before
+
+
+def test_a_hostile_bundle_that_is_replaced_leads_nowhere(out: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("the only copy")
+    target = exp2proc.bundle(out, tmp_path / "b").path
+    with (target / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{'0' * 64}  ../secret\n{'0' * 64}  {secret}\n")
+    exp2proc.bundle(out, target, overwrite=True)
+    assert secret.read_text() == "the only copy"
+    assert exp2proc.check(target).errors == []
+    (target / "data").rename(tmp_path / "elsewhere")
+    (target / "data").symlink_to(tmp_path / "elsewhere")
+    before = content(tmp_path / "elsewhere")
+    assert "by a link" in _refused("target-exists", out / "needles", target, overwrite=True)
+    assert content(tmp_path / "elsewhere") == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_stopped_before_its_sources_changed_it_leaves_nothing_of_them(
+    out: Path, tmp_path: Path, overwrite: bool
+) -> None:
+    target = tmp_path / "b"
+    if overwrite:
+        exp2proc.bundle(out, target)
+
+    def stop(done: exp2proc.Progress) -> None:
+        if done.done > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exp2proc.bundle(out, target, overwrite=overwrite, on_progress=stop)
+    exp2proc.bundle(out / "needles", target)
+    exp2proc.bundle(out / "needles", tmp_path / "calm")
+    assert content(target) == content(tmp_path / "calm")
+
+
+def test_a_part_that_is_hardly_begun_is_gone_on_with(out: Path, tmp_path: Path) -> None:
+    calm = exp2proc.bundle(out, tmp_path / "calm.zip").path.read_bytes()
+    for begun in (0, 1, 29, 40):
+        (tmp_path / "b.zip.part").write_bytes(calm[:begun])
+        exp2proc.bundle(out, tmp_path / "b.zip", overwrite=True)
+        assert (tmp_path / "b.zip").read_bytes() == calm
+
+
+def test_two_runs_do_not_write_one_bundle(out: Path, target: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def another(_: exp2proc.Progress) -> None:
+        if not said:
+            said.append(_refused("target-exists", out / "needles", target))
+
+    exp2proc.bundle(out, target, on_progress=another)
+    assert "is being written by another run" in said[0]
+    assert content(target) == content(exp2proc.bundle(out, tmp_path / f"c{target.suffix}").path)
+
+
+@pytest.mark.parametrize(
+    "about", [{"title": "a\n---"}, {"title": " "}, {"license": "\udcff"}, {"authors": [""]}]
+)
+def test_what_is_said_of_it_is_one_line(
+    out: Path, tmp_path: Path, about: dict[str, object]
+) -> None:
+    _refused("usage", out, tmp_path / "b", **about)
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_file_that_is_no_sample_is_left_out_and_told(out: Path, tmp_path: Path) -> None:
     bad = out / "needles/qwen-8B" / TAGS[0] / "ex_000001.npz"
     bad.write_bytes(bad.read_bytes()[:-9])
