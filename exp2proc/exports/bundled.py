@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +45,7 @@ class _Files(Protocol):
 
     def blocks(self, name: str) -> Iterator[bytes]: ...
 
-    def framing(self) -> Iterator[Damage]: ...
+    def amiss(self) -> Iterator[Damage]: ...
 
     def close(self) -> None: ...
 
@@ -138,7 +139,7 @@ class Bundle:
             else:
                 if found.hexdigest() != wanted:
                     yield Damage(path, f"its SHA-256 is {found.hexdigest()}, {wanted} in {SUMS}")
-        yield from self._files.framing()
+        yield from self._files.amiss()
 
     def _text(self, name: str) -> str:
         content = bytearray()
@@ -215,7 +216,7 @@ class _Folder:
             while block := stream.read(_BLOCK):
                 yield block
 
-    def framing(self) -> Iterator[Damage]:
+    def amiss(self) -> Iterator[Damage]:
         yield from ()
 
     def close(self) -> None:
@@ -254,8 +255,14 @@ class _Archive:
         for at in range(start, start + entry.size, _BLOCK):
             yield bytes(self._zip.read(at, min(_BLOCK, start + entry.size - at)))
 
-    def framing(self) -> Iterator[Damage]:
-        """Where headers and directory are not what `bundling` writes, if any of them is."""
+    def amiss(self) -> Iterator[Damage]:
+        """Names that several members have; headers and directory that `bundling` does not write.
+
+        The latter only where some are as it writes them.
+        """
+        for name, times in Counter(entry.text for entry in self._ordered).items():
+            if times > 1:
+                yield Damage(name, f"{times} members of the archive have its name")
         found: list[Damage] = []
         directory: list[bytes] = []
         at = 0

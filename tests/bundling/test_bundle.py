@@ -470,6 +470,18 @@ def test_an_archive_that_another_program_packed_is_checked_by_its_sums(
     assert report.samples == 12
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_member_that_hides_behind_another_is_found(out: Path, tmp_path: Path) -> None:
+    made = content(exp2proc.bundle(out / "needles", tmp_path / "b.zip").path)
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        archive.writestr("README.md", "another card")
+        for name, data in made.items():
+            archive.writestr(name, data)
+    assert [(one.file, one.message) for one in exp2proc.check(tmp_path / "c.zip").errors] == [
+        ("README.md", "2 members of the archive have its name")
+    ]
+
+
 def test_counts_are_held_against_the_provenance(out: Path, tmp_path: Path) -> None:
     target = tmp_path / "b"
     exp2proc.bundle(out, target)
