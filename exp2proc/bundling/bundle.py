@@ -137,9 +137,13 @@ def bundle(
     )
     kind = ZipTarget if as_zip else FolderTarget
     target: Target = kind(path, overwrite=overwrite)
-    with closing(target):
-        made = work.write(Summed(target), target.scratch, about)
-        target.finish()
+    try:
+        with closing(target):
+            made = work.write(Summed(target), target.scratch, about)
+            target.finish()
+    except OSError as err:
+        err.filename = err.filename or os.fspath(path)  # a write that fails does not tell it
+        raise
     return Bundled(path, *made)
 
 

@@ -211,11 +211,14 @@ def test_killed_it_goes_on(tmp_path: Path, target: Path, moment: float) -> None:
     for number in range(1, 1500):
         shutil.copy(one, one.with_name(f"ex_{number:06d}.npz"))
     calm = tmp_path / f"calm{target.suffix}"
-    begun = time.monotonic()
     assert run_cli("bundle", out, "-o", calm).returncode == 0
-    taken = time.monotonic() - begun
+    part = target.with_name(f"{target.name}.part")
+    last = target / f"data/d/m/ifr_multi_hop_both_n1/ex_{1500 * moment:06.0f}.npz"
     process = subprocess.Popen([sys.executable, "-m", "exp2proc", "bundle", out, "-o", target])
-    time.sleep(taken * moment)
+    while process.poll() is None:
+        if last.exists() or (part.exists() and part.stat().st_size > calm.stat().st_size * moment):
+            break
+        time.sleep(0.001)
     process.kill()
     process.wait()
     assert not (target / "SHA256SUMS").exists()
@@ -224,7 +227,7 @@ def test_killed_it_goes_on(tmp_path: Path, target: Path, moment: float) -> None:
     assert done.returncode == 0, done.stderr
     assert content(target) == content(calm)
     assert exp2proc.check(target).errors == []
-    assert not target.with_name(f"{target.name}.part").exists()
+    assert not part.exists()
 
 
 def test_what_is_there_is_not_written_again(out: Path, tmp_path: Path) -> None:
@@ -330,6 +333,20 @@ def test_a_part_that_is_hardly_begun_is_gone_on_with(out: Path, tmp_path: Path) 
         (tmp_path / "b.zip.part").write_bytes(calm[:begun])
         exp2proc.bundle(out, tmp_path / "b.zip", overwrite=True)
         assert (tmp_path / "b.zip").read_bytes() == calm
+
+
+def test_no_room_is_told_with_the_place_and_it_goes_on(
+    out: Path, target: Path, tmp_path: Path
+) -> None:
+    call = [sys.executable, "-m", "exp2proc", "bundle", str(out), "-o", str(target)]
+    limited = subprocess.run(
+        ["sh", "-c", 'ulimit -f 16; exec "$@"', "sh", *call], capture_output=True, text=True
+    )
+    assert (limited.returncode, limited.stdout) == (2, "")
+    assert limited.stderr.endswith(f"exp2proc: {target}: File too large\n")
+    exp2proc.bundle(out, target)
+    calm = exp2proc.bundle(out, tmp_path / f"calm{target.suffix}").path
+    assert content(target) == content(calm)
 
 
 def test_two_runs_do_not_write_one_bundle(out: Path, target: Path, tmp_path: Path) -> None:
