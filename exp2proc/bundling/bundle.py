@@ -99,8 +99,9 @@ def bundle(
 ) -> Bundled:
     """One folder or archive of samples to hand over: with a card, sums, provenance and a viewer.
 
-    The same samples make the same bytes, wherever and whenever. Stopped, it goes on where it was
-    when it is called again.
+    The same files of samples make the same bytes, wherever and whenever; of rows of Parquet files
+    npz are made, whose bytes change with the library that deflates. Stopped, it goes on where it
+    was when it is called again.
 
     >>> made = exp2proc.bundle(demo.out, folder / "demo.zip", title="A demo")
     >>> made.samples, exp2proc.check(made.path).errors

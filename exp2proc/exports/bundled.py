@@ -95,6 +95,8 @@ class Bundle:
     def records(self, *, of_source: bool = False) -> dict[str, dict[str, Any]]:
         """What each folder of samples is known to hold, as a record; by the folder's path.
 
+        In a Parquet file too, whose rows lie as if in folders.
+
         Args:
             of_source: give the record of what they were made from, where there is one.
         """
@@ -109,7 +111,10 @@ class Bundle:
                 }
                 record = run["record"] if of_source else record
                 if record is not None:
-                    found[str(self.root / DATA / path)] = checked_record(record)
+                    names = (run["dataset"], run["model"], run["run_tag"])
+                    table = f"{path.partition('/')[0]}.parquet"
+                    for place in (Path(DATA, path), Path(PARQUET, table, *filter(None, names))):
+                        found[str(self.root / place)] = checked_record(record)
         return found
 
     def damage(self) -> Iterator[Damage]:

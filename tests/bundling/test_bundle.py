@@ -383,6 +383,18 @@ def test_a_file_that_is_no_sample_is_left_out_and_told(out: Path, tmp_path: Path
     assert exp2proc.check(tmp_path / "b").errors == []
 
 
+def test_a_bundle_of_parquet_files_alone_keeps_its_provenance(
+    demo: DemoTree, tmp_path: Path
+) -> None:
+    made = exp2proc.bundle(export(demo, tmp_path / "out"), tmp_path / "b", parquet=True, npz=False)
+    assert exp2proc.check(made.path).recorded == 12
+    assert exp2proc.bundle(made.path, tmp_path / "again.zip").unknown == {}
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        for name, data in content(made.path).items():
+            archive.writestr(name, data)
+    assert exp2proc.check(tmp_path / "b.zip").recorded == 12
+
+
 def test_runs_that_would_meet_keep_what_tells_them_apart(tmp_path: Path) -> None:
     out = tmp_path / "out"
     ways = [
