@@ -33,7 +33,7 @@ from ..formats.bundle import (
     sums_text,
 )
 from ..formats.held import Kept
-from ..formats.names import Source, counted, is_plain_name, short_datasets
+from ..formats.names import Source, counted, is_plain_name, printable, short_datasets
 from ..formats.sample import MAX_BYTES, DigestSum, Loaded, Loader, sample_digest, whole
 from ..results import OnProgress, Progress
 from ..system.atomic_write import write_new
@@ -43,7 +43,7 @@ from ..traces.runs import refuse_traces
 from ..versions import __version__
 from ..viewer.page import make_page
 from .card import About, card_text, citation_text
-from .target import FolderTarget, Summed, Target, ZipTarget
+from .target import PART, FolderTarget, Summed, Target, ZipTarget
 
 T = TypeVar("T")
 
@@ -99,8 +99,9 @@ def bundle(
 ) -> Bundled:
     """One folder or archive of samples to hand over: with a card, sums, provenance and a viewer.
 
-    The same samples make the same bytes, wherever and whenever. Stopped, it goes on where it was
-    when it is called again.
+    The same files of samples make the same bytes, wherever and whenever; of rows of Parquet files
+    npz are made, whose bytes change with the library that deflates. Stopped, it goes on where it
+    was when it is called again.
 
     >>> made = exp2proc.bundle(demo.out, folder / "demo.zip", title="A demo")
     >>> made.samples, exp2proc.check(made.path).errors
@@ -130,26 +131,47 @@ def bundle(
     as_zip = path.suffix.lower() == ".zip"
     refuse_traces(path.parent if as_zip else path)
     roots = named(outs)
-    for root in roots:
-        if absolute(path).is_relative_to(root):
-            raise Exp2procError("usage", f"{path} lies in {root}, which is read", _ELSEWHERE)
+    _check_apart(path, roots, as_zip)
     sources = find_sources(outs, where)
     work = _Work(
         sources, roots, parquet=parquet, npz=npz, on_error=on_error, on_progress=on_progress
     )
     kind = ZipTarget if as_zip else FolderTarget
     target: Target = kind(path, overwrite=overwrite)
-    with closing(target):
-        made = work.write(Summed(target), target.scratch, about)
-        target.finish()
+    try:
+        with closing(target):
+            made = work.write(Summed(target), target.scratch, about)
+            target.finish()
+    except OSError as err:
+        err.filename = err.filename or os.fspath(path)  # a write that fails does not tell it
+        raise
     return Bundled(path, *made)
 
 
 def _check_options(about: About, parquet: bool, npz: bool) -> None:
+    for name, text in (("title", about.title), *(("authors", one) for one in about.authors)):
+        if not text.strip():
+            raise Exp2procError("usage", f"{name} is empty")
+    for text in (about.title, about.license, *about.authors):
+        if not text.isprintable():
+            said = f"{printable(text)}: it may be one line, without control characters"
+            raise Exp2procError("usage", said)
     if about.cite and not about.authors:
         raise Exp2procError("usage", "a citation needs authors")
     if not (npz or parquet):
         raise Exp2procError("usage", "without npz files it needs Parquet files")
+
+
+def _check_apart(path: Path, roots: Sequence[Path], as_zip: bool) -> None:
+    """Nothing that is read is written, by whatever links it is named."""
+    target = Path(os.path.realpath(absolute(path)))
+    part = target.with_name(target.name + PART) if as_zip else target
+    for root in roots:
+        real = Path(os.path.realpath(root))
+        if target.is_relative_to(real):
+            raise Exp2procError("usage", f"{path} lies in {root}, which is read", _ELSEWHERE)
+        if real.is_relative_to(target) or real == part:
+            raise Exp2procError("usage", f"{root} is read: {path} would replace it", _ELSEWHERE)
 
 
 class _Work:

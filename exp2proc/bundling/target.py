@@ -12,21 +12,28 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from ..errors import Exp2procError
 from ..exports.bundled import open_bundle
-from ..formats.bundle import PROVENANCE, SUMS
+from ..formats.bundle import CITATION, DATA, PARQUET, SUMS, VIEWER
 from ..formats.zipped import STORED, ending, headers
-from ..system.atomic_write import write_new, write_whole
+from ..system.atomic_write import write_whole
 from ..system.files import open_regular
 from ..system.leftovers import sweep
-from ..system.targets import Kind, check_target
+from ..system.targets import Kind, check_target, claim
 
 _BLOCK: Final = 1 << 20
 UNFINISHED: Final = ".exp2proc-bundle-unfinished"
 PART: Final = ".part"
+_NAMES: Final = {
+    "": (CITATION, VIEWER),
+    PARQUET: ("*.parquet",),
+    f"{DATA}/*/*/*": ("*.npz",),
+}
+"""Files of a bundle that not every bundle has, by their folders."""
 ZIP: Final = Kind("zip archive", lambda stream: stream.read(2) == b"PK")
 
 
@@ -66,12 +73,11 @@ class FolderTarget:
 
     def __init__(self, root: Path, *, overwrite: bool) -> None:
         self._root = self.scratch = root
-        self._former = _former(root, overwrite)
+        _check_folder(root, overwrite)
         root.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            write_new(str(root / UNFINISHED), b"")
+        self._claim = claim(root / UNFINISHED)
         (root / SUMS).unlink(missing_ok=True)
-        self._written: set[str] = set()
+        self._written: set[Path] = set()
         self._folders: set[Path] = set()
 
     def add(self, path: str, content: bytes | bytearray) -> None:
@@ -85,37 +91,54 @@ class FolderTarget:
         os.replace(file, self._place(path))
 
     def finish(self) -> None:
-        """Remove what only the former bundle had."""
-        for path in self._former - self._written:
-            (self._root / path).unlink(missing_ok=True)
-            for folder in (self._root / path).parents:
-                if folder == self._root:
-                    break
-                with suppress(OSError):
-                    folder.rmdir()
+        """Remove what a bundle calls so and only an earlier or a stopped one had."""
+        for where, names in _NAMES.items():
+            for folder in self._root.glob(where) if where else [self._root]:
+                if folder.is_dir() and not self._leads_out(folder):
+                    sweep(str(folder))
+                    for path in chain.from_iterable(map(folder.glob, names)):
+                        if path not in self._written and not path.is_dir():
+                            path.unlink()
+                    self._remove_empty(folder)
         (self._root / UNFINISHED).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Others may write there."""
+        os.close(self._claim)
 
     def _place(self, path: str) -> Path:
-        self._written.add(path)
         place = self._root / path
-        if place.parent not in self._folders:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            sweep(str(place.parent))
-            self._folders.add(place.parent)
+        self._written.add(place)
+        folder = place.parent
+        if folder not in self._folders:
+            if self._leads_out(folder):
+                said = f"{folder} leads out of {self._root} by a link"
+                raise Exp2procError(
+                    "target-exists", said, "Remove the link, or name another folder."
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            sweep(str(folder))
+            self._folders.add(folder)
         return place
 
+    def _leads_out(self, folder: Path) -> bool:
+        way = folder.relative_to(self._root)
+        return Path(os.path.realpath(folder)) != Path(os.path.realpath(self._root), way)
 
-def _former(root: Path, overwrite: bool) -> set[str]:
-    """The files of the bundle that is there."""
+    def _remove_empty(self, folder: Path) -> None:
+        with suppress(OSError):
+            while folder != self._root:
+                folder.rmdir()
+                folder = folder.parent
+
+
+def _check_folder(root: Path, overwrite: bool) -> None:
     if not os.path.lexists(root):
-        return set()
+        return
     if not root.is_dir():
         raise Exp2procError("target-exists", f"{root} is not a folder", "Name a folder, or a .zip.")
     if (root / UNFINISHED).is_file() or not any(root.iterdir()):
-        return set()
+        return
     there = open_bundle(root)
     if there is None:
         raise Exp2procError(
@@ -123,10 +146,9 @@ def _former(root: Path, overwrite: bool) -> set[str]:
             f"{root} is not empty and no bundle",
             "Name a new or empty folder with -o; only an earlier bundle is replaced.",
         )
+    there.close()
     if not overwrite:
         raise Exp2procError("target-exists", f"{root} is a bundle already")
-    with there:
-        return {path for path in there.sums if path not in (SUMS, PROVENANCE)}
 
 
 def _holds(path: Path, content: bytes | bytearray) -> bool:
@@ -154,13 +176,11 @@ class ZipTarget:
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         check_target(path, ZIP, overwrite=overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(str(path.parent))
         self._path = path
         self.scratch = path.parent
         self._part = path.with_name(path.name + PART)
-        with suppress(FileExistsError):
-            write_new(str(self._part), b"")
-        open_regular(self._part).close()  # a FIFO would wait for its reader
-        fd = os.open(self._part, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+        fd = claim(self._part)
         self._file: BinaryIO = os.fdopen(fd, "r+b")
         self._left = os.fstat(fd).st_size
         self._at = 0
@@ -187,7 +207,7 @@ class ZipTarget:
         for part in (*self._directory, ending(len(self._directory), length, offset)):
             self._write(part)
         self._file.truncate(self._at)
-        self._file.close()
+        self._file.flush()
         os.replace(self._part, self._path)
 
     def close(self) -> None:
@@ -206,7 +226,7 @@ class ZipTarget:
             if there == data:
                 self._at += len(data)
                 return
-            if not self._at:
+            if not self._at and not data.startswith(there):
                 raise Exp2procError(
                     "target-exists",
                     f"{self._part} is there and is no part of this bundle",

@@ -94,6 +94,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {printable(first[0])}: {printable(first[1])}")
     print("look at all of it again: " + shlex.join(["exp2proc", "check", str(args.output)]))
     words = ["hf", "upload", "USER/NAME", str(args.output)]
-    words += [args.output.name] if args.output.suffix == ".zip" else ["."]
+    words += [args.output.name] if args.output.suffix.lower() == ".zip" else ["."]
     print("publish it: " + shlex.join([*words, "--repo-type", "dataset"]))
     return code

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -45,7 +46,7 @@ class _Files(Protocol):
 
     def blocks(self, name: str) -> Iterator[bytes]: ...
 
-    def framing(self) -> Iterator[Damage]: ...
+    def amiss(self) -> Iterator[Damage]: ...
 
     def close(self) -> None: ...
 
@@ -78,6 +79,10 @@ class Bundle:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Safe to call twice."""
         self._files.close()
 
     @property
@@ -90,6 +95,8 @@ class Bundle:
 
     def records(self, *, of_source: bool = False) -> dict[str, dict[str, Any]]:
         """What each folder of samples is known to hold, as a record; by the folder's path.
+
+        In a Parquet file too, whose rows lie as if in folders.
 
         Args:
             of_source: give the record of what they were made from, where there is one.
@@ -105,7 +112,10 @@ class Bundle:
                 }
                 record = run["record"] if of_source else record
                 if record is not None:
-                    found[str(self.root / DATA / path)] = checked_record(record)
+                    names = (run["dataset"], run["model"], run["run_tag"])
+                    table = f"{path.partition('/')[0]}.parquet"
+                    for place in (Path(DATA, path), Path(PARQUET, table, *filter(None, names))):
+                        found[str(self.root / place)] = checked_record(record)
         return found
 
     def damage(self) -> Iterator[Damage]:
@@ -135,7 +145,7 @@ class Bundle:
             else:
                 if found.hexdigest() != wanted:
                     yield Damage(path, f"its SHA-256 is {found.hexdigest()}, {wanted} in {SUMS}")
-        yield from self._files.framing()
+        yield from self._files.amiss()
 
     def _text(self, name: str) -> str:
         content = bytearray()
@@ -221,7 +231,7 @@ class _Folder:
             while block := stream.read(_BLOCK):
                 yield block
 
-    def framing(self) -> Iterator[Damage]:
+    def amiss(self) -> Iterator[Damage]:
         yield from ()
 
     def close(self) -> None:
@@ -260,8 +270,14 @@ class _Archive:
         for at in range(start, start + entry.size, _BLOCK):
             yield bytes(self._zip.read(at, min(_BLOCK, start + entry.size - at)))
 
-    def framing(self) -> Iterator[Damage]:
-        """Where headers and directory are not what `bundling` writes, if any of them is."""
+    def amiss(self) -> Iterator[Damage]:
+        """Names that several members have; headers and directory that `bundling` does not write.
+
+        The latter only where some are as it writes them.
+        """
+        for name, times in Counter(entry.text for entry in self._ordered).items():
+            if times > 1:
+                yield Damage(name, f"{times} members of the archive have its name")
         found: list[Damage] = []
         directory: list[bytes] = []
         at = 0

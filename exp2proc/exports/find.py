@@ -312,7 +312,7 @@ def named(outs: Outs, name: str = "outs") -> tuple[Path, ...]:
     return tuple(chain.from_iterable(_spelled_out(given(out, name)) for out in several))
 
 
-_ADDRESS: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/")
+_ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")
 
 
 def _spelled_out(out: Path) -> list[Path]:
@@ -324,10 +324,11 @@ def _spelled_out(out: Path) -> list[Path]:
     path = absolute(out)
     if os.path.lexists(path):
         return [path]
-    if address := _ADDRESS.match(str(out)):
+    if _ADDRESS.match(str(out)):
+        address = str(out).replace(":/", "://", 1)  # as a path it has lost a slash
         raise Exp2procError(
             "no-samples",
-            f"{out} is an address ({address[1]}): only files of this machine are read",
+            f"{address} is an address: only files of this machine are read",
             "Copy it here first, or mount it.",
         )
     if not has_magic(str(path)):

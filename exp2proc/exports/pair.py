@@ -74,8 +74,8 @@ def find_samples(
         where = f"{os.fsdecode(err.filename)}/"
         errors.append(sample_error("sample-missing", where, err.strerror or str(err)))
 
-    for _, (path, _, _, held) in find_once(outs, on_empty=empty, on_error=unreadable):
-        if held or is_plain_name(path.name):
+    for root, (path, _, _, held) in find_once(outs, on_empty=empty, on_error=unreadable):
+        if held or path == root or is_plain_name(path.name):
             found.setdefault(str(path.parent), []).append(SampleWork(str(path), held=held))
         elif is_temporary(path.name):
             leftovers.append(str(path))

@@ -30,7 +30,8 @@ FORMAT: Final = 1
 UNKNOWN_FOLDER: Final = "unknown"
 """Where a sample's path does not say its dataset, model or run."""
 
-_NOT_EVERYWHERE: Final = re.compile(r'[/\\:*?"<>|\s]')
+_NOT_EVERYWHERE: Final = re.compile(r'[/\\:*?"<>|\[\]\s]')
+_DEVICE: Final = re.compile(r"(con|prn|aux|nul|(com|lpt)[1-9])(\.|$)", re.IGNORECASE)
 _LINE: Final = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
@@ -45,11 +46,17 @@ class RunNames(NamedTuple):
 def portable(name: str) -> str:
     r"""A folder's name that every system takes; what some do not take becomes "_".
 
+    Nor is it a pattern: a card names Parquet files by patterns.
+
     >>> portable("exp/data/math.jsonl"), portable("llama3:8b"), portable("")
     ('exp_data_math.jsonl', 'llama3_8b', 'unknown')
+    >>> portable("math[1]"), portable("con.jsonl")
+    ('math_1_', '_con.jsonl')
     """
     text = "".join(one if one.isprintable() else "_" for one in name)
     text = _NOT_EVERYWHERE.sub("_", text).rstrip(".")
+    if _DEVICE.match(text):
+        return f"_{text}"
     return f"_{text[1:]}" if text.startswith(".") else text or UNKNOWN_FOLDER
 
 

@@ -25,7 +25,7 @@ from ..system.atomic_write import write_whole, written_whole
 from ..system.extras import require
 from ..system.files import absolute, open_regular
 from ..system.leftovers import sweep
-from ..system.signals import undisturbed
+from ..system.signals import stops_wait, undisturbed
 from ..versions import __version__, library_versions
 from .archives import ZipMember
 from .layouts import LAYOUTS, SCORES
@@ -181,8 +181,9 @@ class ParquetWriter:
                 self._settle()
                 self._writer.add_key_value_metadata(self._metadata())
         finally:
-            self._thread.shutdown()
-            self._writer.close()
+            with stops_wait():  # left open, pyarrow's writer complains when the file is closed
+                self._thread.shutdown()
+                self._writer.close()
 
     def add(self, sample: Sample, pieces: Strings | None = None) -> None:
         """Append one sample; its `source` must be set.

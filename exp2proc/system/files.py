@@ -51,15 +51,20 @@ def open_regular(path: str | Path) -> BinaryIO:
     return os.fdopen(open_regular_fd(path), "rb")
 
 
-def open_regular_fd(path: str | Path, *, follow_symlinks: bool = True) -> int:
+def open_regular_fd(path: str | Path, *, follow_symlinks: bool = True, write: bool = False) -> int:
     """As `open_regular`, but the bare file descriptor, which the caller closes.
 
     Args:
         path: the file.
         follow_symlinks: when false, a link fails with ELOOP.
+        write: for writing, too.
     """
     # Opening a FIFO waits for its writer; to regular files the flag means nothing.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    flags = (
+        (os.O_RDWR if write else os.O_RDONLY)
+        | getattr(os, "O_NONBLOCK", 0)
+        | getattr(os, "O_CLOEXEC", 0)
+    )
     if not follow_symlinks:
         flags |= getattr(os, "O_NOFOLLOW", 0)
     fd = os.open(path, flags | getattr(os, "O_BINARY", 0))

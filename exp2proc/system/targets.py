@@ -1,14 +1,16 @@
-"""Files that somebody names to be written, and which of those already there may be replaced."""
+"""Files that somebody names to be written: what may be replaced, and who may write now."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ..errors import Exp2procError
-from .files import open_regular
+from .atomic_write import write_new
+from .files import open_regular, open_regular_fd
 
 
 class Kind(NamedTuple):
@@ -52,3 +54,41 @@ def check_target(path: Path, kind: Kind, *, overwrite: bool = True) -> None:
     raise Exp2procError(
         "target-exists", f"{path} {why}", f"Name another: only a {kind.name} is replaced."
     )
+
+
+def claim(path: Path) -> int:
+    """Open a file to write it, made where there is none, as the only run that does.
+
+    The claim ends when the descriptor is closed, or with the process, however that ends.
+
+    Raises:
+        Exp2procError: `target-exists`: another run has it.
+        OSError: it is a link or no regular file, or the operating system refuses.
+    """
+    with suppress(FileExistsError):
+        write_new(str(path), b"")
+    fd = open_regular_fd(path, follow_symlinks=False, write=True)
+    try:
+        _lock(fd)
+        if not os.path.samestat(os.fstat(fd), path.lstat()):  # that run has just ended
+            raise BlockingIOError
+    except (BlockingIOError, FileNotFoundError):
+        os.close(fd)
+        raise Exp2procError(
+            "target-exists", f"{path} is being written by another run", "Wait until that has ended."
+        ) from None
+    return fd
+
+
+def _lock(fd: int) -> None:
+    """Where the system or the file system knows no locks, nobody is kept out."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return

@@ -213,11 +213,14 @@ def test_killed_it_goes_on(tmp_path: Path, target: Path, moment: float) -> None:
     for number in range(1, 1500):
         shutil.copy(one, one.with_name(f"ex_{number:06d}.npz"))
     calm = tmp_path / f"calm{target.suffix}"
-    begun = time.monotonic()
     assert run_cli("bundle", out, "-o", calm).returncode == 0
-    taken = time.monotonic() - begun
+    part = target.with_name(f"{target.name}.part")
+    last = target / f"data/d/m/ifr_multi_hop_both_n1/ex_{1500 * moment:06.0f}.npz"
     process = subprocess.Popen([sys.executable, "-m", "exp2proc", "bundle", out, "-o", target])
-    time.sleep(taken * moment)
+    while process.poll() is None:
+        if last.exists() or (part.exists() and part.stat().st_size > calm.stat().st_size * moment):
+            break
+        time.sleep(0.001)
     process.kill()
     process.wait()
     assert not (target / "SHA256SUMS").exists()
@@ -226,7 +229,7 @@ def test_killed_it_goes_on(tmp_path: Path, target: Path, moment: float) -> None:
     assert done.returncode == 0, done.stderr
     assert content(target) == content(calm)
     assert exp2proc.check(target).errors == []
-    assert not target.with_name(f"{target.name}.part").exists()
+    assert not part.exists()
 
 
 def test_what_is_there_is_not_written_again(out: Path, tmp_path: Path) -> None:
@@ -277,6 +280,99 @@ def test_what_may_not_be_is_refused_and_nothing_is_touched(out: Path, tmp_path: 
     assert (done.returncode, "bundle: a citation needs authors\nTry: " in done.stderr) == (2, True)
 
 
+def test_no_link_leads_what_is_written_into_what_is_read(out: Path, tmp_path: Path) -> None:
+    made = exp2proc.bundle(out, tmp_path / "b").path
+    shutil.copy(exp2proc.bundle(out, tmp_path / "whole.zip").path, tmp_path / "z.zip.part")
+    (tmp_path / "link").symlink_to(out)
+    (tmp_path / "again").symlink_to(made)
+    before = content(tmp_path)
+    assert "which is read" in _refused("usage", out, tmp_path / "link/b")
+    assert "which is read" in _refused("usage", tmp_path / "link", out / "b.zip")
+    assert "which is read" in _refused("usage", made, tmp_path / "again", overwrite=True)
+    assert "would replace it" in _refused("usage", made / "data", made, overwrite=True)
+    assert "would replace it" in _refused("usage", tmp_path / "z.zip.part", tmp_path / "z.zip")
+    assert content(tmp_path) == before
+
+
+def test_a_hostile_bundle_that_is_replaced_leads_nowhere(out: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("the only copy")
+    target = exp2proc.bundle(out, tmp_path / "b").path
+    with (target / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{'0' * 64}  ../secret\n{'0' * 64}  {secret}\n")
+    exp2proc.bundle(out, target, overwrite=True)
+    assert secret.read_text() == "the only copy"
+    assert exp2proc.check(target).errors == []
+    (target / "data").rename(tmp_path / "elsewhere")
+    (target / "data").symlink_to(tmp_path / "elsewhere")
+    before = content(tmp_path / "elsewhere")
+    assert "by a link" in _refused("target-exists", out / "needles", target, overwrite=True)
+    assert content(tmp_path / "elsewhere") == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_stopped_before_its_sources_changed_it_leaves_nothing_of_them(
+    out: Path, tmp_path: Path, overwrite: bool
+) -> None:
+    target = tmp_path / "b"
+    if overwrite:
+        exp2proc.bundle(out, target)
+
+    def stop(done: exp2proc.Progress) -> None:
+        if done.done > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exp2proc.bundle(out, target, overwrite=overwrite, on_progress=stop)
+    exp2proc.bundle(out / "needles", target)
+    exp2proc.bundle(out / "needles", tmp_path / "calm")
+    assert content(target) == content(tmp_path / "calm")
+
+
+def test_a_part_that_is_hardly_begun_is_gone_on_with(out: Path, tmp_path: Path) -> None:
+    calm = exp2proc.bundle(out, tmp_path / "calm.zip").path.read_bytes()
+    for begun in (0, 1, 29, 40):
+        (tmp_path / "b.zip.part").write_bytes(calm[:begun])
+        exp2proc.bundle(out, tmp_path / "b.zip", overwrite=True)
+        assert (tmp_path / "b.zip").read_bytes() == calm
+
+
+def test_no_room_is_told_with_the_place_and_it_goes_on(
+    out: Path, target: Path, tmp_path: Path
+) -> None:
+    call = [sys.executable, "-m", "exp2proc", "bundle", str(out), "-o", str(target)]
+    limited = subprocess.run(
+        ["sh", "-c", 'ulimit -f 16; exec "$@"', "sh", *call], capture_output=True, text=True
+    )
+    assert (limited.returncode, limited.stdout) == (2, "")
+    assert limited.stderr.endswith(f"exp2proc: {target}: File too large\n")
+    exp2proc.bundle(out, target)
+    calm = exp2proc.bundle(out, tmp_path / f"calm{target.suffix}").path
+    assert content(target) == content(calm)
+
+
+def test_two_runs_do_not_write_one_bundle(out: Path, target: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def another(_: exp2proc.Progress) -> None:
+        if not said:
+            said.append(_refused("target-exists", out / "needles", target))
+
+    exp2proc.bundle(out, target, on_progress=another)
+    assert "is being written by another run" in said[0]
+    assert content(target) == content(exp2proc.bundle(out, tmp_path / f"c{target.suffix}").path)
+
+
+@pytest.mark.parametrize(
+    "about", [{"title": "a\n---"}, {"title": " "}, {"license": "\udcff"}, {"authors": [""]}]
+)
+def test_what_is_said_of_it_is_one_line(
+    out: Path, tmp_path: Path, about: dict[str, object]
+) -> None:
+    _refused("usage", out, tmp_path / "b", **about)
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_file_that_is_no_sample_is_left_out_and_told(out: Path, tmp_path: Path) -> None:
     bad = out / "needles/qwen-8B" / TAGS[0] / "ex_000001.npz"
     bad.write_bytes(bad.read_bytes()[:-9])
@@ -287,6 +383,18 @@ def test_a_file_that_is_no_sample_is_left_out_and_told(out: Path, tmp_path: Path
     assert [one["code"] for one in told["left_out"]] == ["sample-invalid"]
     assert told["samples"] == 11
     assert exp2proc.check(tmp_path / "b").errors == []
+
+
+def test_a_bundle_of_parquet_files_alone_keeps_its_provenance(
+    demo: DemoTree, tmp_path: Path
+) -> None:
+    made = exp2proc.bundle(export(demo, tmp_path / "out"), tmp_path / "b", parquet=True, npz=False)
+    assert exp2proc.check(made.path).recorded == 12
+    assert exp2proc.bundle(made.path, tmp_path / "again.zip").unknown == {}
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        for name, data in content(made.path).items():
+            archive.writestr(name, data)
+    assert exp2proc.check(tmp_path / "b.zip").recorded == 12
 
 
 def test_runs_that_would_meet_keep_what_tells_them_apart(tmp_path: Path) -> None:
@@ -391,6 +499,18 @@ def test_an_archive_that_another_program_packed_is_checked_by_its_sums(
         ("bundle-damaged", "README.md")
     ]
     assert report.samples == 12
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_member_that_hides_behind_another_is_found(out: Path, tmp_path: Path) -> None:
+    made = content(exp2proc.bundle(out / "needles", tmp_path / "b.zip").path)
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        archive.writestr("README.md", "another card")
+        for name, data in made.items():
+            archive.writestr(name, data)
+    assert [(one.file, one.message) for one in exp2proc.check(tmp_path / "c.zip").errors] == [
+        ("README.md", "2 members of the archive have its name")
+    ]
 
 
 def test_counts_are_held_against_the_provenance(out: Path, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_one_sample_in_an_archive_is_loaded(out: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("s3://bucket/x", "is an address (s3): only files of this machine are read"),
+        ("s3://bucket/x", "s3://bucket/x is an address: only files of this machine are read"),
         ("out/*/nothing*", "nothing matches"),
         ("absent.zip", "does not exist"),
         ("notes.txt", "no zip archive begins like that"),
@@ -140,7 +140,7 @@ def test_what_is_none_of_these_is_told_honestly(
     assert done.returncode == 2
     assert says in done.stderr
     report = run_json("check", given, code=2 if "://" in given or "*" in given else 1, cwd=tmp_path)
-    assert (says if given != "notes.txt" else "it is no sample") in json.dumps(report)
+    assert says in json.dumps(report)
 
 
 def test_a_folder_with_an_archive_says_to_name_it(out: Path, tmp_path: Path) -> None:
@@ -241,3 +241,14 @@ def test_a_parquet_whose_columns_lie(out: Path, tmp_path: Path) -> None:
     assert f"{RUN}/../x.npz' is not the path of an npz inside the output folder" in said
     assert "tok_width is 1, the longest piece has 2 characters" in said
     assert "tok is U9, but its longest piece has 3 characters" in said
+
+
+@pytest.mark.parametrize("cut", [2, 1000, -1])
+def test_check_says_what_is_wrong_with_a_file_that_was_named(
+    out: Path, tmp_path: Path, cut: int
+) -> None:
+    path = _zip(out, tmp_path / "out.zip")
+    path.write_bytes(path.read_bytes()[:cut])
+    (error,) = exp2proc.check(path).errors
+    assert (error.code, error.file) == ("sample-invalid", "out.zip")
+    assert "zip" in error.message
