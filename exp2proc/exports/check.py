@@ -168,13 +168,15 @@ def _check(
     if not outs:
         report.errors.append(sample_error("sample-missing", "", "no folder and no npz was named"))
     known: dict[str, dict[str, Any]] = {}
+    counted_only: set[str] = set()
     bundles = [open_bundle(out) or out for out in outs]
     for one in bundles:
         if isinstance(one, Bundle):
             with one:
                 report.errors += _damaged(one)
                 report.files += len(one.sums)
-                known |= one.records()
+                known |= (counts := one.records())
+                counted_only |= counts.keys() - one.records(of_source=True).keys()
     outs = tuple(one.samples_in if isinstance(one, Bundle) else one for one in bundles)
     folders = find_samples(outs, report.errors, report.leftovers)
     works = list(chain.from_iterable(folders.values()))
@@ -213,7 +215,7 @@ def _check(
             done += len(item.works)
             if on_progress is not None:
                 on_progress(Progress(done, len(works), len(report.errors)))
-    _hold_against(records, report, known)
+    _hold_against(records, report, counted_only)
     amiss = {error.trace_dir for error in report.errors}
     for folder, made in chain.from_iterable(orphans(out, folders) for out in outs):
         if str(folder) not in amiss:
@@ -240,7 +242,7 @@ def _size(work: SampleWork) -> int:
         return 0
 
 
-def _hold_against(records: Records, report: CheckReport, bundled: Collection[str]) -> None:
+def _hold_against(records: Records, report: CheckReport, counted_only: Collection[str]) -> None:
     """Say which folders' samples are not those that their record describes.
 
     Where something was found in a folder already, that says more.
@@ -249,7 +251,7 @@ def _hold_against(records: Records, report: CheckReport, bundled: Collection[str
     for path, why in records.invalid:
         report.errors.append(sample_error("record-mismatch", str(path), why))
     for folder, verdict in records.verdicts().items():
-        report.recorded += folder not in bundled  # which says only what was there
+        report.recorded += folder not in counted_only
         if verdict.mismatch and folder not in amiss:
             said = f"{verdict.mismatch} when its record was written"
             report.errors.append(sample_error("record-mismatch", f"{folder}/", said))
