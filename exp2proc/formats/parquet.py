@@ -467,6 +467,7 @@ class ParquetReader:
             Exp2procError: `parquet-invalid` when it cannot be read.
         """
         columns = (*self._folders, "file")
+        known: set[tuple[str, ...]] = set()
         for group in self.groups:
             rows = self._rows(range(group, group + 1), columns)
             for at, row in enumerate(rows):
@@ -475,6 +476,9 @@ class ParquetReader:
                 try:
                     self._target(row)
                     names = [row[name].as_py() or "" for name in columns]
+                    if (*names,) in known:
+                        raise ValueError(f"a row before it is {'/'.join(names)}, too")
+                    known.add((*names,))
                 except _NO_SAMPLE as err:
                     why = f"row {number} is no sample: {_why(err)}"
                     yield ParquetRow(spot, ("", "", ""), f"row-{number}.npz", why)

@@ -252,3 +252,17 @@ def test_check_says_what_is_wrong_with_a_file_that_was_named(
     (error,) = exp2proc.check(path).errors
     assert (error.code, error.file) == ("sample-invalid", "out.zip")
     assert "zip" in error.message
+
+
+def test_rows_of_one_name_do_not_pass_for_one(out: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = _packed(out, tmp_path)
+    table = pq.read_table(path)
+    about = pq.read_metadata(path).metadata
+    twice = pa.concat_tables([table, table.slice(1, 1)])
+    pq.write_table(twice.replace_schema_metadata({b"exp2proc": about[b"exp2proc"]}), path)
+    (error,) = exp2proc.check(path).errors
+    assert (error.code, error.file) == ("sample-invalid", f"row-{len(table)}.npz")
+    assert "a row before it is" in error.message
