@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from ..errors import Exp2procError
 from ..exports.bundled import known_records
-from ..exports.find import Outs, Where, find_sources, named
+from ..exports.find import Outs, Where, as_address, find_sources, named
 from ..exports.read import OnError, load_with
 from ..exports.records import Records
 from ..exports.scores import score_rows
@@ -128,6 +128,9 @@ def bundle(
     path = given(output, "output")
     about = About(title=title, license=license, authors=tuple(authors), cite=cite)
     _check_options(about, parquet, npz)
+    if address := as_address(path):
+        said = f"{address} is an address: a bundle is written to this machine"
+        raise Exp2procError("usage", said, "Name a folder or a .zip, and upload that.")
     as_zip = path.suffix.lower() == ".zip"
     refuse_traces(path.parent if as_zip else path)
     roots = named(outs)

@@ -315,6 +315,11 @@ def named(outs: Outs, name: str = "outs") -> tuple[Path, ...]:
 _ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")
 
 
+def as_address(path: Path) -> str:
+    """The address that a path was before it lost a slash, such as `s3://bucket/x`; "" for none."""
+    return str(path).replace(":/", "://", 1) if _ADDRESS.match(str(path)) else ""
+
+
 def _spelled_out(out: Path) -> list[Path]:
     """What a path names, or several by a shell pattern.
 
@@ -324,8 +329,7 @@ def _spelled_out(out: Path) -> list[Path]:
     path = absolute(out)
     if os.path.lexists(path):
         return [path]
-    if _ADDRESS.match(str(out)):
-        address = str(out).replace(":/", "://", 1)  # as a path it has lost a slash
+    if address := as_address(out):
         raise Exp2procError(
             "no-samples",
             f"{address} is an address: only files of this machine are read",

@@ -18,6 +18,7 @@ from ..results import OnProgress, Progress
 from ..system.files import given
 from ..system.targets import Kind, check_target
 from ..traces.runs import refuse_traces
+from .bundled import known_records
 from .find import Outs, Where, find_sources, named
 from .read import OnError, load_with, read_each, successes, workers_of
 from .records import with_records
@@ -60,10 +61,13 @@ def pack(
     path = given(output, "output")
     refuse_traces(path.parent)
     check_target(path, PARQUET, overwrite=overwrite)
+    roots = named(outs)
     sources = find_sources(outs, where)
     told = _Told(len(sources), on_error, on_progress)
     results = told.each(read_each(sources, partial(load_with, parquet.loader())))
-    samples, records = with_records(successes(results, told.left_out), sources, named(outs))
+    samples, records = with_records(
+        successes(results, told.left_out), sources, roots, known_records(roots)
+    )
     datasets = short_datasets(source.dataset for source in sources)
     count = parquet.pack(samples, path, records, datasets)
     if not count:

@@ -165,7 +165,10 @@ def orphans(root: Path, folders: Collection[str]) -> Iterator[tuple[Path, int]]:
 
 
 def with_records(
-    samples: Iterable[Loaded[T]], sources: Sequence[Source], outs: Sequence[str | Path]
+    samples: Iterable[Loaded[T]],
+    sources: Sequence[Source],
+    outs: Sequence[str | Path],
+    known: Mapping[str, dict[str, Any]] | None = None,
 ) -> tuple[Iterator[Loaded[T]], Callable[[], dict[str, Any]]]:
     """The same samples, and what tells when they are over what they were made from.
 
@@ -173,13 +176,14 @@ def with_records(
         samples: with their source.
         sources: all that there are.
         outs: below which they were found.
+        known: as of `Records`.
 
     Returns:
         The samples; and a function that gives, by the name of the run, its `record` and the
         `mismatch` of the samples with it, "" for none. Runs without a record are left out.
     """
     names = {str(source.path.parent): source.name.rpartition("/")[0] for source in sources}
-    records = Records(names, outs)
+    records = Records(names, outs, known)
 
     def counted() -> Iterator[Loaded[T]]:
         for loaded in samples:

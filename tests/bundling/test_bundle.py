@@ -204,6 +204,8 @@ def test_provenance_has_the_records_and_says_what_is_not_known(
     for former, unknown in (("whole", 0), ("less.parquet", 2)):
         again = exp2proc.bundle(tmp_path / former, tmp_path / f"{former}.zip")
         assert len(again.unknown) == unknown
+    exp2proc.pack(tmp_path / "whole", tmp_path / "whole.parquet")
+    assert exp2proc.bundle(tmp_path / "whole.parquet", tmp_path / "last.zip").unknown == {}
 
 
 @pytest.mark.parametrize("moment", [0.3, 0.6])
@@ -274,6 +276,7 @@ def test_what_may_not_be_is_refused_and_nothing_is_touched(out: Path, tmp_path: 
     )
     assert "which is read" in _refused("usage", out, out / "bundle")
     assert "needs authors" in _refused("usage", out, tmp_path / "z", cite=True)
+    assert "hf://x is an address" in _refused("usage", out, "hf://x")
     assert "needs Parquet" in _refused("usage", out, tmp_path / "z", npz=False)
     assert content(tmp_path) == before
     done = run_cli("bundle", out, "-o", tmp_path / "z", "--cite")
