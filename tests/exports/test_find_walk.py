@@ -119,7 +119,7 @@ def test_readers_stop_at_a_folder_that_cannot_be_listed(
 def test_a_single_file_that_is_no_sample_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("x")
     (error,) = exp2proc.check(tmp_path / "readme.txt").errors
-    assert (error.file, error.code) == ("readme.txt", "sample-unexpected")
+    assert (error.file, error.code) == ("readme.txt", "sample-invalid")
 
 
 def test_names_of_nobodys_home_are_told(tmp_path: Path) -> None:
