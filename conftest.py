@@ -34,9 +34,15 @@ def _examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"exp2proc": exp2proc, "demo": demo}
 
 
+_NEEDS = {"to_frame": "pandas"}
+"""Methods whose examples need an extra, and what it installs."""
+
+
 @pytest.fixture(autouse=True)
 def _names(request: pytest.FixtureRequest) -> None:
     if isinstance(request.node, pytest.DoctestItem):
+        if library := _NEEDS.get(request.node.name.rpartition(".")[2]):
+            pytest.importorskip(library, reason="the example needs an extra")
         names = request.getfixturevalue("doctest_namespace")
         names |= request.getfixturevalue("_examples")
         names["folder"] = Path(request.getfixturevalue("tmp_path"))

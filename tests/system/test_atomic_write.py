@@ -118,7 +118,7 @@ _LIMITED = (
 )
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_file_size_limit(workload: Workload, tmp_path: Path, jobs: str) -> None:
     """No file may grow past 1,000 bytes: not even the notes that workers are handed."""
     out = tmp_path / "out"
@@ -188,7 +188,10 @@ def test_folder_vanishes(workload: Workload, tmp_path: Path, jobs: str) -> None:
 
 
 @needs_proc
-@pytest.mark.parametrize("how", ["--resume", "--overwrite", None])
+@pytest.mark.parametrize(
+    "how",
+    ["--resume", *(pytest.param(how, marks=pytest.mark.slow) for how in ("--overwrite", None))],
+)
 def test_two_at_once(workload: Workload, tmp_path: Path, how: str | None) -> None:
     """Two processes export into one folder at the same time: the result is right."""
     out = tmp_path / "out"
