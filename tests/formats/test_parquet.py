@@ -440,7 +440,7 @@ def test_memory_stays_flat_with_long_pieces(tmp_path: Path) -> None:
         assert assert_same_tree(back, out) == count
         peaks.append(both)
     for few, many in zip(*peaks, strict=True):
-        assert many < 1.3 * few, peaks
+        assert many < 1.5 * few, peaks
 
 
 @pytest.mark.parametrize("samples", [5, 2100])
