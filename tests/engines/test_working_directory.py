@@ -58,7 +58,9 @@ def test_no_worker_executes_them(demo: DemoTree, tmp_path: Path, backend: str) -
         cwd=folder,
     )
     assert not told.exists(), told.read_text()
-    assert (done.returncode, done.stderr) == (0, "")
+    # where it takes long, there is a line of progress, too
+    noise = [line for line in done.stderr.splitlines() if " of 96 rows, " not in line]
+    assert (done.returncode, noise) == (0, [])
     assert "96 of 96 rows done" in done.stdout
 
 
