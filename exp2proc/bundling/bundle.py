@@ -34,7 +34,7 @@ from ..formats.bundle import (
 )
 from ..formats.held import Kept
 from ..formats.names import Source, counted, is_plain_name, printable, short_datasets
-from ..formats.sample import MAX_BYTES, DigestSum, Loaded, Loader, sample_digest, whole
+from ..formats.sample import MAX_NPZ, DigestSum, Loaded, Loader, sample_digest, whole
 from ..results import OnProgress, Progress
 from ..system.atomic_write import write_new
 from ..system.files import absolute, given
@@ -47,7 +47,6 @@ from .target import PART, FolderTarget, Summed, Target, ZipTarget
 
 T = TypeVar("T")
 
-_LARGEST: Final = MAX_BYTES + (1 << 20)
 _KEPT: Final = 1 << 20
 _ELSEWHERE: Final = "Name a place outside of it with -o."
 
@@ -268,7 +267,7 @@ class _Work:
     def _handed_on(self, loader: Loader[T], source: Source, target: Summed) -> Loaded[T] | None:
         """A sample, once its file is in the target; None for what is none."""
         try:
-            content = whole(source.place, _LARGEST)
+            content = whole(source.place, MAX_NPZ)
             kept = replace(source, held=Kept(content, str(source.place)))
             loaded = load_with(loader, kept)
             run = _run_of(source)

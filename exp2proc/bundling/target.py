@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zlib
-from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -18,14 +16,14 @@ from typing import BinaryIO, Final, Protocol
 
 from ..errors import Exp2procError
 from ..exports.bundled import open_bundle
+from ..formats import deflate
 from ..formats.bundle import CITATION, DATA, PARQUET, SUMS, VIEWER
 from ..formats.zipped import STORED, ending, headers
 from ..system.atomic_write import write_whole
-from ..system.files import open_regular
+from ..system.files import blocks, open_regular
 from ..system.leftovers import sweep
 from ..system.targets import Kind, check_target, claim
 
-_BLOCK: Final = 1 << 20
 UNFINISHED: Final = ".exp2proc-bundle-unfinished"
 PART: Final = ".part"
 _NAMES: Final = {
@@ -188,14 +186,14 @@ class ZipTarget:
 
     def add(self, path: str, content: bytes | bytearray) -> None:
         """A file, by its path inside the bundle."""
-        self._begin(path, zlib.crc32(content), len(content))
+        self._begin(path, deflate.crc32(content), len(content))
         self._write(content)
 
     def add_file(self, path: str, file: Path) -> None:
         """A file, read in blocks twice: its header comes before it."""
         crc = size = 0
         for block in blocks(file):
-            crc, size = zlib.crc32(block, crc), size + len(block)
+            crc, size = deflate.crc32(block, crc), size + len(block)
         self._begin(path, crc, size)
         for block in blocks(file):
             self._write(block)
@@ -237,13 +235,6 @@ class ZipTarget:
             self._file.truncate()
         self._file.write(data)
         self._at += len(data)
-
-
-def blocks(file: Path) -> Iterator[bytes]:
-    """A file, a piece at a time."""
-    with open_regular(file) as stream:
-        while block := stream.read(_BLOCK):
-            yield block
 
 
 class Summed:

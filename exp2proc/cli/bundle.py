@@ -6,7 +6,7 @@ import argparse
 import shlex
 
 from .answers import failures_json, print_json
-from .exported import add_outs, tell_failures
+from .exported import add_outs, failures_told
 from .values import path
 
 EXAMPLES = """\
@@ -59,29 +59,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the samples, write the bundle."""
     from ..bundling.bundle import bundle
-    from ..errors import Exp2procError
     from ..formats.names import counted, printable
     from ..terminal import progress
 
-    failures: list[Exp2procError] = []
     title = {} if args.title is None else {"title": args.title}
-    try:
-        with progress.reporter(1, what="samples", doing="bundling") as on_progress:
-            made = bundle(
-                args.outs,
-                args.output,
-                parquet=args.parquet,
-                npz=not args.no_npz,
-                license=args.license,
-                authors=args.authors,
-                cite=args.cite,
-                overwrite=args.overwrite,
-                on_error=lambda _, err: failures.append(err),
-                on_progress=on_progress,
-                **title,
-            )
-    finally:
-        tell_failures(failures)
+    with (
+        failures_told() as failures,
+        progress.reporter(1, what="samples", doing="bundling") as on_progress,
+    ):
+        made = bundle(
+            args.outs,
+            args.output,
+            parquet=args.parquet,
+            npz=not args.no_npz,
+            license=args.license,
+            authors=args.authors,
+            cite=args.cite,
+            overwrite=args.overwrite,
+            on_error=lambda _, err: failures.append(err),
+            on_progress=on_progress,
+            **title,
+        )
     code = 1 if failures else 0
     if args.json:
         return print_json({**made.to_dict(), "failures": failures_json(failures)}, code)

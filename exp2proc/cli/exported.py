@@ -136,6 +136,16 @@ def read_all(args: argparse.Namespace, read: Callable[[Source], T]) -> Iterator[
         raise Exp2procError("no-samples", f"none of {len(sources)} npz files is a sample")
 
 
+@contextmanager
+def failures_told() -> Iterator[list[Exp2procError]]:
+    """A list for the files that fail, which are told at the end, however that comes."""
+    failures: list[Exp2procError] = []
+    try:
+        yield failures
+    finally:
+        tell_failures(failures)
+
+
 def tell_failures(errors: Iterable[Exp2procError]) -> None:
     """Which files failed, the first of them, with the reason, on stderr."""
     from ..formats.names import printable

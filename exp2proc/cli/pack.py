@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .answers import failures_json, print_json
-from .exported import add_outs, tell_failures
+from .exported import add_outs, failures_told
 from .values import path
 
 EXAMPLES = """\
@@ -33,23 +33,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the samples, write the file."""
-    from ..errors import Exp2procError
     from ..exports.packing import pack
     from ..formats.names import counted, printable
     from ..terminal import progress
 
-    failures: list[Exp2procError] = []
-    try:
-        with progress.reporter(1, what="samples", doing="reading") as on_progress:
-            count = pack(
-                args.outs,
-                args.output,
-                overwrite=args.overwrite,
-                on_error=lambda _, err: failures.append(err),
-                on_progress=on_progress,
-            )
-    finally:
-        tell_failures(failures)
+    with (
+        failures_told() as failures,
+        progress.reporter(1, what="samples", doing="reading") as on_progress,
+    ):
+        count = pack(
+            args.outs,
+            args.output,
+            overwrite=args.overwrite,
+            on_error=lambda _, err: failures.append(err),
+            on_progress=on_progress,
+        )
     code = 1 if failures else 0
     size = args.output.stat().st_size
     if args.json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .answers import failures_json, print_json
-from .exported import tell_failures
+from .exported import failures_told
 from .selection import add_options
 from .values import path
 
@@ -35,24 +35,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the file, write the samples."""
-    from ..errors import Exp2procError
     from ..exports.packing import unpack
     from ..formats.names import counted, printable
     from ..terminal import progress
 
-    failures: list[Exp2procError] = []
-    try:
-        with progress.reporter(1, what="samples", doing="writing") as on_progress:
-            done = unpack(
-                args.file,
-                args.output,
-                overwrite=args.overwrite,
-                jobs=args.jobs,
-                on_error=failures.append,
-                on_progress=on_progress,
-            )
-    finally:
-        tell_failures(failures)
+    with (
+        failures_told() as failures,
+        progress.reporter(1, what="samples", doing="writing") as on_progress,
+    ):
+        done = unpack(
+            args.file,
+            args.output,
+            overwrite=args.overwrite,
+            jobs=args.jobs,
+            on_error=failures.append,
+            on_progress=on_progress,
+        )
     code = 1 if failures else 0
     if args.json:
         told = {"path": str(args.output), "samples": done}

@@ -21,10 +21,9 @@ from ..formats.parquet import ParquetReader, is_parquet
 from ..formats.record import FORMAT as RECORD_FORMAT
 from ..formats.record import checked_record
 from ..formats.zipped import STORED, Entry, NpzError, ZipReader, ending, headers
-from ..system.files import open_regular
+from ..system.files import BLOCK, blocks, open_regular
 from ..system.walk import walk
 
-_BLOCK: Final = 1 << 20
 _LARGEST: Final = 1 << 28
 """Bytes of sums or of a provenance that are read: a sum takes about a hundred."""
 
@@ -227,9 +226,7 @@ class _Folder:
         return sorted(found)
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        with open_regular(self._root / name) as stream:
-            while block := stream.read(_BLOCK):
-                yield block
+        return blocks(self._root / name)
 
     def amiss(self) -> Iterator[Damage]:
         yield from ()
@@ -267,8 +264,8 @@ class _Archive:
             yield bytes(self._zip.content(entry, "it", _LARGEST))
             return
         start = self._zip.start(entry, "it")
-        for at in range(start, start + entry.size, _BLOCK):
-            yield bytes(self._zip.read(at, min(_BLOCK, start + entry.size - at)))
+        for at in range(start, start + entry.size, BLOCK):
+            yield bytes(self._zip.read(at, min(BLOCK, start + entry.size - at)))
 
     def amiss(self) -> Iterator[Damage]:
         """Names that several members have; headers and directory that `bundling` does not write.

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _BYTE: Final = 3e-8
 """Seconds that a byte of a packed file takes to unpack, as measured on a 2-core server."""
-PARQUET: Final = Kind("Parquet file", lambda stream: stream.read(4) == b"PAR1")
+PARQUET: Final = Kind("Parquet file", lambda stream: stream.read(4) == parquet.MAGIC)
 
 
 def pack(

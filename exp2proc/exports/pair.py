@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import chain
 from operator import contains
 from pathlib import Path
@@ -176,9 +177,13 @@ def _ends_alike(way: tuple[str, ...], parts: tuple[str, ...]) -> bool:
 
 def _is_bundled_as(way: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     """Whether a folder is called as a bundle, or the published archive, calls that of a run."""
+    return len(parts) > 3 and all(map(contains, _spellings(way), parts[-3:]))
+
+
+@lru_cache(maxsize=1 << 16)  # every folder is held against every run
+def _spellings(way: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     source = source_of(Path("/", *way, "ex_000000.npz"), Path("/"))
-    run = RunNames(source.dataset, source.model, source.run_tag)
-    return len(parts) > 3 and all(map(contains, spellings(run), parts[-3:]))
+    return spellings(RunNames(source.dataset, source.model, source.run_tag))
 
 
 def _sharing(groups: Iterable[Runs]) -> Runs:

@@ -16,13 +16,11 @@ from typing import Final, NamedTuple
 from ..system.files import open_regular
 from .deflate import Bytes
 from .names import is_inside
-from .sample import MAX_BYTES
+from .sample import MAX_NPZ
 from .zipped import STORED, Entry, NpzError, ZipReader
 
 LARGEST_DIRECTORY: Final = 1 << 27
 """Bytes of a directory that is not plain: of a million members it has a hundred million."""
-_MAX_NPZ: Final = MAX_BYTES + (1 << 20)
-"""More bytes no sample's npz has, even if nothing in it is packed."""
 
 
 class ZipMember(NamedTuple):
@@ -53,7 +51,7 @@ class ZipMember(NamedTuple):
             raise NpzError(self.problem)
         with ZipReader(self.archive) as archive:
             archive.check_local(self.entry)
-            return archive.content(self.entry, "it", _MAX_NPZ)
+            return archive.content(self.entry, "it", MAX_NPZ)
 
     def open(self) -> io.BufferedReader:
         """The file, for a reader that goes to and fro in it.

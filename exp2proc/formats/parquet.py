@@ -360,11 +360,11 @@ class Place(NamedTuple):
 def is_parquet(path: Path) -> bool:
     """Whether a file begins as one of Parquet does; a folder is none."""
     with suppress(OSError), open_regular(path) as stream:
-        return stream.read(len(_MAGIC)) == _MAGIC
+        return stream.read(len(MAGIC)) == MAGIC
     return False
 
 
-_MAGIC: Final = b"PAR1"
+MAGIC: Final = b"PAR1"
 
 
 class ParquetReader:
@@ -568,7 +568,7 @@ class _Spot(NamedTuple):
 
 
 class ParquetRow(NamedTuple):
-    """A sample in a packed file; see `zipped.Held`.
+    """A sample in a packed file; see `held.Held`.
 
     Attributes:
         spot: where it is.

@@ -45,6 +45,8 @@ MAX_TOKENS: Final = 1 << 22
 MAX_BYTES: Final = 1 << 29
 """The arrays of no sample inflate to more: a million tokens, one of them of 100 characters, and 16
 hops are 476 MB. DEFLATE packs a thousand bytes into one, so what is packed bounds little."""
+MAX_NPZ: Final = MAX_BYTES + (1 << 20)
+"""More bytes no sample's file has, even if nothing in it is packed."""
 _UNASKED: Final = 1 << 24
 """Up to this size arrays are inflated first and looked at then."""
 _MAX_ITEMS: Final = MAX_BYTES // 4

@@ -7,8 +7,9 @@ import hashlib
 import os
 import reprlib
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from ..errors import Exp2procError
 
@@ -77,6 +78,20 @@ def open_regular_fd(path: str | Path, *, follow_symlinks: bool = True, write: bo
     return fd
 
 
+def blocks(path: str | Path) -> Iterator[bytes]:
+    """A regular file, a piece at a time.
+
+    Raises:
+        OSError: as `open_regular`.
+    """
+    with open_regular(path) as stream:
+        while block := stream.read(BLOCK):
+            yield block
+
+
+BLOCK: Final = 1 << 20
+
+
 class Hashed:
     """A file that is read line by line, and the SHA-256 of all that is in it."""
 
@@ -92,7 +107,7 @@ class Hashed:
 
     def hexdigest(self) -> str:
         """Of the whole file: what was not read yet is read now."""
-        while rest := self._stream.read(1 << 20):
+        while rest := self._stream.read(BLOCK):
             self._sha256.update(rest)
         return self._sha256.hexdigest()
 
