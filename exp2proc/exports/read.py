@@ -77,12 +77,11 @@ def load_sample(path: str | Path) -> Sample:
         Exp2procError: `sample-invalid` when it cannot be read or is not a sample; `usage` when
             `path` is no path; `no-samples` when it holds none, or several.
     """
-    (root,) = named(path, "path")
-    sources = find_sources(root)
+    sources = find_sources(named(path, "path"))
     if len(sources) > 1:
         raise Exp2procError(
             "no-samples",
-            f"{root} holds {len(sources)} samples, not one",
+            f"{path} holds {len(sources)} samples, not one",
             "Read them all with exp2proc.iter_samples, or choose with its dataset, method, where.",
         )
     return load_one(sources[0].place)

@@ -121,6 +121,10 @@ def test_one_sample_in_an_archive_is_loaded(out: Path, tmp_path: Path) -> None:
     assert np.array_equal(sample.attr, exp2proc.load_sample(out / NAMES[0]).attr)
     with pytest.raises(exp2proc.Exp2procError, match="no-samples"):
         exp2proc.load_sample(tmp_path / "absent")
+    for name in NAMES[1:]:
+        write_export(out / name, ["a"])
+    with pytest.raises(exp2proc.Exp2procError, match=r"no-samples: \S+\*.npz holds 3 samples"):
+        exp2proc.load_sample(out / "exp/*/*/*/*/*.npz")
 
 
 @pytest.mark.parametrize(
