@@ -45,7 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slow", action="store_true", help="run loop tests in their long form")
+    parser.addoption("--thorough", action="store_true", help="run all that CI runs")
+    parser.addoption(
+        "--slow", action="store_true", help="run all, and loop tests in their long form"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +61,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if {"browser", "cluster"} & item.keywords.keys() or starts_processes(item):
             item.add_marker("process")
-    if not config.getoption("--slow"):
-        skip = pytest.mark.skip(reason="a long form: run with --slow")
-        for item in items:
-            if "slow" in item.keywords:
-                item.add_marker(skip)
+    _skip(items, _left_out(config))
     _longest_first(items)
+
+
+def _left_out(config: pytest.Config) -> dict[str, str]:
+    """Markers of tests that are not asked for -> why those are skipped."""
+    if config.getoption("--slow"):
+        return {}
+    slow = {"slow": "a long form: run with --slow"}
+    if config.getoption("--thorough"):
+        return slow
+    return slow | {"thorough": "takes long: CI runs it, with --thorough"}
+
+
+def _skip(items: list[pytest.Item], left_out: dict[str, str]) -> None:
+    for item in items:
+        for marker in left_out.keys() & item.keywords.keys():
+            item.add_marker(pytest.mark.skip(reason=left_out[marker]))
 
 
 def _longest_first(items: list[pytest.Item]) -> None:

@@ -79,6 +79,7 @@ def _quick(demo: DemoTree, tmp_path: Path, *only: str) -> Found:
     return Found(shown, found, pairs, _run("--show", out, "--markdown"))
 
 
+@pytest.mark.thorough
 def test_one_of_each_kind(demo: DemoTree, tmp_path: Path) -> None:
     """Next to the plain way, to the floor, by a probe inside a process."""
     only = ("short", "floor", "planning_many")

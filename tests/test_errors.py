@@ -174,6 +174,7 @@ def test_a_variable_that_is_no_number(
     assert not demo.out.exists()
 
 
+@pytest.mark.thorough
 def test_numbers_that_are_taken_as_they_were(demo: DemoTree) -> None:
     run = next(path.parent for path in demo.traces.rglob("manifest.jsonl"))
     words = ("--trace_dir", run, "--layout", "proc_1", "--jobs", "2")

@@ -45,7 +45,11 @@ def _warnings(report: dict[str, Any], traces: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(
     "how",
-    [("--jobs", "1", "--no_cache"), ("--jobs", "2", "--no_cache"), ("--jobs", "1")],
+    [
+        ("--jobs", "1", "--no_cache"),
+        pytest.param(("--jobs", "2", "--no_cache"), marks=pytest.mark.thorough),
+        ("--jobs", "1"),
+    ],
     ids=" ".join,
 )
 def test_layout_proc(genuine: Path, qwen3: Path, tmp_path: Path, how: Words) -> None:
@@ -175,10 +179,12 @@ def plainly(spaceless: Path, qwen3: Path, tmp_path_factory: pytest.TempPathFacto
     "how",
     [
         ("--jobs", "1", "--no_cache"),
-        ("--jobs", "2", "--no_cache"),
+        pytest.param(("--jobs", "2", "--no_cache"), marks=pytest.mark.thorough),
         ("--jobs", "2"),
         ("--jobs", "1"),  # again: now every alignment comes from the cache
-        ("--jobs", "2", "--backend", "threading", "--no_cache"),
+        pytest.param(
+            ("--jobs", "2", "--backend", "threading", "--no_cache"), marks=pytest.mark.thorough
+        ),
     ],
     ids=" ".join,
 )

@@ -29,14 +29,16 @@ _CODECS = ("isal", "libdeflate", "zlib")
 
 
 def _combinations() -> Iterator[ParameterSet]:
-    """Every way with the codec that is used here, one with each of the others; by default."""
+    """Every way with the codec that is used here, in CI one with each of the others."""
     for codec in _CODECS:
         for number, how in enumerate(_HOWS):
-            rare = codec != deflate.NAME and number != 3
+            marks = []
+            if codec != deflate.NAME:
+                marks = [pytest.mark.thorough if number == 3 else pytest.mark.slow]
             yield pytest.param(
                 *(how, codec),
                 id=f"{codec} {' '.join(how)}",
-                marks=[pytest.mark.slow] if rare else [],
+                marks=marks,
             )
 
 

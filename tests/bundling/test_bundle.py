@@ -208,6 +208,7 @@ def test_provenance_has_the_records_and_says_what_is_not_known(
     assert exp2proc.bundle(tmp_path / "whole.parquet", tmp_path / "last.zip").unknown == {}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("moment", [pytest.param(0.3, marks=pytest.mark.slow), 0.6])
 def test_killed_it_goes_on(tmp_path: Path, target: Path, moment: float) -> None:
     out = tmp_path / "many"

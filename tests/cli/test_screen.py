@@ -69,6 +69,7 @@ def _too_long(lines: list[str]) -> list[str]:
     ]
 
 
+@pytest.mark.thorough
 def test_every_command_fits(broken: DemoTree, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     pytest.importorskip("matplotlib")

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import pytest
 from support.arrays import assert_same_tree
 from support.cli import COMMAND, run_cli
 
@@ -29,6 +30,7 @@ def _from_a_removed_folder(tmp_path: Path, *words: str | Path) -> subprocess.Com
 _SAID = "exp2proc: the working directory was removed: only full paths can work\n"
 
 
+@pytest.mark.thorough
 def test_full_paths_work_from_a_removed_folder(demo: DemoTree, tmp_path: Path) -> None:
     words = ("convert", "--traces_root", demo.traces, "--tokenizer_model", demo.tokenizer)
     assert run_cli(*words, "--out_root", tmp_path / "right").returncode == 0

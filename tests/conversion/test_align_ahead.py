@@ -103,6 +103,7 @@ def test_what_fails_or_is_large_is_left_to_the_workers(plan: Plan, tmp_path: Pat
     assert _ahead(plan, tmp_path, shards) == {_key(plan, text) for text in rest}
 
 
+@pytest.mark.thorough
 def test_workers_do_without_it(demo: DemoTree, tmp_path: Path) -> None:
     """Aligned by the planner, or (as --resume has it) by the workers: the same samples."""
     for name, more in (("ahead", ()), ("workers", ("--resume",)), ("one", ("--jobs", "1"))):

@@ -36,6 +36,7 @@ def _begun(run: Running, out: Path, before: int) -> bool:
     return _newest(out) > before or bool(run.process.poll())
 
 
+@pytest.mark.thorough
 def test_whole_tree_killed_again_and_again(workload: Workload, tmp_path: Path, slow: bool) -> None:
     """SIGKILL of every process at once, at random moments, on one output folder."""
     rng = random.Random(20261123)
@@ -145,6 +146,7 @@ def test_worker_killed_once(slow_row: Workload, tmp_path: Path) -> None:
     slow_row.assert_export(out)
 
 
+@pytest.mark.thorough
 def test_row_that_kills_its_worker_twice(slow_row: Workload, tmp_path: Path) -> None:
     """It gets `worker-lost`; every other row is converted and the run ends by itself."""
     out = tmp_path / "out"
@@ -164,6 +166,7 @@ def test_row_that_kills_its_worker_twice(slow_row: Workload, tmp_path: Path) -> 
     slow_row.assert_export(out)
 
 
+@pytest.mark.thorough
 def test_workers_killed_at_random_moments(workload: Workload, tmp_path: Path, slow: bool) -> None:
     """One SIGKILL, as of the OOM killer, costs no row."""
     rng = random.Random(0)

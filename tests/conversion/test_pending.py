@@ -43,7 +43,10 @@ def _counts(report: dict[str, object]) -> dict[str, int]:
     return {name: number for name, number in counts.items() if number}
 
 
-@pytest.mark.parametrize(("cut", "jobs"), [(1, "1"), (2, "1"), (200, "1"), (40, "2")])
+@pytest.mark.parametrize(
+    ("cut", "jobs"),
+    [(1, "1"), (2, "1"), (200, "1"), pytest.param(40, "2", marks=pytest.mark.thorough)],
+)
 def test_half_a_line(growing: StillWritten, tmp_path: Path, cut: int, jobs: str) -> None:
     """A last line without its newline that does not parse; a later --resume picks it up."""
     growing.manifest.write_bytes(growing.whole[: -1 - cut])

@@ -41,7 +41,13 @@ _STOPPED = {
     ("threading", "group"): signal.SIGINT,
     ("sequential", "group"): signal.SIGTERM,
 }
-"""Which workers, who is told -> the signal of the short form."""
+"""Which workers, who is told -> the signal of the shorter forms."""
+
+
+def _marks(where: tuple[str, str], number: signal.Signals) -> list[pytest.MarkDecorator]:
+    if number != _STOPPED[where]:
+        return [pytest.mark.slow]
+    return [] if where[1] == "group" else [pytest.mark.thorough]
 
 
 @pytest.mark.parametrize(
@@ -50,9 +56,9 @@ _STOPPED = {
         pytest.param(
             *(*where, number),
             id="-".join((*where, _SAYS[number])),
-            marks=[] if number == short else [pytest.mark.slow],
+            marks=_marks(where, number),
         )
-        for where, short in _STOPPED.items()
+        for where in _STOPPED
         for number in _CODES
     ],
 )
@@ -118,6 +124,7 @@ def test_a_lost_terminal_after_ctrl_c_changes_nothing(workload: Workload, tmp_pa
     assert _interrupt(workload, tmp_path, hang_up, 0.01) in (130, 143)
 
 
+@pytest.mark.thorough
 def test_stop_at_random_moments(workload: Workload, tmp_path: Path, slow: bool) -> None:
     """From the first moment that it can hear: while planning, starting workers, converting."""
     rng = random.Random(4)

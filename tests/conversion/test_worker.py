@@ -25,6 +25,7 @@ def _alive() -> int:
     return sum(isinstance(it, BackendTokenizer) for it in gc.get_objects())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cache", [True, False])
 def test_a_process_that_converts_again_and_again_keeps_no_tokenizer(
     demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: bool

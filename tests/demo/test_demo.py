@@ -57,6 +57,7 @@ def test_it_says_little_and_the_same_each_time(tmp_path: Path) -> None:
     assert run_cli("demo", cwd=tmp_path).stdout == shown
 
 
+@pytest.mark.thorough
 def test_the_commands_it_shows_work(tmp_path: Path) -> None:
     convert, *look, breaking = _commands(run_cli("demo", cwd=tmp_path).stdout)
     assert [command.split()[1] for command in look] == ["summary", "show", "gallery"]

@@ -139,6 +139,7 @@ def trial(diagnosis: Diagnosis) -> TokenizerTrial:
     return tried
 
 
+@pytest.mark.thorough
 def test_three_wrong_tokenizers_and_the_right_one(place: Place, tokenizers: Tokenizers) -> None:
     wrong = (tokenizers.other, tokenizers.digits, tokenizers.accents)
     diagnosis = examine(place, *wrong, tokenizers.right)

@@ -49,14 +49,20 @@ def limited() -> None:
 
 
 _TRIED = {"loky": (1, 3, 6, 8), "threading": (1, 4)}
-"""By default: no thread, no second worker, not all of them, no thread beside them."""
+"""In CI: no thread, no second worker, not all of them, no thread beside them."""
+
+
+def _marks(backend: str, number: int) -> list[pytest.MarkDecorator]:
+    if (backend, number) == ("loky", 3):
+        return []
+    return [pytest.mark.thorough if number in _TRIED[backend] else pytest.mark.slow]
 
 
 @pytest.mark.parametrize(
     ("backend", "number"),
     [
-        pytest.param(backend, number, marks=[] if number in few else [pytest.mark.slow])
-        for backend, few in _TRIED.items()
+        pytest.param(backend, number, marks=_marks(backend, number))
+        for backend in _TRIED
         for number in (1, 2, 3, 4, 6, 7, 8, 10, 12, 14)
     ],
 )

@@ -78,6 +78,7 @@ def test_those_of_another_size_are_not_kept() -> None:
     engine.stop()
 
 
+@pytest.mark.thorough
 def test_engines_do_not_disturb_each_other() -> None:
     """One is in the middle of its work; others come and go, and end badly."""
     one = LocalEngine("loky", 2)
@@ -114,6 +115,7 @@ def test_sigterm_is_given_back() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.thorough
 def test_joblib_keeps_its_own_pool() -> None:
     """A program that uses joblib itself must find its own there, and we ours."""
     engine = LocalEngine("loky", 2)

@@ -176,6 +176,7 @@ def test_bootstrap_and_test_of_many_values_agree_with_plain_numpy() -> None:
     assert interval(d, 50_000, 1) != (low, high)
 
 
+@pytest.mark.thorough
 def test_batches_do_not_grow_with_the_examples() -> None:
     import tracemalloc
 
@@ -238,6 +239,7 @@ def test_runs_that_agree_are_one_and_others_are_refused(out: Path) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.thorough
 def test_workers_and_the_seed_change_nothing_else(out: Path) -> None:
     one = exp2proc.compare(out, ours="ifr", draws=999)
     assert exp2proc.compare(out, ours="ifr", draws=999, jobs=2).records == one.records

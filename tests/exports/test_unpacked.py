@@ -205,6 +205,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return in_groups(folder / "out", folder / "samples.parquet", 4)
 
 
+@pytest.mark.thorough
 @needs_proc
 @pytest.mark.parametrize(
     ("number", "code", "jobs"),
@@ -235,6 +236,7 @@ def test_stopped(long: Path, tmp_path: Path, number: signal.Signals, code: int, 
         assert (back / name).read_bytes() == (long.parent / "out" / name).read_bytes()
 
 
+@pytest.mark.thorough
 @needs_proc
 def test_killed_altogether(long: Path, tmp_path: Path) -> None:
     back = tmp_path / "back"

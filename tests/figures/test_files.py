@@ -63,6 +63,7 @@ def _draw_elsewhere(data: Path, folder: Path, files: Sequence[tuple[str, str]]) 
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_the_same_bytes_each_time(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], slow: bool
 ) -> None:
@@ -282,6 +283,7 @@ def test_east_asian_labels(data: Path, tmp_path: Path) -> None:
         assert inflated == b"\0\1\0\0"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("home", ["none", "file"])
 def test_no_home_is_needed(data: Path, tmp_path: Path, home: str) -> None:
     hidden = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "DISPLAY")

@@ -390,6 +390,7 @@ def test_the_file_that_is_read_stays(out: Path, tmp_path: Path) -> None:
         assert own.read_bytes() == content
 
 
+@pytest.mark.thorough
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """Ten times the samples, the same memory: read from links to one file."""
     pytest.importorskip("resource", reason="no way to ask for peak memory here")
@@ -422,6 +423,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     assert peaks[1] < 1.3 * peaks[0], peaks
 
 
+@pytest.mark.thorough
 def test_memory_stays_flat_with_long_pieces(tmp_path: Path) -> None:
     """Few tokens, megabytes of text: six times the samples, the same memory, both ways."""
     pytest.importorskip("resource", reason="no way to ask for peak memory here")

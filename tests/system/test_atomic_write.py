@@ -118,6 +118,7 @@ _LIMITED = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("jobs", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_file_size_limit(workload: Workload, tmp_path: Path, jobs: str) -> None:
     """No file may grow past 1,000 bytes: not even the notes that workers are handed."""
@@ -187,6 +188,7 @@ def test_folder_vanishes(workload: Workload, tmp_path: Path, jobs: str) -> None:
     workload.assert_export(gone)
 
 
+@pytest.mark.thorough
 @needs_proc
 @pytest.mark.parametrize(
     "how",

@@ -8,6 +8,7 @@ import pty
 import subprocess
 from pathlib import Path
 
+import pytest
 from support.cli import COMMAND, import_first, run_cli
 
 from exp2proc.demo.tree import DemoTree
@@ -85,6 +86,7 @@ def test_nothing_of_it_stays(demo: DemoTree) -> None:
     assert "exp2proc: " not in "".join(_left(doctor))
 
 
+@pytest.mark.thorough
 def test_logs_quiet_runs_and_dumb_terminals_have_none(demo: DemoTree) -> None:
     assert run_cli(*_words(demo)).stderr == ""
     for more, env in ((("--quiet",), {}), ((), {"TERM": "dumb"})):

@@ -22,7 +22,7 @@ from support.workload import Workload
 
 from exp2proc.demo.tree import DemoTree, write_broken
 
-_SLOW = pytest.mark.slow
+_SLOW, _THOROUGH = pytest.mark.slow, pytest.mark.thorough
 
 
 def _convert(demo: DemoTree, tmp_path: Path, *more: str) -> list[str]:
@@ -105,7 +105,7 @@ def test_output_that_cannot_be_written_is_said(
 @pytest.mark.parametrize(
     ("how", "jobs"),
     [
-        pytest.param(how, jobs, marks=[] if how == "<&- >&- 2>&-" or jobs == "1" else [_SLOW])
+        pytest.param(how, jobs, marks=[] if jobs == "1" else [_THOROUGH if " 2>" in how else _SLOW])
         for how in ("<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-")
         for jobs in ("1", "2")
     ],
@@ -133,6 +133,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("hang_up", "code"), [("ignored", 0), ("heard", 143)])
 def test_the_terminal_goes_away(
     workload: Workload, tmp_path: Path, hang_up: str, code: int

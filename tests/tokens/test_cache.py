@@ -118,6 +118,7 @@ def _hammer(folder: str, seed: int, failures: Any) -> None:
                 failures.put(found)
 
 
+@pytest.mark.thorough
 def test_several_processes_at_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     failures = context.Queue()

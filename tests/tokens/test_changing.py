@@ -34,6 +34,7 @@ if "NEW_TOKENIZER" in os.environ:
 """As sitecustomize: a file is replaced in the moment in which transformers is imported."""
 
 
+@pytest.mark.thorough
 @pytest.mark.process
 def test_replaced_while_transformers_is_imported(demo: DemoTree, tmp_path: Path) -> None:
     """What the new files gave is not remembered as if the old ones had given it."""

@@ -76,7 +76,10 @@ def assert_aligned_as_plain(both: Both, prompt: str, target: str, prefix: str = 
         assert np.array_equal(tok, np.array(expected, dtype=f"U{width}"))
 
 
-@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.thorough] * (name == "long")) for name in HARD],
+)
 def test_hard_text_as_prompt_and_as_target(both: Both, name: str) -> None:
     assert_aligned_as_plain(both, HARD[name], "The answer is 42.")
     assert_aligned_as_plain(both, HARD[name], "The answer is 42.", "none")

@@ -151,6 +151,7 @@ def test_fingerprint_follows_the_files(demo: DemoTree, tmp_path: Path) -> None:
     assert fingerprint("some/hub-name") is None
 
 
+@pytest.mark.thorough
 def test_loading_is_silent_and_offline(deepseek: Path) -> None:
     """No advice of transformers is shown, and a local folder asks nobody for anything."""
     script = (
