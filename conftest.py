@@ -34,8 +34,14 @@ def _examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"exp2proc": exp2proc, "demo": demo}
 
 
-_NEEDS = {"to_frame": "pandas"}
-"""Methods whose examples need an extra, and what it installs."""
+_NEEDS = {
+    "compare": "scipy",
+    "figure": "matplotlib",
+    "pack": "pyarrow",
+    "to_frame": "pandas",
+    "unpack": "pyarrow",
+}
+"""Functions and methods whose examples need an extra, and what it installs."""
 
 
 @pytest.fixture(autouse=True)

@@ -180,7 +180,7 @@ def plainly(spaceless: Path, qwen3: Path, tmp_path_factory: pytest.TempPathFacto
     [
         ("--jobs", "1", "--no_cache"),
         pytest.param(("--jobs", "2", "--no_cache"), marks=pytest.mark.thorough),
-        ("--jobs", "2"),
+        pytest.param(("--jobs", "2"), marks=pytest.mark.thorough),
         ("--jobs", "1"),  # again: now every alignment comes from the cache
         pytest.param(
             ("--jobs", "2", "--backend", "threading", "--no_cache"), marks=pytest.mark.thorough

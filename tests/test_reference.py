@@ -29,10 +29,10 @@ _CODECS = ("isal", "libdeflate", "zlib")
 
 
 def _combinations() -> Iterator[ParameterSet]:
-    """Every way with the codec that is used here, in CI one with each of the others."""
+    """Every way with the codec that is used here, one with each of the others; more in CI."""
     for codec in _CODECS:
         for number, how in enumerate(_HOWS):
-            marks = []
+            marks = [pytest.mark.thorough] if "--resume" in how else []
             if codec != deflate.NAME:
                 marks = [pytest.mark.thorough if number == 3 else pytest.mark.slow]
             yield pytest.param(

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.cli import run_cli, run_json
 from support.exported import write_export
+from support.extras import has, needs
 
 import exp2proc
 from exp2proc.demo.tree import DemoTree
@@ -28,6 +29,7 @@ from exp2proc.formats.zipped import STORED, ending, headers
 
 TAGS = ["ifr_multi_hop_both_n1_mfaithfulness_gen_3ex", "attnlrp_mfaithfulness_gen_3ex"]
 HUB = "Qwen/Qwen3-8B"
+_PARQUET = ["--parquet"] if has("parquet") else []
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ print(len(means), means["math", "qwen-8B", "attnlrp"])
 
 
 def test_sums_are_those_of_sha256sum(out: Path, tmp_path: Path) -> None:
-    exp2proc.bundle(out, tmp_path / "bundle", parquet=True)
+    exp2proc.bundle(out, tmp_path / "bundle", parquet=has("parquet"))
     words = ["sha256sum", "--strict", "-c", "SHA256SUMS"]
     done = subprocess.run(
         words, cwd=tmp_path / "bundle", capture_output=True, text=True, check=True
@@ -135,13 +137,14 @@ def test_equal_samples_make_equal_bytes(demo: DemoTree, tmp_path: Path) -> None:
             os.utime(path, (number * 1e8, number * 1e8))
         target = tmp_path / f"folder {number}" / "x.zip"
         env = {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": str(number)}
-        words = ["--parquet", "--cite", "--authors", "Doe, Jane", "--license", "mit"]
+        words = [*_PARQUET, "--cite", "--authors", "Doe, Jane", "--license", "mit"]
         done = run_cli("bundle", out, "-o", target, *words, env=env)
         assert done.returncode == 0, done.stderr
         made.append(target.read_bytes())
     assert made[0] == made[1]
 
 
+@needs("parquet")
 def test_the_card_is_what_its_hub_reads(demo: DemoTree, tmp_path: Path) -> None:
     words = ["--parquet", "--title", "找针 needles", "--license", "CC-BY-4.0"]
     more = ["--authors", "Doe, Jane", "--authors", "The Lab", "--cite"]
@@ -200,12 +203,18 @@ def test_provenance_has_the_records_and_says_what_is_not_known(
         "there is no record of what it was made from",
     ]
     assert "there is no record" in (tmp_path / "less/README.md").read_text()
-    exp2proc.pack(tmp_path / "out", tmp_path / "less.parquet")
-    for former, unknown in (("whole", 0), ("less.parquet", 2)):
-        again = exp2proc.bundle(tmp_path / former, tmp_path / f"{former}.zip")
-        assert len(again.unknown) == unknown
+    assert exp2proc.bundle(tmp_path / "whole", tmp_path / "whole.zip").unknown == {}
+
+
+@needs("parquet")
+def test_provenance_goes_through_parquet(demo: DemoTree, tmp_path: Path) -> None:
+    exp2proc.bundle(export(demo, tmp_path / "out"), tmp_path / "whole")
     exp2proc.pack(tmp_path / "whole", tmp_path / "whole.parquet")
     assert exp2proc.bundle(tmp_path / "whole.parquet", tmp_path / "last.zip").unknown == {}
+    for gone in (tmp_path / "out/.exp2proc").rglob("*attnlrp*.json"):
+        gone.unlink()
+    exp2proc.pack(tmp_path / "out", tmp_path / "less.parquet")
+    assert len(exp2proc.bundle(tmp_path / "less.parquet", tmp_path / "less.zip").unknown) == 3
 
 
 @pytest.mark.thorough
@@ -390,6 +399,7 @@ def test_a_file_that_is_no_sample_is_left_out_and_told(out: Path, tmp_path: Path
     assert exp2proc.check(tmp_path / "b").errors == []
 
 
+@needs("parquet")
 def test_a_bundle_of_parquet_files_alone_keeps_its_provenance(
     demo: DemoTree, tmp_path: Path
 ) -> None:
@@ -444,7 +454,7 @@ def test_sums_are_read_as_they_were_written(files: dict[str, bytes]) -> None:
 
 
 def test_every_file_that_changes_is_named(out: Path, tmp_path: Path) -> None:
-    exp2proc.bundle(out, tmp_path / "b", parquet=True)
+    exp2proc.bundle(out, tmp_path / "b", parquet=has("parquet"))
     report = run_json("check", tmp_path / "b")
     assert (report["files"], report["errors"]) == (len(content(tmp_path / "b")) - 1, [])
     for path in sorted(content(tmp_path / "b")):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from support.arrays import assert_same_tree
 from support.cli import COMMAND, codes, run_cli, run_json
+from support.extras import has
 
 import exp2proc
 from exp2proc.cli import COMMANDS
@@ -340,12 +341,15 @@ def test_names_that_are_no_text(demo: DemoTree, tmp_path: Path) -> None:
     out = tmp_path / "out"
     one = ("--trace_dir", strange, "--tokenizer_model", demo.tokenizer, "--out_root", out)
     assert run_json("convert", *one, "--data_root", demo.data)["counts"]["converted"] == 8
-    for words in (
-        ("summary", out),
-        ("figure", "shares", out, "-o", tmp_path / "f.pdf"),
-        ("gallery", out, "-o", tmp_path / "site"),
+    packing: list[tuple[str | Path, ...]] = [
         ("pack", out, "-o", tmp_path / "s.parquet"),
         ("unpack", tmp_path / "s.parquet", "-o", tmp_path / "back"),
+    ]
+    for words in (
+        ("summary", out),
+        ("gallery", out, "-o", tmp_path / "site"),
+        *([("figure", "shares", out, "-o", tmp_path / "f.pdf")] if has("figures") else ()),
+        *(packing if has("parquet") else ()),
     ):
         done = run_cli(*words)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
@@ -353,6 +357,7 @@ def test_names_that_are_no_text(demo: DemoTree, tmp_path: Path) -> None:
     assert len(list((tmp_path / "back").rglob("*.npz"))) == 8
 
 
+@pytest.mark.thorough
 def test_names_of_many_scripts(demo: DemoTree, tmp_path: Path) -> None:
     root = tmp_path / "数据 with spaces 🙂"
     demo.root.rename(root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from support.bare import retrace_bare
 from support.cli import run_json
 from support.workload import load
@@ -34,6 +35,7 @@ def test_convert_hints_at_the_cause(demo: DemoTree) -> None:
     assert not any("vocabulary" in hint for hint in others)
 
 
+@pytest.mark.thorough
 def test_the_hint_is_the_same_from_workers_and_after_fail_fast(demo: DemoTree) -> None:
     write_broken(demo)
     base = (

@@ -135,6 +135,7 @@ def _kill_at_slow_row(run: Running) -> None:
     wait_until(lambda: worker not in run.members())
 
 
+@pytest.mark.thorough
 def test_worker_killed_once(slow_row: Workload, tmp_path: Path) -> None:
     """Its unfinished rows are tried again: nothing is missing."""
     out = tmp_path / "out"

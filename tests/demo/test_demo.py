@@ -129,6 +129,7 @@ def test_the_gold_tokens_are_the_needle(demo: DemoTree) -> None:
         assert re.fullmatch(r" The special number for \w+ is \d+\.", told)
 
 
+@pytest.mark.thorough
 def test_it_is_the_same_every_time(tmp_path: Path) -> None:
     for name in ("a", "b", "a"):  # the last one again, in place
         assert run_cli("demo", "--dir", tmp_path / name).returncode == 0

@@ -179,6 +179,7 @@ def test_the_command_works(place: Place, tokenizers: Tokenizers) -> None:
     assert run_json(*again[1:])["counts"]["kept"] == 18
 
 
+@pytest.mark.thorough
 def test_published_run(
     reference: Path, qwen3: Path, tokenizers: Tokenizers, tmp_path: Path
 ) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from support.arrays import assert_same_tree
 from support.cli import codes, import_first, preload, run_cli, run_json
-from support.cluster import DaskCluster, dask_cluster, needs
+from support.cluster import DaskCluster, dask_cluster
+from support.extras import needs
 from support.processes import needs_proc
 from support.stops import STOPS, assert_stops_well
 from support.workload import Workload
@@ -28,7 +29,7 @@ from exp2proc.options import Options
 from exp2proc.results import Progress
 
 pytestmark = [
-    needs("distributed", "dask"),
+    needs("dask"),
     pytest.mark.cluster,
     pytest.mark.filterwarnings("default"),  # other libraries' own warnings
 ]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.arrays import assert_same_tree
 from support.cli import run_json
-from support.cluster import needs
+from support.extras import needs
 from support.processes import needs_proc
 from support.stops import assert_stops_well
 from support.workload import Workload
@@ -26,7 +26,7 @@ from exp2proc.results import Progress
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 pytestmark = [
-    needs("ray", "ray"),
+    needs("ray"),
     pytest.mark.cluster,
     pytest.mark.filterwarnings("default"),  # other libraries' own warnings
 ]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from support.cli import run_cli, run_json
-from support.cluster import needs
+from support.extras import needs
 
 from exp2proc.demo.tree import DemoTree
 
 _ENGINES = (
     "loky",
-    pytest.param("dask", marks=[needs("distributed", "dask"), pytest.mark.cluster]),
-    pytest.param("ray", marks=[needs("ray", "ray"), pytest.mark.cluster]),
+    pytest.param("dask", marks=[needs("dask"), pytest.mark.cluster]),
+    pytest.param("ray", marks=[needs("ray"), pytest.mark.cluster]),
 )
 _LIBRARIES = ("attr", "cloudpickle", "joblib", "msgpack", "numpy", "psutil", "tokenizers")
 _PYTHONS_OWN = frozenset(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from support.cli import run_cli, run_json
 from support.exported import write_export
+from support.extras import needs
 
 import exp2proc
 from exp2proc.exports.find import find_sources
@@ -65,9 +66,12 @@ def _pattern(out: Path, folder: Path) -> Path:
     return out / "exp/*/math.jsonl/qwen-8B/*"
 
 
-FORMS: list[Callable[[Path, Path], Path]] = [
-    *(lambda out, folder: _zip(out, folder / "data.zip"), _stored, _bzip2),
-    *(_packed, _folder_of_parquet, _zipped_parquet, _pattern),
+FORMS = [
+    *(lambda out, folder: _zip(out, folder / "data.zip"), _stored, _bzip2, _pattern),
+    *(
+        pytest.param(form, marks=needs("parquet"))
+        for form in (_packed, _folder_of_parquet, _zipped_parquet)
+    ),
 ]
 
 
@@ -93,7 +97,6 @@ def test_every_reader_takes_them(out: Path, held: Path, tmp_path: Path) -> None:
     assert len(exp2proc.SampleDataset(held)) == 3
     assert len(exp2proc.scores(held)) == 3
     assert [row.samples for row in exp2proc.summary(held)] == [3]
-    assert exp2proc.pack(held, tmp_path / "again.parquet") == 3
     built = exp2proc.build_gallery(held, tmp_path / "site")
     assert (built.samples, built.failures) == (3, [])
     assert write_single(held, tmp_path / "one.html") == 3
@@ -101,6 +104,12 @@ def test_every_reader_takes_them(out: Path, held: Path, tmp_path: Path) -> None:
     assert (report.samples, report.errors) == (3, [])
     assert len(Viewer(held).works) == 3
     assert exp2proc.bundle(held, tmp_path / "bundle.zip").samples == 3
+
+
+@needs("parquet")
+@needs("figures")
+def test_they_are_packed_and_drawn(held: Path, tmp_path: Path) -> None:
+    assert exp2proc.pack(held, tmp_path / "again.parquet") == 3
     assert exp2proc.figure("shares", held).axes
 
 
@@ -155,6 +164,7 @@ def test_a_folder_with_an_archive_says_to_name_it(out: Path, tmp_path: Path) -> 
     assert f"hint: An archive is read when it is named itself: {archive}" in done.stderr
 
 
+@needs("parquet")
 def test_samples_in_both_forms_are_found_once(out: Path) -> None:
     exp2proc.pack(out, out / "samples.parquet")
     assert len(find_sources(out)) == 3
@@ -224,6 +234,7 @@ def test_a_flipped_bit_in_a_member_is_found(out: Path, tmp_path: Path) -> None:
     assert [error.code for error in exp2proc.check(archive).errors] == ["sample-invalid"]
 
 
+@needs("parquet")
 def test_a_parquet_whose_columns_lie(out: Path, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -258,6 +269,7 @@ def test_check_says_what_is_wrong_with_a_file_that_was_named(
     assert "zip" in error.message
 
 
+@needs("parquet")
 def test_rows_of_one_name_do_not_pass_for_one(out: Path, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

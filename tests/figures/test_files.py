@@ -104,6 +104,7 @@ def test_the_same_bytes_each_time(
     assert fingerprint(data) == before
 
 
+@pytest.mark.thorough
 def test_widths(data: Path, tmp_path: Path) -> None:
     for width, points in (("3.25in", 234.0), ("82.55mm", 234.0), ("17.0 cm", 481.89)):
         file = tmp_path / "f.svg"
@@ -299,6 +300,7 @@ def test_no_home_is_needed(data: Path, tmp_path: Path, home: str) -> None:
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
 
 
+@pytest.mark.thorough
 def test_settings_of_others(data: Path, tmp_path: Path) -> None:
     words = ("figure", "length", data, "-o", tmp_path / "f.pdf")
     done = run_cli(*words, env={"MPLBACKEND": "nonsense"}, fresh=True)

@@ -107,6 +107,7 @@ def test_a_terminal_is_steered_by_us_only(batch: Batch, tmp_path: Path) -> None:
     assert not re.search(r"\x1b\[31m\s*EVIL", text)
 
 
+@pytest.mark.thorough
 def test_everything_below_a_strange_name(demo: DemoTree, tmp_path: Path) -> None:
     """Datasets, tokenizer, cache, scratch and outputs; worker processes, too."""
     strange = tmp_path / "π ist 3.14 数学 🤔 it's\x1b[31m\n"

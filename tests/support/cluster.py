@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,19 +12,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-import pytest
-
 from .cli import start
 from .preloaded import Forked
 
 _READY = 60.0
 Process: TypeAlias = "subprocess.Popen[bytes] | Forked"
-
-
-def needs(module: str, extra: str) -> pytest.MarkDecorator:
-    """Skips where a module is missing, without importing it: that takes a second."""
-    missing = importlib.util.find_spec(module) is None
-    return pytest.mark.skipif(missing, reason=f"the extra `{extra}` is not installed")
 
 
 class DaskCluster:

@@ -60,6 +60,7 @@ def _assert_stopped_early(report: dict[str, Any], reason: int) -> None:
     assert counts["unfinished"] > 500
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("mounts")
 @pytest.mark.parametrize("jobs", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_disk_full(workload: Workload, tmp_path: Path, jobs: str) -> None:

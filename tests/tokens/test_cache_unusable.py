@@ -99,6 +99,7 @@ def test_a_locked_cache_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.M
     assert waits[3:] == [0.0, 0.1]
 
 
+@pytest.mark.thorough
 def test_a_user_without_a_home(demo: DemoTree, tmp_path: Path) -> None:
     """No HOME, and no entry among the users: a container started with some number as its user."""
     if os.geteuid() or not shutil.which("setpriv"):
