@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.arrays import assert_same_tree
 from support.cli import COMMAND, codes, run_cli, run_json
-from support.extras import has
+from support.extras import needs
 
 import exp2proc
 from exp2proc.cli import COMMANDS
@@ -333,23 +333,31 @@ def test_a_folder_that_cannot_be_looked_into_may_hide_runs(demo: DemoTree, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_names_that_are_no_text(demo: DemoTree, tmp_path: Path) -> None:
-    """Folder names that are no UTF-8: converted, shown, packed and drawn."""
+@pytest.fixture
+def undecodable(demo: DemoTree, tmp_path: Path) -> Path:
+    """An output folder with a run whose folder's name is no UTF-8."""
     run = next((demo.traces / "needles").rglob("manifest.jsonl")).parent
     strange = tmp_path / os.fsdecode(b"traces/needles/m/b\xff")
     shutil.copytree(run, strange)
     out = tmp_path / "out"
     one = ("--trace_dir", strange, "--tokenizer_model", demo.tokenizer, "--out_root", out)
     assert run_json("convert", *one, "--data_root", demo.data)["counts"]["converted"] == 8
-    packing: list[tuple[str | Path, ...]] = [
-        ("pack", out, "-o", tmp_path / "s.parquet"),
-        ("unpack", tmp_path / "s.parquet", "-o", tmp_path / "back"),
-    ]
+    return out
+
+
+def test_names_that_are_no_text(undecodable: Path, tmp_path: Path) -> None:
+    for words in (("summary", undecodable), ("gallery", undecodable, "-o", tmp_path / "site")):
+        done = run_cli(*words)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+@needs("parquet")
+@needs("figures")
+def test_names_that_are_no_text_packed_and_drawn(undecodable: Path, tmp_path: Path) -> None:
     for words in (
-        ("summary", out),
-        ("gallery", out, "-o", tmp_path / "site"),
-        *([("figure", "shares", out, "-o", tmp_path / "f.pdf")] if has("figures") else ()),
-        *(packing if has("parquet") else ()),
+        ("figure", "shares", undecodable, "-o", tmp_path / "f.pdf"),
+        ("pack", undecodable, "-o", tmp_path / "s.parquet"),
+        ("unpack", tmp_path / "s.parquet", "-o", tmp_path / "back"),
     ):
         done = run_cli(*words)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
