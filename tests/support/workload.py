@@ -84,12 +84,12 @@ SLOW_ROW = 7
 
 
 def one_slow_row(folder: Path) -> Workload:
-    """One run of 24 short rows, but row `SLOW_ROW` takes its worker most of a second."""
+    """One run of 24 short rows, but row `SLOW_ROW` takes its worker long: seconds under load."""
     tree = write_tree(folder / "tree")
     lines = (tree.data / "arithmetic.jsonl").read_text(encoding="utf-8").splitlines()
     short = [Text(**json.loads(line)) for line in lines]
     texts = [Text(f"{n}. {text.prompt}", text.target) for n in range(3) for text in short]
-    texts[SLOW_ROW] = Text(texts[SLOW_ROW].prompt * 12_000, texts[SLOW_ROW].target)
+    texts[SLOW_ROW] = Text(texts[SLOW_ROW].prompt * 20_000, texts[SLOW_ROW].target)
     tokenizer = load(tree.tokenizer)
     write_jsonl(tree.data / "one.jsonl", [text._asdict() for text in texts])
     run = tree.traces / "one" / "demo-1B" / "attnlrp_24ex"
