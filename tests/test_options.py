@@ -251,7 +251,7 @@ def test_a_new_option_is_one_declaration() -> None:
             ("--depth N", "how deep (default: 3)"),
         ],
     }
-    assert "    shadow: throw one.\n        depth: how deep.\n" in (_draw.__doc__ or "")
+    assert "    shadow: throw one.\n    depth: how deep." in (inspect.getdoc(_draw) or "")
     wrong = [
         problem.message for problem in _draw(traces_root="x", resume=True, depth=10).problems()
     ]

@@ -21,7 +21,8 @@ _LIBRARIES = ("attr", "cloudpickle", "joblib", "msgpack", "numpy", "psutil", "to
 _PYTHONS_OWN = frozenset(
     (
         *("collections", "contextlib", "copyreg", "enum", "functools", "importlib", "keyword"),
-        *("operator", "re", "reprlib", "types", "typing", "warnings"),
+        *("operator", "pkgutil", "re", "reprlib", "runpy", "types", "typing", "warnings"),
+        *("weakref", "sre_compile", "sre_constants", "sre_parse"),  # these before Python 3.11
     )
 )
 """What `python -m` itself imports, from the working directory first, before any of our lines."""

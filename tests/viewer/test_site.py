@@ -182,7 +182,7 @@ _KILLED_WHEN_RENAMING = (
     "    if next(counted) == int(sys.argv[1]):\n"
     "        os.kill(os.getpid(), signal.SIGKILL)\n"
     "    rename(*paths)\n"
-    "os.rename = renamed\n"
+    "os.rename = staticmethod(renamed)\n"  # no method where Python 3.10 keeps it
     "from exp2proc.cli import main\n"
     "sys.exit(main(sys.argv[2:]))\n"
 )
