@@ -24,6 +24,17 @@ def test_metadata() -> None:
     assert (_ROOT / "CHANGELOG.md").read_text(encoding="utf-8").count(exp2proc.__version__)
 
 
+def test_links_of_the_description_lead_somewhere() -> None:
+    """An index shows the README alone: its links between files are addresses there."""
+    described = distribution("exp2proc").metadata["Description"]
+    links = re.findall(r"\]\(([^)\s]+)\)", described)
+    there = f"https://github.com/exp2proc/exp2proc/(?:blob|raw)/v{exp2proc.__version__}/"
+    files = [link.partition("#")[0] for link in re.findall(there + r"(\S+)", "\n".join(links))]
+    assert len(files) > 20
+    assert [file for file in files if not (_ROOT / file).is_file()] == []
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
 def _read(name: str) -> str:
     return (_ROOT / name).read_text(encoding="utf-8")
 
