@@ -251,7 +251,8 @@ SAMPLE_ERRORS: Final = _catalogue(
     ErrorKind(
         "sample-unexpected",
         "something in an output folder is no sample of its run",
-        "An output folder holds the samples of one run and nothing else: move it away.",
+        "An output folder holds samples and nothing else: move it away, or name the folder that has"
+        " them.",
     ),
     ErrorKind(
         "record-mismatch",

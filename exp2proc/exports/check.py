@@ -296,7 +296,8 @@ def _check_text(item: TextSamples, settings: Settings | None) -> _Found:
             elif problem:
                 errors.append(sample_error("sample-differs", work.path, *problem))
         except Exp2procError as err:
-            errors.append(sample_error("sample-invalid", work.path, reason(work.place, err)))
+            said = reason(work.place, err)
+            errors.append(sample_error("sample-invalid", work.path, said, err.hint))
     return _Found(errors, compared, left_out, found)
 
 

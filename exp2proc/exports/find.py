@@ -22,6 +22,7 @@ from ..errors import Exp2procError
 from ..formats.archives import ZipMember, holds_files, members
 from ..formats.held import Held
 from ..formats.names import (
+    UNKNOWN,
     Source,
     counted,
     names_a_method,
@@ -36,6 +37,7 @@ from ..formats.zipped import NpzError
 from ..system.files import absolute, given, is_missing
 from ..system.status import busy
 from ..system.walk import Identity, walk
+from ..traces.manifest import NAME
 
 Outs = str | Path | Sequence[str | Path]
 
@@ -378,17 +380,40 @@ def find_sources(outs: Outs, where: Where | None = None) -> list[Source]:
     sources = [by_name[name] for name in sorted(by_name)]
     if where is None:
         return sources
-    chosen = [source for source in sources if where(source)]
-    if not chosen:
+    matching = [source for source in sources if where(source)]
+    if not matching:
         raise Exp2procError(
-            "no-samples", f"none of {counted(len(sources), 'npz file')} is one that was asked for"
+            "no-samples",
+            f"none of {counted(len(sources), 'npz file')} is one that was asked for",
+            f"There are {_names_of(sources)}.",
         )
-    return chosen
+    return matching
+
+
+def _names_of(sources: Sequence[Source]) -> str:
+    """By what names samples can be asked for; many are cut."""
+    names = {
+        "dataset": {source.short_dataset or UNKNOWN for source in sources},
+        "model": {source.model or UNKNOWN for source in sources},
+        "method": {source.setting or UNKNOWN for source in sources},
+    }
+    return "; ".join(
+        f"{kind if len(there) == 1 else f'{kind}s'} {', '.join(sorted(there)[:_MANY])}"
+        + (" ..." if len(there) > _MANY else "")
+        for kind, there in names.items()
+    )
+
+
+_MANY: Final = 12
 
 
 def _collision(one: Source, other: Source) -> Exp2procError:
     paths = [str(one.path), str(other.path)]
     said = f"{' and '.join(map(printable, paths))} are both {one.name}"
+    for path in (one.path, other.path):
+        if (path.parent / NAME).is_file():
+            hint = f"{path.parent} is a trace run: name the output folder alone."
+            return Exp2procError("samples-collide", said, hint)
     if spelled(paths[0]) != spelled(paths[1]):
         return Exp2procError("samples-collide", said)
     why = "as text, where bytes that are no UTF-8 are written as %ff"

@@ -15,6 +15,7 @@ from ..formats import parquet
 from ..formats.names import Source, counted, short_datasets
 from ..options import Jobs
 from ..results import OnProgress, Progress
+from ..system.extras import require
 from ..system.files import given
 from ..system.targets import Kind, check_target
 from ..traces.runs import refuse_traces
@@ -61,6 +62,7 @@ def pack(
     path = given(output, "output")
     refuse_traces(path.parent)
     check_target(path, PARQUET, overwrite=overwrite)
+    require("pyarrow", "parquet")  # said once, not of each sample
     roots = named(outs)
     sources = find_sources(outs, where)
     told = _Told(len(sources), on_error, on_progress)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import chain
 from operator import contains
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..errors import CATALOGUE
 from ..formats.bundle import RunNames, spellings
@@ -81,8 +81,15 @@ def find_samples(
         elif is_temporary(path.name):
             leftovers.append(str(path))
         else:
-            errors.append(sample_error("sample-unexpected", str(path), "it is no sample"))
+            hint = _OF_A_RUN if path.name == NAME else ""
+            errors.append(sample_error("sample-unexpected", str(path), "it is no sample", hint))
     return found
+
+
+_OF_A_RUN: Final = (
+    "Its folder is a trace run: name the output folder instead, and pass the traces to --against."
+)
+_OF_ONE_RUN: Final = "Where it was made with --out_dir, pass its run itself to --against."
 
 
 def pair_with_rows(
@@ -114,7 +121,7 @@ def pair_with_rows(
         paired[real] = runs
         if not runs:
             said = f"its path ends like that of no run below {root}"
-            errors.append(sample_error("sample-unexpected", f"{folder}/", said))
+            errors.append(sample_error("sample-unexpected", f"{folder}/", said, _OF_ONE_RUN))
             works += files
             continue
         rows = _rows(runs)

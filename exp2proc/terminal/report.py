@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from rich import box
@@ -13,7 +15,7 @@ from rich.text import Text
 
 from ..errors import CATALOGUE
 from ..formats.names import counted, printable, setting_of
-from ..results import Report, RunReport
+from ..results import Counts, Report, RunReport
 from .console import console, tell
 from .errors import print_errors, print_left_out, print_warnings, run_name
 
@@ -110,10 +112,26 @@ def _done(report: Report) -> Text:
     made = counts.converted + counts.replaced
     rate = made / report.seconds if report.seconds else 0.0
     how = "made" if counts.replaced else "converted"
+    where = _where([run.out_dir for run in report.runs if _has_samples(run.counts)])
     return Text(
         f"{made + counts.kept} of {counted(counts.planned, 'row')} done in"
-        f" {report.seconds:.1f} s ({made} {how}, {rate:.0f}/s)"
+        f" {report.seconds:.1f} s ({made} {how}, {rate:.0f}/s){where and ': '}{printable(where)}"
     )
+
+
+def _has_samples(counts: Counts) -> bool:
+    return bool(counts.converted or counts.replaced or counts.kept)
+
+
+def _where(folders: Sequence[str]) -> str:
+    """The folder that holds all of these, from the working directory where it is below that."""
+    if not folders:
+        return ""
+    top = os.path.commonpath(folders)
+    with suppress(OSError):  # the working directory may be gone
+        if not (below := os.path.relpath(top)).startswith(os.pardir):
+            return below
+    return top
 
 
 _STOPPED: Final[dict[str, str]] = {

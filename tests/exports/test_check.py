@@ -387,6 +387,28 @@ def test_the_command(clean: Export, tmp_path: Path) -> None:
     assert run_cli("check", out, "--against", tmp_path / "nowhere").returncode == 2
 
 
+def test_a_folder_of_traces_is_not_to_be_made_again_or_moved_away(clean: Export) -> None:
+    """What a wrong name is told must not lead to the harm of the inputs."""
+    errors = exp2proc.check(clean.tree.traces).errors
+    assert {error.code for error in errors} == {"sample-invalid", "sample-unexpected"}
+    for error in errors:
+        assert "move" not in error.hint, error
+        assert "--resume" not in error.hint, error
+    assert any("pass the traces to --against" in error.hint for error in errors)
+
+
+def test_an_export_that_does_not_tell_its_run(clean: Export, tmp_path: Path) -> None:
+    """Made with --out_dir: of many runs none is known to be its own, of one run it is."""
+    out = tmp_path / "mine"
+    shutil.copytree(clean.out["proc"] / RUN, out / "a")
+    shutil.copytree(clean.out["proc"] / RUN, out / "b")
+    report = exp2proc.check(out, against=clean.tree.traces)
+    assert [error.code for error in report.errors] == ["sample-unexpected"] * 2
+    assert report.errors[0].hint.endswith("pass its run itself to --against.")
+    run = clean.tree.traces / RUN
+    assert exp2proc.check(out / "a", against=run).errors == []
+
+
 def test_layouts_that_lie_together(clean: Export, tmp_path: Path) -> None:
     shutil.copytree(clean.out["proc"] / RUN, tmp_path / RUN)
     shutil.copy(clean.out["proc_1"] / RUN / NAME, tmp_path / RUN / NAME)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.cli import run_cli
+from support.cli import import_first, run_cli
 from support.exported import NAN, write_export
 
 import exp2proc
@@ -184,6 +184,27 @@ def test_what_is_not_known_is_a_question_mark_to_people_and_empty_in_data(tmp_pa
     assert '"dataset":"","path":"","model":""' in index  # the page shows "?" for it
 
 
+def test_names_that_nothing_has_are_answered_with_those_that_are_there(out: Path) -> None:
+    done = run_cli("show", out, "--method", "both")
+    assert done.returncode == 2
+    assert "none of 6 npz files is one that was asked for" in done.stderr
+    said = (
+        "hint: There are datasets math, needles; model qwen-8B; methods attnlrp_negdrop_normnorm,"
+        " ifr_multi_hop_both_n1."
+    )
+    assert said in " ".join(done.stderr.split())
+
+
+def test_pack_says_once_what_it_misses(out: Path, tmp_path: Path) -> None:
+    (tmp_path / "site/pyarrow").mkdir(parents=True)
+    (tmp_path / "site/pyarrow/__init__.py").write_text("raise ImportError('hidden by a test')")
+    words = ("pack", out, "-o", tmp_path / "s.parquet")
+    done = run_cli(*words, env=import_first(tmp_path / "site"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("missing-extra") == 1
+    assert "pip install 'exp2proc[parquet]'" in done.stderr
+
+
 def test_sorted_each_once_no_hidden_files(out: Path) -> None:
     (out / "needles/.x.npz").write_bytes(b"")
     os.symlink(out, out / "needles/loop")
@@ -200,6 +221,10 @@ def test_collisions_and_absent_folders_are_refused(out: Path, tmp_path: Path) ->
         find_sources([out, tmp_path / "other"])
     assert caught.value.code == "samples-collide"
     assert len(find_sources(tmp_path)) == 7
+    (out / "needles/qwen-8B/attnlrp_negdrop_normnorm_5ex/manifest.jsonl").touch()
+    with pytest.raises(exp2proc.Exp2procError) as caught:
+        find_sources([out, tmp_path / "other"])
+    assert caught.value.hint.endswith("is a trace run: name the output folder alone.")
     for wrong in (tmp_path / "nothing", tmp_path / "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
         with pytest.raises(exp2proc.Exp2procError) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,20 @@ def test_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     print_report(Report("proc", [_run(0)], seconds=3.0), resume="exp2proc again")
     said = capsys.readouterr().out
     assert "math/m/run0" in said
-    assert said.endswith("10 of 10 rows done in 3.0 s (9 converted, 3/s)\n")
+    assert said.endswith("10 of 10 rows done in 3.0 s (9 converted, 3/s): /o/run\n")
     assert "again" not in said
+
+
+def test_where_samples_are_is_told_from_the_working_directory(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = [_run(number) for number in range(3)]
+    for run, folder in zip(runs, ("out/a/m/r", "out/b/m/r", "elsewhere"), strict=True):
+        run.out_dir = str(tmp_path / folder)
+    runs[2].counts = Counts(planned=10, failed=10)  # nothing was written there
+    print_report(Report("proc", runs, seconds=2.0), resume="")
+    assert capsys.readouterr().out.endswith("/s): out\n")
 
 
 def test_failures_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +53,7 @@ def test_failures_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
         "warning: 4 samples have NaN or infinite numbers in attr or hop, as their traces have",
         "5 rows are pending: exp2 seems to be still writing them; --resume will pick them up",
         "to go on: exp2proc again",
-        "8 of 10 rows done in 1.0 s (7 converted, 7/s)",
+        "8 of 10 rows done in 1.0 s (7 converted, 7/s): /o/run",
     ):
         assert line in said.splitlines()
     print_report(report, quiet=True, resume="exp2proc again")
