@@ -142,8 +142,10 @@ def _no_dataset(run: Run, options: Options, unreadable: list[str]) -> Exp2procEr
     elif not run.dataset:
         why = "its path names none (it is not below a folder named traces)"
     else:
-        tried = sum(1 for _ in dataset_candidates(run, options.data_root))
-        why = f"{run.dataset} is at none of the {tried} places that were tried"
+        tried = [one.path for one in dataset_candidates(run, options.data_root)]
+        why = (
+            f"{run.dataset} is at none of the {len(tried)} places that were tried, first {tried[0]}"
+        )
     return Exp2procError("no-dataset", f"no dataset for {run.trace_dir}: {why}")
 
 

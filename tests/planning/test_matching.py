@@ -229,6 +229,7 @@ def test_a_run_without_a_dataset_costs_its_rows(demo: DemoTree, tmp_path: Path) 
     report = run_json("convert", *words(demo, tmp_path), code=1)
     assert (report["counts"]["converted"], report["counts"]["failed"]) == (64, 32)
     assert codes(report) == ["no-dataset"] * 32
+    assert "places that were tried, first /" in report["errors"][0]["message"]
     assert not (tmp_path / "out/needles").exists()
     shown = run_cli("convert", *words(demo, tmp_path), "--resume")
     assert shown.returncode == 1
