@@ -684,7 +684,9 @@ def _told(place: Place) -> Iterator[None]:
     else:
         return
     hint = None
-    if why == _A_TRACE and isinstance(place, str | Path):
+    if not isinstance(place, str | Path):
+        hint = "It lies in another file: get that again, or make it again from its samples."
+    elif why == _A_TRACE:
         folder = shlex.quote(os.path.dirname(os.path.abspath(place)))
         hint = (
             f"Convert it first: exp2proc convert --trace_dir {folder} (exp2proc doctor says how)."
