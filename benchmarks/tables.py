@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from rich import box
@@ -62,8 +63,10 @@ def _goals(made: list[Line]) -> Rows:
             [
                 line.name,
                 "" if line.baseline is None else f"{_number(line.baseline)} {line.unit}",
-                f"{_number(line.exp2proc)} {line.unit}",
-                "" if line.ratio is None else _ratio(line.ratio),
+                f"{_beside(line.goal if line.limit else None, line.exp2proc, _number)} {line.unit}",
+                ""
+                if line.ratio is None
+                else _beside(None if line.limit else line.goal, line.ratio, _ratio),
                 goal,
                 {None: "", True: "met", False: "missed"}[line.met],
             ]
@@ -71,15 +74,30 @@ def _goals(made: list[Line]) -> Rows:
     return table
 
 
-def _ratio(value: float) -> str:
+def _beside(goal: float | None, value: float, spell: Callable[[float, int], str]) -> str:
+    """A figure with as many digits more as show on which side of its goal it is."""
+    shown = spell(value, 0)
+    for more in range(1, 9):
+        if goal is None or (_read(shown) <= goal) == (value <= goal):
+            break
+        shown = spell(value, more)
+    return shown
+
+
+def _read(shown: str) -> float:
+    over, _, under = shown.replace(",", "").partition("/")
+    return float(over) / float(under or 1)
+
+
+def _ratio(value: float, more: int = 0) -> str:
     """0.125 as 1/8: so many times less."""
     if 0 < value <= 0.5:
-        return f"1/{1 / value:.1f}".removesuffix(".0")
-    return f"{value:.2f}"
+        return f"1/{1 / value:.{1 + more}f}".removesuffix(".0")
+    return f"{value:.{2 + more}f}"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def _number(value: float, more: int = 0) -> str:
+    return f"{value:,.{more}f}" if value >= 100 else f"{value:.{3 + more}g}"
 
 
 def _steps(datasets: dict[str, Any], tokens: dict[str, int]) -> Rows:

@@ -120,6 +120,36 @@ def test_quick_form(demo: DemoTree, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("from_root")
+@pytest.mark.parametrize(
+    ("again", "first", "shown"),
+    [
+        (
+            0.3334,
+            0.3501,
+            ("| 1/2.999 | ≤ 1/3 | missed |", "| 0.3501 s | 1/2.9 | ≤ 0.35 s | missed |"),
+        ),
+        (0.3332, 0.3499, ("| 1/3 | ≤ 1/3 | met |", "| 0.35 s | 1/2.9 | ≤ 0.35 s | met |")),
+        (0.3, 0.34, ("| 1/3.3 | ≤ 1/3 | met |", "| 0.34 s | 1/2.9 | ≤ 0.35 s | met |")),
+    ],
+)
+def test_a_verdict_agrees_with_what_is_shown(
+    again: float, first: float, shown: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A little beside the goal is not shown as the goal."""
+    from benchmarks import tables
+
+    latest = json.loads((_ROOT / "benchmarks/latest.json").read_text(encoding="utf-8"))
+    walls = {"plain": 1.0, "empty": 1.0, "again": again}
+    short = [{run: {"wall": wall} for run, wall in walls.items()}]
+    begun = [{"again": {"wall": 1.0, "first_file": first}}]
+    some = {name: latest[name] for name in ("machine", "workload")}
+    tables.show({**some, "short": short, "first": begun}, markdown=True)
+    lines = capsys.readouterr().out.splitlines()
+    for ending in shown:
+        assert any(line.endswith(ending) for line in lines), lines
+
+
+@pytest.mark.usefixtures("from_root")
 def test_comparison_sees_any_difference(tmp_path: Path) -> None:
     from benchmarks.compare import Comparison
 

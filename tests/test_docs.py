@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib.util
+import os
 import re
 import shlex
 import shutil
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.metadata import distribution
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -271,16 +273,66 @@ def test_what_reads_a_sample_runs(
     asked: dict[str, Any] = {"data_root": tree.data, "tokenizer_model": tree.tokenizer}
     exp2proc.convert(trace_dir=run, out_root=tree.out, **asked)
     shutil.copy(next(tree.out.rglob("*.npz")), "ex_000000.npz")
+    capsys.readouterr()
     for page in _TUTORIALS:
-        code = [
-            text
-            for section in _sections(page)
-            for language, text in section.fences
-            if language == "python"
-        ]
-        assert code
-        exec("\n".join(code), {})
-    assert capsys.readouterr().out
+        names: dict[str, Any] = {}
+        for section in _sections(page):
+            for (language, text), (below, shown) in pairwise([*section.fences, ("", "")]):
+                if language == "python":
+                    exec(text, names)
+                    assert capsys.readouterr().out == (shown if below == "text" else "")
+        assert names
+
+
+def test_the_page_on_python_runs_on_the_demo(
+    demo: DemoTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for library in ("pandas", "polars", "scipy", "pyarrow"):
+        pytest.importorskip(library, reason="the page shows what needs the extra")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exp").symlink_to(demo.root / "exp")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/Qwen3-8B").symlink_to(demo.tokenizer)
+    sections = {section.title: section for section in _sections(_DOCS / "how-to/python.md")}
+    names: dict[str, Any] = {"exp2proc": exp2proc}
+    for title in ("Convert", "Samples", "Scores and files"):
+        for _, text in sections[title].fences:
+            if title == "Samples":
+                sample = min(tmp_path.glob("OUT/needles/*/ifr_multi_hop_both*/*.npz"))
+                shutil.copy(sample, "ex_000000.npz")
+            exec(text, names)
+    assert names["report"].exit_code == 0
+    assert len(names["batch"]["lengths"]) == 8
+    assert {row.label for row in names["rows"]} >= {"FT-IFR", "attnlrp"}
+    assert {row.dataset for row in names["rows"]} == {"English", "multihop_zh"}
+
+
+def test_the_bundle_is_loaded_as_its_page_says(demo: DemoTree, tmp_path: Path) -> None:
+    for library in ("pyarrow", "datasets"):
+        pytest.importorskip(library, reason="the page shows what needs it")
+    asked: dict[str, Any] = {"data_root": demo.data, "tokenizer_model": demo.tokenizer}
+    exp2proc.convert(traces_root=demo.traces, out_root=tmp_path / "out", **asked)
+    section = next(one for one in _sections(_DOCS / "how-to/hand-over.md") if "bundle" in one.title)
+    (words,) = (words for words in _shown(section) if "--parquet" in words)
+    assert run_cli(words[0], tmp_path / "out", *words[2:], cwd=tmp_path).returncode == 0
+    (script,) = (text for language, text in section.fences if language == "python")
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("32 ")
+
+
+def test_extras_are_installed_from_the_clone() -> None:
+    """As everything is that these pages install: there is no other place to take it from."""
+    for page in (*_OWN, _DOCS / "tour.ipynb"):
+        if page.name != "errors.md":  # hints for who has installed it
+            assert "pip install 'exp2proc" not in page.read_text(encoding="utf-8"), page
 
 
 # Names.

@@ -12,7 +12,7 @@ examples:
   exp2proc cache --clear
   EXP2PROC_CACHE_DIR=/scratch/me/cache exp2proc cache
 
-EXP2PROC_CACHE_DIR moves the cache, EXP2PROC_CACHE_MB bounds it (default: 1024).
+EXP2PROC_CACHE_DIR moves the cache, EXP2PROC_CACHE_MB bounds it, in MiB (default: 1024).
 """
 
 
@@ -41,8 +41,17 @@ def run(args: argparse.Namespace) -> int:
 
     entries = counted((before if args.clear else now).entries, "entry", "entries")
     if args.clear:
-        told = f"forgot {entries} ({before.size / 1e6:.1f} MB) of {path}"
+        told = f"forgot {entries} ({_mebibytes(before.size)} MiB) of {path}"
     else:
-        told = f"{path}: {entries}, {now.size / 1e6:.1f} MB of at most {now.limit / 1e6:.0f} MB"
+        told = f"{path}: {entries}, {used(now.size, now.limit)}"
     tell(console(), Text(told))
     return 0
+
+
+def used(size: int, limit: int) -> str:
+    """Bytes of how many, in the unit of `EXP2PROC_CACHE_MB`."""
+    return f"{_mebibytes(size)} of at most {_mebibytes(limit).removesuffix('.0')} MiB"
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1 << 20):.1f}"

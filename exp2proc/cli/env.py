@@ -73,9 +73,10 @@ def _environment() -> dict[str, Any]:
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
     from ..formats.names import counted
+    from .cache import used
 
     cores, cache = found["cores"], found["cache"]
-    used = f"{cache['bytes'] / 1e6:.1f} of at most {cache['limit'] / 1e6:.0f} MB"
+    in_use = used(cache["bytes"], cache["limit"])
     rows = [
         ("exp2proc", found["exp2proc"]),
         ("python", found["python"]),
@@ -84,7 +85,7 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
         ("codecs", ", ".join(f"{codec} for {what}" for what, codec in found["codecs"].items())),
         ("cores", f"{cores['usable']} of {cores['machine']} may be used"),
         ("cache", cache["path"]),
-        ("", f"{counted(cache['entries'], 'entry', 'entries')}, {used}"),
+        ("", f"{counted(cache['entries'], 'entry', 'entries')}, {in_use}"),
         *((f"[{extra}]", _versions(of)) for extra, of in found["extras"].items()),
         *((name, value) for name, value in found["variables"].items()),
     ]

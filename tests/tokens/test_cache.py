@@ -221,7 +221,26 @@ def test_the_command_shows_and_clears_it(demo: DemoTree, tmp_path: Path) -> None
     shown = run_cli("cache", env=env)
     assert "25 entries" in shown.stdout
     assert str(tmp_path / "cache") in shown.stdout
+    assert shown.stdout.endswith(", 0.1 of at most 1024 MiB\n")
     cleared = run_cli("cache", "--clear", env={**env, "EXP2PROC_CACHE_MB": "5"})
-    assert (cleared.returncode, cleared.stdout[:17]) == (0, "forgot 25 entries")
+    assert (cleared.returncode, cleared.stdout[:26]) == (0, "forgot 25 entries (0.1 MiB")
     now = run_json("cache", env={**env, "EXP2PROC_CACHE_MB": "5"})
     assert (now["entries"], now["limit"]) == (0, 5 << 20)
+
+
+@pytest.mark.parametrize("command", ["cache", "env"])
+@pytest.mark.parametrize(
+    ("limit", "told"), [("", "1024"), ("7", "7"), ("0.5", "0.5"), ("0", "0"), ("2000", "2000")]
+)
+def test_its_limit_is_told_in_the_unit_that_sets_it(command: str, limit: str, told: str) -> None:
+    shown = run_cli(command, env={"EXP2PROC_CACHE_MB": limit}).stdout
+    assert f" of at most {told} MiB\n" in shown
+
+
+def test_help_and_page_name_the_limit_that_it_has() -> None:
+    usual = f"{caching.DEFAULT_LIMIT >> 20}"
+    assert f"bounds it, in MiB (default: {usual})" in " ".join(
+        run_cli("cache", "--help").stdout.split()
+    )
+    page = Path(__file__).resolve().parents[2] / "docs/explanation/cache.md"
+    assert f"{usual} MiB" in page.read_text(encoding="utf-8")
