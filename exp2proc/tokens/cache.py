@@ -67,7 +67,7 @@ def usual_limit() -> int:
     except (ValueError, OverflowError):
         pass
     why = f"{LIMIT} is {given!r}: it may be a number from 0"
-    raise Exp2procError("usage", why, f"Set it to megabytes, or unset {LIMIT}.")
+    raise Exp2procError("usage", why, f"Set it to a number of MiB, or unset {LIMIT}.")
 
 
 def alignment_key(
