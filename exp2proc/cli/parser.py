@@ -40,6 +40,8 @@ class Parser(argparse.ArgumentParser):
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as err:
+            from ..formats.names import did_you_mean
+
             err.message += did_you_mean(str(value), map(str, action.choices or ()))
             raise
 
@@ -48,9 +50,10 @@ class Parser(argparse.ArgumentParser):
         word = next(words, "")
         if others := _commands_with(word):
             return f" ({', '.join(others)} {'has' if len(others) == 1 else 'have'} it)"
-        return did_you_mean(
-            word, self._option_string_actions
-        )  # no public name; shtab reads it, too
+        from ..formats.names import did_you_mean
+
+        known = self._option_string_actions  # has no public name; shtab reads it, too
+        return did_you_mean(word, known)
 
     def _belonging(self, unknown: Iterable[str], words: Sequence[str]) -> str | None:
         """What to do with a word that stands by itself: several after an option, or runs."""
@@ -98,18 +101,6 @@ def try_help(prog: str) -> str:
     'Try: exp2proc convert --help'
     """
     return f"Try: {prog} --help"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """What is added to the message about a word that is not known.
-
-    >>> did_you_mean("convrt", ["convert", "plan"]), did_you_mean("zebra", ["convert", "plan"])
-    (' (did you mean convert?)', '')
-    """
-    from ..formats.names import nearest
-
-    meant = nearest(word, known)
-    return "" if meant is None else f" (did you mean {meant}?)"
 
 
 _LABEL: Final = re.compile(r"[a-z][a-z ]*: ?")
