@@ -8,6 +8,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, Final, NoReturn
 
 from ..errors import Exp2procError
@@ -22,10 +23,16 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The arguments; of words that are none, what was meant, or where they belong."""
-        found, unknown = self.parse_known_args(args, namespace)
+        words = sys.argv[1:] if args is None else args
+        try:
+            found, unknown = self.parse_known_args(words, namespace)
+        except Exp2procError:  # perhaps that an option is required, which was mistyped
+            unknown = self._unknown_options(words)
+            if not unknown:
+                raise
         if unknown:
             said = f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown)}"
-            self.error(said, self._belonging(unknown, args or sys.argv[1:]))
+            self.error(said, self._belonging(unknown, words))
         return found
 
     def error(self, message: str, hint: str | None = None) -> NoReturn:
@@ -44,6 +51,17 @@ class Parser(argparse.ArgumentParser):
 
             err.message += did_you_mean(str(value), map(str, action.choices or ()))
             raise
+
+    def _unknown_options(self, words: Iterable[str]) -> list[str]:
+        """The words that can only be options, and are none."""
+        known = self._option_string_actions
+        return [
+            word
+            for word in takewhile(lambda word: word != "--", words)
+            if word.startswith("--")
+            and " " not in word
+            and not any(name.startswith(word.partition("=")[0]) for name in known)
+        ]
 
     def _meant(self, unknown: Iterable[str]) -> str:
         words = (word.partition("=")[0] for word in unknown if word.startswith("--"))
