@@ -554,6 +554,7 @@ def keywords_of(kind: Callable[P, O]) -> Callable[[Callable[[O], R]], Callable[P
     def decorate(function: Callable[[O], R]) -> Callable[P, R]:
         @functools.wraps(function)
         def called(*args: P.args, **kwargs: P.kwargs) -> R:
+            _refuse_other_arguments(function.__name__, signature.parameters, args, kwargs)
             return function(kind(*args, **kwargs))
 
         signature, own = inspect.signature(kind), inspect.signature(function)
@@ -574,6 +575,20 @@ def keywords_of(kind: Callable[P, O]) -> Callable[[Callable[[O], R]], Callable[P
         return called
 
     return decorate
+
+
+def _refuse_other_arguments(
+    name: str, known: Collection[str], args: Collection[object], kwargs: Iterable[str]
+) -> None:
+    """Raise what a function of these keywords would, not its class: that is nobody's business."""
+    if args:
+        raise TypeError(f"{name}() takes keyword arguments only")
+    for word in kwargs:
+        if word not in known:
+            from .formats.names import did_you_mean
+
+            meant = did_you_mean(word, known)
+            raise TypeError(f"{name}() got an unexpected keyword argument {word!r}{meant}")
 
 
 def _arguments(options: Sequence[Option], indent: str) -> str:

@@ -177,8 +177,27 @@ def test_convert_takes_the_options_as_keywords() -> None:
         assert f"\n{name}: " in inspect.cleandoc(exp2proc.convert.__doc__ or "").replace("    ", "")
     assert inspect.signature(exp2proc.convert).return_annotation == "Report"
     assert "options: " not in (exp2proc.convert.__doc__ or "")
-    with pytest.raises(TypeError, match="nonsense"):
-        exp2proc.convert(nonsense=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("args", "words", "said"),
+    [
+        ((), {"nonsense": 1}, "got an unexpected keyword argument 'nonsense'"),
+        (
+            (),
+            {"traces_root": "x", "tokenizer": "y"},
+            "got an unexpected keyword argument 'tokenizer' (did you mean tokenizer_model?)",
+        ),
+        (("traces",), {}, "takes keyword arguments only"),
+    ],
+    ids=["unknown", "mistyped", "positional"],
+)
+def test_a_call_that_may_not_be_names_convert(
+    args: tuple[str, ...], words: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        exp2proc.convert(*args, **words)
+    assert str(caught.value) == f"convert() {said}"
 
 
 def test_a_folder_named_by_two_dashes(tmp_path: Path) -> None:

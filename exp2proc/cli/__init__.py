@@ -22,7 +22,7 @@ from ..system.status import busy, show_on
 from ..system.streams import StandardStreams
 from ..versions import __version__
 from .answers import add_json, refuse, refused_by_system, stop
-from .parser import Parser, did_you_mean, try_help
+from .parser import Parser, try_help
 
 COMMANDS = {
     "convert": "convert trace runs to samples",
@@ -147,6 +147,8 @@ def known_command(word: str) -> str:
         Exp2procError: `usage`, with the command that was meant.
     """
     if word not in COMMANDS:
+        from ..formats.names import did_you_mean
+
         said = f"there is no command {word!r}{did_you_mean(word, COMMANDS)}"
         raise Exp2procError("usage", said, try_help("exp2proc"))
     return word

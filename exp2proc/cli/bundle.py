@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from pathlib import Path
 
 from .answers import failures_json, print_json
 from .exported import add_outs, failures_told
-from .values import path
+from .values import is_like_a_file, path
 
 EXAMPLES = """\
 examples:
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         *("-o", "--output"),
         metavar="FILE.zip|DIR",
         required=True,
-        type=path,
+        type=_place,
         help="a new or empty folder, or an archive",
     )
     parser.add_argument(
@@ -54,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cite", action="store_true", help="write CITATION.cff; needs --authors")
     parser.add_argument("--overwrite", action="store_true", help="replace a bundle that is there")
+
+
+def _place(value: str) -> Path:
+    place = path(value)
+    if is_like_a_file(place) and place.suffix.lower() != ".zip":
+        raise argparse.ArgumentTypeError(f"{value} is no .zip, nor a folder's name")
+    return place
 
 
 def run(args: argparse.Namespace) -> int:

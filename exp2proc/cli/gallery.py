@@ -6,7 +6,7 @@ import argparse
 
 from .answers import failures_json, print_json
 from .exported import add_against, add_outs, tell_failures
-from .values import path, positive
+from .values import is_like_a_file, path, positive
 
 EXAMPLES = """\
 examples:
@@ -59,6 +59,9 @@ def run(args: argparse.Namespace) -> int:
         raise Exp2procError("usage", "no OUT was named", "Name an output folder or npz files.")
     if not args.outs and args.against is not None:
         raise Exp2procError("usage", "--against marks tokens of samples, and no OUT was named")
+    if not args.single and is_like_a_file(args.output):
+        hint = "Name a folder, or pass --single for one HTML file."
+        raise Exp2procError("usage", f"-o: {args.output} is no folder's name", hint)
     if args.single:
         check_target(args.output, PAGE)
         count = write_single(args.outs, args.output, against=args.against)

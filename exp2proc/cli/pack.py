@@ -6,7 +6,7 @@ import argparse
 
 from .answers import failures_json, print_json
 from .exported import add_outs, failures_told
-from .values import path
+from .values import file_ending
 
 EXAMPLES = """\
 examples:
@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc pack`."""
     add_outs(parser)
     parser.add_argument(
-        *("-o", "--output"), metavar="FILE.parquet", required=True, type=path, help="what to write"
+        *("-o", "--output"),
+        metavar="FILE.parquet",
+        required=True,
+        type=file_ending(".parquet"),
+        help="what to write",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE.parquet")
 

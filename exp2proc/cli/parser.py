@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, Final, NoReturn
 
 from ..errors import Exp2procError
@@ -19,24 +22,94 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**kwargs)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """The arguments; of an option that is none, the one that was meant is named."""
-        found, unknown = self.parse_known_args(args, namespace)
+        """The arguments; of words that are none, what was meant, or where they belong."""
+        words = sys.argv[1:] if args is None else args
+        try:
+            found, unknown = self.parse_known_args(words, namespace)
+        except Exp2procError:  # perhaps that an option is required, which was mistyped
+            unknown = self._unknown_options(words)
+            if not unknown:
+                raise
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown)}")
+            said = f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown)}"
+            self.error(said, self._belonging(unknown, words))
         return found
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str, hint: str | None = None) -> NoReturn:
         """Refuse the words of the command line.
 
         Raises:
             Exp2procError: `usage`.
         """
-        raise Exp2procError("usage", message, try_help(self.prog))
+        raise Exp2procError("usage", message, hint or try_help(self.prog))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as err:
+            from ..formats.names import did_you_mean
+
+            err.message += did_you_mean(str(value), map(str, action.choices or ()))
+            raise
+
+    def _unknown_options(self, words: Iterable[str]) -> list[str]:
+        """The words that can only be options, and are none."""
+        known = self._option_string_actions
+        return [
+            word
+            for word in takewhile(lambda word: word != "--", words)
+            if word.startswith("--")
+            and " " not in word
+            and not any(name.startswith(word.partition("=")[0]) for name in known)
+        ]
 
     def _meant(self, unknown: Iterable[str]) -> str:
         words = (word.partition("=")[0] for word in unknown if word.startswith("--"))
+        word = next(words, "")
+        if others := _commands_with(word):
+            return f" ({', '.join(others)} {'has' if len(others) == 1 else 'have'} it)"
+        from ..formats.names import did_you_mean
+
         known = self._option_string_actions  # has no public name; shtab reads it, too
-        return did_you_mean(next(words, ""), known)
+        return did_you_mean(word, known)
+
+    def _belonging(self, unknown: Iterable[str], words: Sequence[str]) -> str | None:
+        """What to do with a word that stands by itself: several after an option, or runs."""
+        stray = next((word for word in unknown if not word.startswith("-")), None)
+        if stray is None:
+            return None
+        before = words[: words.index(stray)]
+        at = max((at for at, word in enumerate(before) if word.startswith("-")), default=-1)
+        if at >= 0:
+            option, _, value = before[at].partition("=")
+            values = [*filter(None, [value]), *before[at + 1 :]]
+            if values and self._may_be_repeated(option, stray):
+                again = shlex.join([option, values[0], option, stray])
+                return f"{option} takes one value: repeat it for each, as in {again}"
+        if "--traces_root" in self._option_string_actions:
+            return "Runs are named with --traces_root FOLDER (all below it) or --trace_dir RUN."
+        return None
+
+    def _may_be_repeated(self, option: str, value: str) -> bool:
+        """Whether an option, of which the first letters are enough, is a list of such values."""
+        known = self._option_string_actions.items()
+        action = next((found for name, found in known if name.startswith(option)), None)
+        if action is None or action.nargs is not None or not isinstance(action.default, list):
+            return False
+        try:
+            self._get_value(action, value)
+        except argparse.ArgumentError:
+            return False
+        return True
+
+
+def _commands_with(option: str) -> list[str]:
+    """The commands that have an option of just this name."""
+    from . import COMMANDS, command_parser
+
+    if not option:
+        return []
+    return [name for name in COMMANDS if option in command_parser(name)._option_string_actions]
 
 
 def try_help(prog: str) -> str:
@@ -46,18 +119,6 @@ def try_help(prog: str) -> str:
     'Try: exp2proc convert --help'
     """
     return f"Try: {prog} --help"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """What is added to the message about a word that is not known.
-
-    >>> did_you_mean("convrt", ["convert", "plan"]), did_you_mean("zebra", ["convert", "plan"])
-    (' (did you mean convert?)', '')
-    """
-    from difflib import get_close_matches
-
-    alike = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {alike[0]}?)" if alike else ""
 
 
 _LABEL: Final = re.compile(r"[a-z][a-z ]*: ?")

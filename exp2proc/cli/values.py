@@ -17,6 +17,31 @@ def path(value: str) -> Path:
     return Path(value)
 
 
+def file_ending(*endings: str) -> Callable[[str], Path]:
+    """How a file to write is read, whose ending says what it is."""
+
+    def read(value: str) -> Path:
+        file = path(value)
+        if file.suffix.lower() not in endings:
+            raise argparse.ArgumentTypeError(f"{value} does not end with {' or '.join(endings)}")
+        return file
+
+    return read
+
+
+_FILES: Final = (
+    *(".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".txz", ".zst", ".7z", ".rar"),
+    *(".parquet", ".npz", ".npy", ".json", ".csv"),
+    *(".html", ".htm", ".pdf", ".svg", ".png", ".tex"),
+)
+"""Endings by which everybody takes a name for a file's; other names of folders may have dots."""
+
+
+def is_like_a_file(place: Path) -> bool:
+    """Whether what is named would be a file: no folder should be made of that name."""
+    return place.suffix.lower() in _FILES
+
+
 def named(value: str) -> tuple[str, str]:
     """A name and what it stands for, NAME=VALUE."""
     name, equals, meant = value.partition("=")

@@ -235,6 +235,22 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What is added to the message about a word that is not known.
+
+    >>> did_you_mean("convrt", ["convert", "plan"]), did_you_mean("--jbos", ["--jobs", "--limit"])
+    (' (did you mean convert?)', ' (did you mean --jobs?)')
+    >>> did_you_mean("--score", ["--order"])
+    ''
+    """
+    from difflib import get_close_matches
+
+    # The dashes of options are alike in any two, and would make short ones look so, too.
+    names = {name.lstrip("-"): name for name in known}
+    alike = get_close_matches(word.lstrip("-"), names, n=1, cutoff=0.7)
+    return f" (did you mean {names[alike[0]]}?)" if alike else ""
+
+
 def counted(count: int, what: str, several: str = "") -> str:
     """A number of things, for people.
 

@@ -72,7 +72,7 @@ def draft_plan(options: Options, *, outputs: bool = True) -> tuple[Plan, list[Ex
     except Exp2procError as err:
         return plan, [*problems, *plan.away.values(), err]
     problems += plan.away.values()
-    if outputs:
+    if outputs and not any(problem.code == "usage" for problem in problems):
         _check_outputs(plan, problems)
     if LAYOUTS[options.layout].needs_text:
         places = match_texts(plan, problems)
@@ -103,9 +103,9 @@ def _enter_runs(plan: Plan, problems: list[Exp2procError]) -> None:
     options = plan.options
     folders = find_runs(options.trace_dir, options.traces_root, plan.away.__setitem__)
     if options.out_dir is not None and len(folders) != 1:
-        problems.append(
-            Exp2procError("usage", f"--out_dir goes with exactly one run, not {len(folders)}")
-        )
+        said = f"--out_dir goes with exactly one run, not {len(folders)}"
+        hint = "Name one run with --trace_dir; for several there is --out_root."
+        problems.append(Exp2procError("usage", said, hint))
     for folder in folders:
         run = describe_run(folder, options.output_root, options.out_dir)
         number, first = len(plan.runs), plan.row_count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,9 @@ def _refuse(place: Path, error: Exp2procError) -> None:
     raise error
 
 
+_RELATIVE: Final = "A relative path counts from the working directory: go there, or name it whole."
+
+
 def find_runs(
     trace_dirs: Sequence[Path],
     traces_root: Path | None,
@@ -59,7 +63,9 @@ def find_runs(
     if traces_root is not None:
         root = absolute(traces_root)
         if not os.path.isdir(root):
-            raise Exp2procError("no-runs", f"traces_root {root} is not a folder")
+            relative = not os.path.isabs(os.path.expanduser(traces_root))
+            hint = _RELATIVE if relative and not os.path.lexists(root) else None
+            raise Exp2procError("no-runs", f"traces_root {root} is not a folder", hint)
 
         def unlisted(err: OSError) -> None:
             if not is_missing(err):
@@ -79,8 +85,12 @@ def find_runs(
 def why_unread(trace_dir: Path, err: OSError) -> Exp2procError:
     """Why the manifest of a run could not be read: it is not there, or the system refuses."""
     if is_missing(err) and not os.path.lexists(trace_dir / NAME):
-        what = f"holds no {NAME}" if os.path.isdir(trace_dir) else "is not a folder"
-        return Exp2procError("no-runs", f"trace_dir {trace_dir} {what}")
+        if not os.path.isdir(trace_dir):
+            return Exp2procError("no-runs", f"trace_dir {trace_dir} is not a folder")
+        below = any(NAME in folder.files for folder in walk(trace_dir))
+        passed = f"--traces_root {shlex.quote(str(trace_dir))}"
+        hint = f"Runs lie below it: pass it with {passed}" if below else None
+        return Exp2procError("no-runs", f"trace_dir {trace_dir} holds no {NAME}", hint)
     return _unreadable(trace_dir / NAME, err)
 
 

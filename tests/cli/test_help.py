@@ -84,6 +84,21 @@ def test_help_of_a_command() -> None:
         (["gallery", "--single", "-o", "x", "--against", "y"], "--against", "gallery --help"),
         (["--quiett"], "(did you mean --quiet?)", "exp2proc convert --help"),
         (["-q", "convert"], "unrecognized arguments: -q", "exp2proc --help"),
+        (["convert", "--tokeniser_model", "x"], "(did you mean --tokenizer_model?)", "--help"),
+        (["convert", "--jbos", "2"], "(did you mean --jobs?)", "exp2proc convert --help"),
+        (["show", "x.npz", "--ouput", "y.svg"], "(did you mean --output?)", "show --help"),
+        (["pack", "x", "--ouput", "y"], "--ouput (did you mean --output?)\n", "pack --help"),
+        (["bundle", "x", "--out_dir=y"], "--out_dir=y (convert, plan have it)\n", "--help"),
+        (["bundle", "x", "--title", "-- a"], "are required: -o/--output\n", "bundle --help"),
+        (["bundle", "x", "--", "--ouput"], "are required: -o/--output\n", "bundle --help"),
+        (["summary", "x", "--ordre", "y"], "(did you mean --order?)", "summary --help"),
+        (["summary", "x", "--dataset", "y"], "--dataset y (show has it)\n", "summary --help"),
+        (["summary", "x", "--score=y"], "--score=y (compare, figure have it)\n", "--help"),
+        (["compare", "x", "--ours", "y", "--width", "1"], "(figure, show have it)\n", "--help"),
+        (["figure", "lenght", "x", "-o", "y.pdf"], "(did you mean length?)\n", "figure --help"),
+        (["convert", "--layout", "proc1"], "(did you mean proc_1?)\n", "convert --help"),
+        (["convert", "--layout", "xyz"], "invalid choice: 'xyz' (choose from", "convert --help"),
+        (["figure", "pie", "x", "-o", "y.pdf"], "invalid choice: 'pie'", "figure --help"),
     ],
     ids=" ".join,
 )
@@ -92,3 +107,37 @@ def test_usage_errors_lead_on(words: list[str], said: str, leads: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert leads in done.stderr.splitlines()[-1]
+
+
+_RUNS = "hint: Runs are named with --traces_root FOLDER (all below it) or --trace_dir RUN."
+
+
+def _again(option: str, one: str, two: str) -> str:
+    how = f"{option} {one} {option} {two}"
+    return f"hint: {option} takes one value: repeat it for each, as in {how}"
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["convert", "traces"], _RUNS),
+        (["doctor", "traces", "--tokenizer_model", "x"], _RUNS),
+        (["plan", "--layout", "proc_1", "traces"], _RUNS),
+        (
+            ["convert", "--traces_root", "x", "--dataset_jsonl", "a.jsonl", "b c.jsonl", "d.jsonl"],
+            _again("--dataset_jsonl", "a.jsonl", "'b c.jsonl'"),
+        ),
+        (["doctor", "--trace-dir=ifr_1", "ifr_2"], _again("--trace_dir", "ifr_1", "ifr_2")),
+        (["summary", "out", "--label", "a=b", "c=d"], _again("--label", "a=b", "c=d")),
+        (["summary", "out", "--label", "a=b", "more"], None),
+        (["summary", "out", "--format", "csv", "more"], None),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_words_that_no_option_takes(words: list[str], hint: str | None) -> None:
+    done = run_cli(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    said, *hints, leads = done.stderr.splitlines()
+    assert "unrecognized arguments: " in said
+    assert hints == ([] if hint is None else [hint])
+    assert leads == f"Try: exp2proc {words[0]} --help"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.cli import run_cli, run_json
+from support.exported import write_export
 from support.processes import fingerprint
 
 from exp2proc.demo.tree import DemoTree
@@ -97,8 +98,8 @@ def test_pack_replaces_parquet_files_only(demo: DemoTree, tmp_path: Path) -> Non
     pytest.importorskip("pyarrow")
     out = tmp_path / "out"
     assert run_cli(*_all(demo, out)).returncode == 0
+    sample = next(out.rglob("ex_*.npz")).rename(out / "taken.parquet")
     before = fingerprint(out)
-    sample = next(out.rglob("ex_*.npz"))
     done = run_cli("pack", out, "-o", sample, "--overwrite")
     assert done.returncode == 2
     assert "is there and is no Parquet file" in done.stderr
@@ -113,3 +114,41 @@ def test_a_folder_in_place_of_a_page_gets_a_hint_that_helps(tmp_path: Path) -> N
     done = run_cli("gallery", "--single", "-o", tmp_path)
     assert done.returncode == 2
     assert done.stderr.endswith(f"{tmp_path} is a folder\nhint: Name a file.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (("pack", "out", "-o", "s.csv"), "s.csv does not end with .parquet", None),
+        (("pack", "out", "-o", "outp"), "outp does not end with .parquet", None),
+        (("pack", "out", "-o", "s.v1"), "s.v1 does not end with .parquet", None),
+        (("bundle", "out", "-o", "b.tar.gz"), "b.tar.gz is no .zip, nor a folder's name", None),
+        (("bundle", "out", "-o", "b.TGZ"), "b.TGZ is no .zip, nor a folder's name", None),
+        (("bundle", "out", "-o", "b.7z"), "b.7z is no .zip, nor a folder's name", None),
+        (("bundle", "out", "-o", "b.parquet"), "b.parquet is no .zip", None),
+        (("bundle", "out", "-o", "b.html"), "b.html is no .zip", None),
+        (("gallery", "out", "-o", "site.html"), "site.html is no folder's name", "--single"),
+        (("gallery", "out", "-o", "site.zip"), "site.zip is no folder's name", "--single"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, tuple) else "",
+)
+def test_an_ending_that_is_not_what_would_be_written(
+    words: tuple[str, ...], said: str, hint: str | None, tmp_path: Path
+) -> None:
+    """Before anything is looked at: there is no `out`."""
+    done = run_cli(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    told, *hints, leads = done.stderr.splitlines()
+    assert said in told
+    assert hint in hints[0] if hint else not hints
+    assert leads == f"Try: exp2proc {words[0]} --help"
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_of_folders_may_have_dots(tmp_path: Path) -> None:
+    write_export(tmp_path / "out/a/b/ifr_1ex/ex_000000.npz", ["a", "b"])
+    for command in ("bundle", "gallery"):
+        for name in ("v1.2", "math.jsonl", "Qwen2.5"):
+            done = run_cli(command, "out", "-o", f"{command}/{name}", cwd=tmp_path)
+            assert done.returncode == 0, done
+            assert (tmp_path / command / name).is_dir()

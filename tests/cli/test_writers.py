@@ -37,7 +37,7 @@ def test_traces_are_never_written_to(demo: DemoTree, out: Path, tmp_path: Path) 
         ("unpack", packed, "-o", demo.traces, "--overwrite"),
         ("gallery", out, "-o", run),
         ("figure", "length", out, "-o", run / "new.pdf"),
-        ("pack", out, "-o", run / "ex_000000.npz", "--overwrite"),
+        ("pack", out, "-o", run / "new.parquet", "--overwrite"),
         ("pack", out, "-o", run / "new.parquet"),
         ("convert", "--trace_dir", run, "--layout", "proc_1", "--out_dir", run, "--overwrite"),
     ):

@@ -127,8 +127,11 @@ def test_two_runs_that_would_write_the_same_file(demo: DemoTree, tmp_path: Path)
 
 
 def test_out_dir_goes_with_one_run(demo: DemoTree, tmp_path: Path) -> None:
-    (message,) = _problems(_options(demo, tmp_path, out_dir=tmp_path / "x"))["usage"]
-    assert message == "--out_dir goes with exactly one run, not 12"
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/ex_000000.npz").touch()  # neither said of each run, nor that they share it
+    assert _problems(_options(demo, tmp_path, out_dir=tmp_path / "x")) == {
+        "usage": ["--out_dir goes with exactly one run, not 12"]
+    }
 
 
 def test_tokenizers_that_do_not_work(demo: DemoTree, tmp_path: Path) -> None:

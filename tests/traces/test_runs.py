@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.cli import run_json
+from support.cli import run_cli, run_json
 
 from exp2proc.demo.tree import DemoTree
 from exp2proc.traces.runs import Run, describe_run, find_runs, found_datasets, readings
@@ -118,3 +118,27 @@ def test_a_run_with_two_names_has_the_real_one(
     report = run_json("convert", *words)
     assert report["counts"]["converted"] == (8 if kind == "named twice" else 96)
     assert [path.name for path in (tmp_path / "out/needles").iterdir()] == ["demo-1B"]
+
+
+def test_a_folder_of_runs_in_place_of_a_run(demo: DemoTree) -> None:
+    words = ("plan", "--layout", "proc_1", "--json", "--trace_dir")
+    for folder in (demo.traces, min(demo.traces.rglob("manifest.jsonl")).parents[1]):
+        (problem,) = run_json(*words, folder, code=2)["problems"]
+        assert problem["message"] == f"trace_dir {folder} holds no manifest.jsonl"
+        assert problem["hint"] == f"Runs lie below it: pass it with --traces_root {folder}"
+    (problem,) = run_json(*words, demo.data, code=2)["problems"]
+    assert problem["hint"] == "A trace run is a folder with a manifest.jsonl."
+
+
+def test_a_relative_folder_that_is_not_there(tmp_path: Path) -> None:
+    said = f"traces_root {tmp_path / 'x'} is not a folder"
+    relative = (
+        "hint: A relative path counts from the working directory: go there, or name it whole."
+    )
+    for given, hint in (("x", relative), (tmp_path / "x", "hint: A trace run is a folder with")):
+        done = run_cli("doctor", "--traces_root", given, cwd=tmp_path)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert hint in done.stderr
+    (tmp_path / "file").touch()
+    assert "A relative" not in run_cli("doctor", "--traces_root", "file", cwd=tmp_path).stderr
