@@ -149,7 +149,7 @@ ROW_ERRORS: Final = _catalogue(
 )
 
 PLAN_ERRORS: Final = _catalogue(
-    ErrorKind("usage", "the options do not go together", "See exp2proc convert --help."),
+    ErrorKind("usage", "the options do not go together", "Change what the message names."),
     ErrorKind(
         "no-runs",
         "there is no trace run where one was named",
