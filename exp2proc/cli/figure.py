@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from .answers import failures_json, print_json
 from .exported import add_arrangement, add_outs, read_all
-from .values import path, several
+from .values import file_ending, several
 
 if TYPE_CHECKING:
     from ..figures.arrange import Request
@@ -96,10 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _file(value: str) -> Path:
     from ..figures.style import ENDINGS
 
-    file = path(value)
-    if file.suffix.lower() not in ENDINGS:
-        raise argparse.ArgumentTypeError(f"{value} ends with none of {', '.join(ENDINGS)}")
-    return file
+    return file_ending(*ENDINGS)(value)
 
 
 def _width(value: str) -> float:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .answers import print_json
-from .values import not_negative, path, positive
+from .values import file_ending, not_negative, path, positive
 
 if TYPE_CHECKING:
     from ..formats.names import Source
@@ -48,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         *("-o", "--output"),
         metavar="FILE",
-        type=_picture,
+        type=file_ending(*_ENDINGS),
         help="write FILE.html, FILE.svg or FILE.tex instead; an earlier one is replaced",
     )
     parser.add_argument("--hop", metavar="K", type=int, help="show hop K (from 0), not attr")
@@ -70,14 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         help="columns of a line (default: the terminal's; 100 in an .svg)",
     )
-
-
-def _picture(value: str) -> Path:
-    """A file to write, whose ending says what."""
-    file = path(value)
-    if file.suffix.lower() not in _ENDINGS:
-        raise argparse.ArgumentTypeError(f"{value} ends with none of {', '.join(_ENDINGS)}")
-    return file
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import argparse
 from .answers import failures_json, print_json
 from .exported import failures_told
 from .selection import add_options
-from .values import path
+from .values import folder, path
 
 EXAMPLES = """\
 examples:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `exp2proc unpack`."""
     parser.add_argument("file", metavar="FILE.parquet", type=path, help="what pack wrote")
     parser.add_argument(
-        *("-o", "--output"), metavar="OUT", required=True, type=path, help="where to write"
+        *("-o", "--output"), metavar="OUT", required=True, type=folder, help="where to write"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     add_options(parser, "jobs", jobs="worker processes (default: auto)")

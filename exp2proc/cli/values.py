@@ -23,9 +23,11 @@ def file_ending(*endings: str) -> Callable[[str], Path]:
     def read(value: str) -> Path:
         file = path(value)
         if file.suffix.lower() not in endings:
-            raise argparse.ArgumentTypeError(f"{value} does not end with {' or '.join(endings)}")
+            raise argparse.ArgumentTypeError(f"{value} {wrong}")
         return file
 
+    several = f"ends with none of {', '.join(endings)}"
+    wrong = several if len(endings) > 1 else f"does not end with {endings[0]}"
     return read
 
 
@@ -40,6 +42,14 @@ _FILES: Final = (
 def is_like_a_file(place: Path) -> bool:
     """Whether what is named would be a file: no folder should be made of that name."""
     return place.suffix.lower() in _FILES
+
+
+def folder(value: str) -> Path:
+    """A folder to write."""
+    place = path(value)
+    if is_like_a_file(place):
+        raise argparse.ArgumentTypeError(f"{value} is no folder's name")
+    return place
 
 
 def named(value: str) -> tuple[str, str]:

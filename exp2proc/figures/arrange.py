@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
 from ..errors import Exp2procError
-from ..formats.names import UNKNOWN, method_of, short_dataset
+from ..formats.names import UNKNOWN, did_you_mean, method_of, short_dataset
 from ..viewer.heat import Scale
 
 Record = Mapping[str, Any]
@@ -240,6 +239,5 @@ def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
 
 def _unknown(what: str, wanted: str, known: Iterable[str]) -> Exp2procError:
     names = sorted(filter(None, known))
-    close = get_close_matches(wanted, names, 1, 0.5)
-    hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(names) or 'none'}."
-    return Exp2procError("usage", f"there is no {what} {wanted!r}", hint)
+    said = f"there is no {what} {wanted!r}{did_you_mean(wanted, names)}"
+    return Exp2procError("usage", said, f"Known: {', '.join(names) or 'none'}.")

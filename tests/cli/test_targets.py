@@ -129,6 +129,7 @@ def test_a_folder_in_place_of_a_page_gets_a_hint_that_helps(tmp_path: Path) -> N
         (("bundle", "out", "-o", "b.html"), "b.html is no .zip", None),
         (("gallery", "out", "-o", "site.html"), "site.html is no folder's name", "--single"),
         (("gallery", "out", "-o", "site.zip"), "site.zip is no folder's name", "--single"),
+        (("unpack", "s.parquet", "-o", "x.zip"), "x.zip is no folder's name", None),
     ],
     ids=lambda value: value[-1] if isinstance(value, tuple) else "",
 )

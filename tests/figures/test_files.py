@@ -139,8 +139,8 @@ def test_only_earlier_figures_are_replaced(data: Path, tmp_path: Path) -> None:
 def test_refusals(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "f.pdf"
     refused: list[tuple[tuple[str | Path, ...], str, str]] = [
-        (("length", data, "--method", "FT=ifr_multi_hop_boht"), "usage", "Did you mean ifr_multi"),
-        (("length", data, "--panel", "M=maht"), "usage", "Did you mean math?"),
+        (("length", data, "--method", "FT=ifr_multi_hop_boht"), "usage", "did you mean ifr_multi"),
+        (("length", data, "--panel", "M=maht"), "usage", "(did you mean math?)"),
         (("length", data, "--order", "xyz"), "usage", "Known: attnlrp, "),
         (("length", data, "--label", "xyz=1"), "usage", "there is no run 'xyz'"),
         (("hops", data / "math/qwen-8B/attnlrp"), "nothing-to-draw", "has hops"),
