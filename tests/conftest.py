@@ -39,9 +39,13 @@ sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        # in the background of a script; what tests start would not hear of a Ctrl-C either
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # In the background, or under nohup, these are ignored, by all that tests start as well.
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(Path(exp2proc.__file__).parent, quiet=2)
 

@@ -430,7 +430,8 @@ def test_memory_stays_flat_with_long_pieces(tmp_path: Path) -> None:
     tok = [f"{number}" + 1000 * "🍎" for number in range(1000)]
     peaks = []
     for count in (12, 72):
-        out, path, back = (tmp_path / f"{name}{count}" for name in ("out", "packed", "back"))
+        out, back = tmp_path / f"out{count}", tmp_path / f"back{count}"
+        path = tmp_path / f"{count}.parquet"
         first = write_export(out / RUN / "ex_000000.npz", tok)
         for number in range(1, count):
             os.link(first, out / RUN / f"ex_{number:06d}.npz")

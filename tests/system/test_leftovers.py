@@ -100,7 +100,7 @@ def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(
     victim, shared = tmp_path / "victim", tmp_path / "shared"
     victim.write_text("of somebody")
     shared.mkdir()
-    target = shared / "written"
+    target = shared / "written.parquet"
     words: tuple[str | Path, ...] = (
         *("convert", "--dry_run", "--traces_root", demo.traces, "--layout", "proc_1"),
         *("--report", target),
