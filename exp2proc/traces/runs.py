@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -82,12 +82,17 @@ def find_runs(
     return [Path(truest(paths)) for paths in named.values()]
 
 
+_LOOKED_INTO: Final = 1000
+"""Folders that are looked into for the sake of a hint: what was named may be a whole disk."""
+
+
 def why_unread(trace_dir: Path, err: OSError) -> Exp2procError:
     """Why the manifest of a run could not be read: it is not there, or the system refuses."""
     if is_missing(err) and not os.path.lexists(trace_dir / NAME):
         if not os.path.isdir(trace_dir):
             return Exp2procError("no-runs", f"trace_dir {trace_dir} is not a folder")
-        below = any(NAME in folder.files for folder in walk(trace_dir))
+        near = islice(walk(trace_dir), _LOOKED_INTO)
+        below = any(NAME in folder.files for folder in near)
         passed = f"--traces_root {shlex.quote(str(trace_dir))}"
         hint = f"Runs lie below it: pass it with {passed}" if below else None
         return Exp2procError("no-runs", f"trace_dir {trace_dir} holds no {NAME}", hint)
